@@ -1,0 +1,192 @@
+//! What a `source = "..."` line of a configuration means.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::error::DataError;
+
+/// A source as configured: `rows.csv`, `rows.parquet`, `folder/`, or SQL such as
+/// `SELECT age, label FROM 'tx.csv' WHERE age > 17`. Paths are relative to a base folder (that of the file the
+/// source stands in). Nothing is opened before a data set is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceSpec {
+    text: String,
+    base: PathBuf,
+}
+
+/// What a path turns out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Files {
+    Csv(PathBuf),
+    /// In the order of their names, which is the order of the rows.
+    Parquet(Vec<PathBuf>),
+}
+
+impl SourceSpec {
+    /// Takes a configured text; relative paths in it start at `base`.
+    ///
+    /// # Errors
+    /// [`DataError::Source`] if the text is blank.
+    pub fn parse(text: &str, base: &Path) -> Result<Self, DataError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(DataError::Source {
+                source_text: String::new(),
+                reason: "is empty; write a CSV or Parquet file, a folder of Parquet files, or SQL".to_owned(),
+            });
+        }
+        Ok(Self {
+            text: text.to_owned(),
+            base: base.to_owned(),
+        })
+    }
+
+    /// A file or folder.
+    pub fn from_path(path: &Path) -> Self {
+        Self {
+            text: path.display().to_string(),
+            base: PathBuf::new(),
+        }
+    }
+
+    /// The configured text.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Is it SQL rather than a path?
+    pub fn is_sql(&self) -> bool {
+        let mut words = self.text.split(|c: char| c.is_whitespace() || c == '(');
+        words
+            .next()
+            .is_some_and(|word| word.eq_ignore_ascii_case("select") || word.eq_ignore_ascii_case("with"))
+            && self.text.contains(char::is_whitespace)
+    }
+
+    /// The name for messages: the path, or `the query`.
+    pub(crate) fn display(&self) -> String {
+        if self.is_sql() {
+            "the query".to_owned()
+        } else {
+            self.text.clone()
+        }
+    }
+
+    pub(crate) fn files(&self) -> Result<Files, DataError> {
+        Self::files_at(&self.text, &self.base)
+    }
+
+    pub(crate) fn base(&self) -> &Path {
+        &self.base
+    }
+
+    /// The files behind a path, as named in a configuration or in SQL.
+    pub(crate) fn files_at(name: &str, base: &Path) -> Result<Files, DataError> {
+        let path = base.join(name);
+        let metadata = fs::metadata(&path).map_err(|error| {
+            let reason = match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    format!("no such file or folder (looked for {})", path.display())
+                }
+                _ => error.to_string(),
+            };
+            DataError::unreadable(name, reason)
+        })?;
+        if metadata.is_dir() {
+            return Ok(Files::Parquet(parquet_files(name, &path)?));
+        }
+        if metadata.len() == 0 {
+            return Err(DataError::Empty {
+                file: name.to_owned(),
+                reason: "the file is empty".to_owned(),
+            });
+        }
+        match extension(&path).as_str() {
+            "parquet" | "pq" => Ok(Files::Parquet(vec![path])),
+            "csv" | "tsv" | "txt" | "data" => Ok(Files::Csv(path)),
+            other => Err(DataError::Source {
+                source_text: name.to_owned(),
+                reason: format!("files end in .csv, .tsv, .txt, .data, .parquet or .pq, found `.{other}`"),
+            }),
+        }
+    }
+}
+
+fn parquet_files(name: &str, folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(|error| DataError::unreadable(name, error))? {
+        let path = entry.map_err(|error| DataError::unreadable(name, error))?.path();
+        let hidden = path
+            .file_name()
+            .is_none_or(|n| n.to_string_lossy().starts_with(['.', '_']));
+        if !hidden && path.is_file() && matches!(extension(&path).as_str(), "parquet" | "pq") {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        return Err(DataError::Empty {
+            file: name.to_owned(),
+            reason: "the folder holds no .parquet file".to_owned(),
+        });
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn extension(path: &Path) -> String {
+    path.extension()
+        .map(|e| e.to_string_lossy().to_ascii_lowercase())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sql_and_paths_are_told_apart() {
+        let sql = |text: &str| SourceSpec::parse(text, Path::new("")).unwrap().is_sql();
+        assert!(sql("SELECT a FROM 'x.csv'"));
+        assert!(sql("  with t as (select 1) select * from t"));
+        assert!(sql("select(a) from 'x.csv'"));
+        assert!(!sql("select.csv"));
+        assert!(!sql("selected rows.csv"));
+        assert!(!sql("folder/"));
+        assert!(SourceSpec::parse(" \n", Path::new("")).is_err());
+    }
+
+    #[test]
+    fn a_folder_lists_its_parquet_files_by_name() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in [
+            "b.parquet",
+            "a.parquet",
+            "_SUCCESS",
+            ".hidden.parquet",
+            "notes.txt",
+        ] {
+            fs::write(folder.path().join(name), "x").unwrap();
+        }
+        let Files::Parquet(files) = SourceSpec::files_at("", folder.path()).unwrap() else {
+            panic!("not Parquet")
+        };
+        let names: Vec<_> = files
+            .iter()
+            .map(|f| f.file_name().unwrap().to_str().unwrap())
+            .collect();
+        assert_eq!(names, ["a.parquet", "b.parquet"]);
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_path_is_said() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("empty")).unwrap();
+        fs::write(folder.path().join("zero.csv"), "").unwrap();
+        fs::write(folder.path().join("rows.xlsx"), "x").unwrap();
+        let error = |name: &str| SourceSpec::files_at(name, folder.path()).unwrap_err();
+        assert!(matches!(error("none.csv"), DataError::Unreadable { .. }));
+        assert!(matches!(error("empty"), DataError::Empty { .. }));
+        assert!(matches!(error("zero.csv"), DataError::Empty { .. }));
+        assert!(error("rows.xlsx").to_string().contains("`.xlsx`"));
+    }
+}

@@ -1,0 +1,1 @@
+//! Tests of the engine on small generated files.
