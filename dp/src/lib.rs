@@ -1,0 +1,36 @@
+//! Differential privacy: exact integer noise, its calibration over several parties, and the books that are kept
+//! about it.
+//!
+//! **Mechanism** discrete Gaussian, drawn in shares by the parties · **sensitivity** L2, of integer-valued tables ·
+//! **neighbours** add or remove one row of one party · **measure** zero-concentrated differential privacy (zCDP,
+//! Bun and Steinke 2016), stated to users as (epsilon, delta).
+//!
+//! What it is: the only maker of [`Noised`] tables, which is the only kind of table that the protocol will send. A
+//! `Noised` costs a [`Charge`], and a `Charge` comes from nobody but the party's own [`Accountant`].
+//!
+//! What it is not: a place for floating-point noise (floats calibrate and report, they never touch a sample), a
+//! source of randomness (the generator is an argument), or a store (the party's journal keeps the accountant).
+//!
+//! | module | idea | source |
+//! |---|---|---|
+//! | [`budget`] | [`Budget`] (epsilon, delta), [`Rho`] and the tight conversion between them | Canonne, Kamath, Steinke 2020 |
+//! | [`sensitivity`] | how far one row can move a table | |
+//! | [`sampler`] | exact discrete Gaussian in integer arithmetic | Canonne, Kamath, Steinke 2020; Karney 2016 |
+//! | [`distributed`] | how wide every party's share of the noise must be | Kairouz, Liu, Steinke 2021 |
+//! | [`mechanism`] | table + charge -> [`Noised`] | |
+//! | [`accountant`] | fully adaptive zCDP filter | Feldman, Zrnic 2021; Whitehouse et al. 2023 |
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
+
+pub mod accountant;
+pub mod budget;
+pub mod distributed;
+pub mod mechanism;
+pub mod sampler;
+pub mod sensitivity;
+
+pub use accountant::{Accountant, BudgetExceeded, Charge};
+pub use budget::{Budget, BudgetError, Rho, epsilon_for, rho_for};
+pub use distributed::{CalibrationError, DistributedGaussian};
+pub use mechanism::{ApplyError, Cells, Mechanism, NoDifferentialPrivacy, Noised};
+pub use sensitivity::L2Squared;
