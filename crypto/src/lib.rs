@@ -1,0 +1,28 @@
+//! The cryptography of Hedgerow: seeds, signatures, sealing, and the masks of secure aggregation.
+//!
+//! It is not a network and not a protocol: no input or output, no clock, no global state; randomness is an
+//! argument. Primitives come from RustCrypto and dalek; what is built here is how they are put together.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`secret`] | `Secret<T>`: wiped on drop, never printed, never serialised |
+//! | [`domain`] | every domain-separation constant |
+//! | [`hash`] | SHA-256 over a domain and length-prefixed parts |
+//! | [`seed`] | 32 secret bytes, from which all other secrets derive |
+//! | [`identity`] | Ed25519 signatures of parties |
+//! | [`seal`] | X25519 and ChaCha20-Poly1305 between two parties |
+//! | [`mask`] | masks that cancel in a sum, and the recovery of those of a party that dropped |
+//!
+//! Secrets are wiped when they are dropped, as far as safe Rust reaches: copies that the compiler leaves in
+//! registers and dead stack frames are not. No branch and no index depends on a secret.
+#![forbid(unsafe_code)]
+
+mod fixed;
+
+pub mod domain;
+pub mod hash;
+pub mod identity;
+pub mod mask;
+pub mod seal;
+pub mod secret;
+pub mod seed;
