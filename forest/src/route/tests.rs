@@ -123,7 +123,7 @@ proptest! {
 #[test]
 fn threads_and_blocks_make_no_difference() {
     let mut random = Xorshift(5);
-    let trees: Vec<Tree> = (0..40)
+    let trees: Vec<Tree> = (0..80)
         .map(|_| Tree::new(8, (0..255).map(|_| split(&mut random, 3)).collect()).unwrap())
         .collect();
     let query = TableQuery::leaf_counts(trees.into()).unwrap();
