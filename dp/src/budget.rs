@@ -283,6 +283,36 @@ mod tests {
         }
     }
 
+    /// The optimum over real orders, by golden-section search with 50 decimal digits (mpmath).
+    #[test]
+    fn the_conversion_is_pinned() {
+        let pinned = [
+            (1.0 / 64.0, 2f64.powi(-20), 0.790_561_836_051_468_2),
+            (0.125, 1e-6, 2.419_093_176_867_195),
+            (0.5, 1e-5, 4.728_386_984_943_314),
+            (1.0 / 1024.0, 1e-9, 0.242_125_435_455_234_2),
+        ];
+        for (rho, delta, expected) in pinned {
+            let actual = epsilon_for(Rho::new(rho).unwrap(), delta);
+            assert!(
+                (actual / expected - 1.0).abs() < 1e-12,
+                "rho {rho} delta {delta}: {actual} {expected}"
+            );
+        }
+        let pinned = [
+            (1.0, 1e-6, 0.024_355_970_359_538_37),
+            (0.5, 1e-9, 0.003_953_191_141_217_897),
+            (3.0, 1e-5, 0.224_249_168_246_345_3),
+        ];
+        for (epsilon, delta, expected) in pinned {
+            let actual = rho_for(&Budget::new(epsilon, delta).unwrap()).unwrap().value();
+            assert!(
+                actual <= expected && expected - actual < 1e-12,
+                "epsilon {epsilon}: {actual} {expected}"
+            );
+        }
+    }
+
     #[test]
     fn rho_is_the_largest_that_keeps_the_budget() {
         for (epsilon, delta) in [(0.01, 1e-6), (0.5, 1e-9), (1.0, 1e-6), (3.0, 1e-5), (50.0, 1e-6)] {

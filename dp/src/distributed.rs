@@ -234,3 +234,6 @@ impl std::fmt::Display for DistributedGaussian {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

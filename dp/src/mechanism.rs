@@ -131,3 +131,98 @@ impl Mechanism {
         Ok(Noised(table))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Accountant, L2Squared};
+    use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
+
+    fn gaussian(cells: u64) -> Mechanism {
+        let rho = Rho::new(0.125).unwrap();
+        Mechanism::DiscreteGaussian(DistributedGaussian::calibrate(rho, L2Squared(100), 1, cells).unwrap())
+    }
+
+    fn paid(rho: Rho) -> Charge {
+        Accountant::new(Rho::MAX).charge("test", rho).unwrap()
+    }
+
+    #[test]
+    fn every_cell_gets_its_own_noise_around_its_own_count() {
+        let mechanism = gaussian(1000);
+        let mut rng = ChaCha20Rng::from_seed([1; 32]);
+        let counts: Vec<i64> = (0..1000).map(|i| i * 1_000_000).collect();
+        let noised = mechanism
+            .apply(counts.clone(), paid(mechanism.cost()), &mut rng)
+            .unwrap();
+        let noise: Vec<i64> = noised
+            .into_inner()
+            .iter()
+            .zip(&counts)
+            .map(|(a, b)| a - b)
+            .collect();
+        let distinct: std::collections::BTreeSet<_> = noise.iter().collect();
+        assert!(distinct.len() > 50);
+        assert!(noise.iter().all(|x| x.abs() < 200), "ten standard deviations");
+    }
+
+    #[test]
+    fn an_underpaid_release_is_refused() {
+        let mechanism = gaussian(4);
+        let paid_too_little = Rho::new(mechanism.cost().value() * 0.999).unwrap();
+        let refusal = mechanism
+            .apply(
+                vec![0; 4],
+                paid(paid_too_little),
+                &mut ChaCha20Rng::from_seed([1; 32]),
+            )
+            .unwrap_err();
+        assert_eq!(
+            refusal,
+            ApplyError::Underpaid {
+                paid: paid_too_little,
+                cost: mechanism.cost()
+            }
+        );
+    }
+
+    #[test]
+    fn a_table_larger_than_calibrated_is_refused() {
+        let mechanism = gaussian(4);
+        let refusal = mechanism
+            .apply(
+                vec![0; 5],
+                paid(mechanism.cost()),
+                &mut ChaCha20Rng::from_seed([1; 32]),
+            )
+            .unwrap_err();
+        assert_eq!(
+            refusal,
+            ApplyError::TooManyCells {
+                actual: 5,
+                calibrated: 4
+            }
+        );
+    }
+
+    #[test]
+    fn no_differential_privacy_costs_nothing_and_changes_nothing() {
+        let mechanism = Mechanism::None(NoDifferentialPrivacy::chosen_by_configuration());
+        let mut books = Accountant::unlimited(NoDifferentialPrivacy::chosen_by_configuration());
+        let charge = books.charge("round 0", mechanism.cost()).unwrap();
+        let noised = mechanism
+            .apply(vec![1, 2, 3], charge, &mut ChaCha20Rng::from_seed([1; 32]))
+            .unwrap();
+        assert_eq!(noised.as_ref(), &[1, 2, 3]);
+        assert_eq!(books.spent(), Rho::ZERO);
+    }
+
+    #[test]
+    fn logs_show_no_cell() {
+        let mechanism = Mechanism::None(NoDifferentialPrivacy::chosen_by_configuration());
+        let noised = mechanism
+            .apply(vec![12345], paid(Rho::ZERO), &mut ChaCha20Rng::from_seed([1; 32]))
+            .unwrap();
+        assert_eq!(format!("{noised:?}"), "Noised(..)");
+    }
+}

@@ -16,7 +16,7 @@
 //!
 //! Step 2 compares a uniform real `U`, given by an endless stream of random bits, with `p`. The first 64 bits of `U`
 //! and a fixed-point approximation of `p` with a *certified* error decide unless `U` lies within `2^-39` of `p`; then
-//! [`bignum`](super::bignum) continues with as many further bits of `U` and digits of `p` as it takes. So the decision
+//! `bignum` continues with as many further bits of `U` and digits of `p` as it takes. So the decision
 //! is that of real numbers: the approximation decides the speed, never the distribution.
 //!
 //! # Timing
@@ -235,3 +235,6 @@ fn zeros<R: CryptoRng>(words: &mut Words<'_, R>) -> u64 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
