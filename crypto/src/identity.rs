@@ -221,8 +221,8 @@ pub enum IdentityError {
 #[error("the signature is not {signer}'s over this message under `{domain}`")]
 #[non_exhaustive]
 pub struct SignatureError {
-    /// Whose signature it should be.
-    pub signer: VerifyingIdentity,
+    /// Whose signature it should be: the identity in hexadecimal.
+    pub signer: String,
     /// Under which domain.
     pub domain: String,
 }
