@@ -102,7 +102,7 @@ impl VerifyingIdentity {
                 &ed25519_dalek::Signature::from_bytes(&signature.0),
             )
             .map_err(|_| SignatureError {
-                signer: *self,
+                signer: self.to_string(),
                 domain: domain.to_owned(),
             })
     }
