@@ -103,6 +103,21 @@ impl Accountant {
         }
     }
 
+    /// The books as after a restart, from payments that the party's journal vouches for, oldest first: taken as they
+    /// are, even beyond the capacity (the operator may have lowered it; then nothing more is let through), none of
+    /// them settled, no charge in anybody's hands.
+    #[must_use]
+    pub fn with_history(mut self, payments: impl IntoIterator<Item = (String, Rho)>) -> Self {
+        self.entries
+            .extend(payments.into_iter().map(|(label, rho)| Entry {
+                label,
+                rho,
+                settled: false,
+                issued: false,
+            }));
+        self
+    }
+
     /// Pays `rho` for one release. The caller makes the new state durable before it sends anything.
     ///
     /// # Errors
@@ -258,6 +273,16 @@ mod tests {
         let mut again: Accountant = postcard::from_bytes(&journal).unwrap();
         assert!(again.entries()[0].is_settled());
         assert!(again.reclaim("round 1").is_none());
+    }
+
+    #[test]
+    fn history_counts_and_can_be_reclaimed_once() {
+        let history = [("a".to_owned(), rho(0.75)), ("b".to_owned(), rho(0.5))];
+        let mut books = Accountant::new(rho(1.0)).with_history(history);
+        assert_eq!((books.spent(), books.left()), (rho(1.25), Some(Rho::ZERO)));
+        assert!(books.charge("c", Rho::at_least(1e-13).unwrap()).is_err());
+        assert_eq!(books.reclaim("b").unwrap().rho(), rho(0.5));
+        assert!(books.reclaim("b").is_none());
     }
 
     proptest! {

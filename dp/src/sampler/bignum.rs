@@ -185,6 +185,25 @@ mod tests {
             prop_assert_eq!(value(&down), product / u128::from(c) + u128::from(d));
         }
 
+        /// True bounds at every precision: what a finer pair of bounds encloses, a coarser pair encloses too. And the
+        /// bounds are close: x <= 20, so fewer than 200 roundings, none amplified by more than e^20 < 2^29.
+        #[test]
+        fn bounds_of_the_exponential_are_bounds(a in 1u64..100, b in 1u64..100, d in 250u64..1 << 40, limbs in 1usize..5) {
+            let of = |limbs, up| exponential([a, b, 1], [d, 2], limbs, up);
+            let finer = |number: &[u64]| [&[0; 4], number].concat();
+            let at_most = |a: &[u64], b: &[u64]| {
+                let limb = |n: &[u64], i: usize| n.get(i).copied().unwrap_or(0);
+                let top = a.len().max(b.len());
+                (0..top).rev().map(|i| limb(a, i)).le((0..top).rev().map(|i| limb(b, i)))
+            };
+            let (down, up) = (of(limbs, false), of(limbs, true));
+            prop_assert!(at_most(&finer(&down), &of(limbs + 4, true)));
+            prop_assert!(at_most(&of(limbs + 4, false), &finer(&up)));
+            let mut wide = down.clone();
+            add(&mut wide, &[1 << 40]);
+            prop_assert!(at_most(&up, &wide));
+        }
+
         #[test]
         fn agrees_with_f64_away_from_ties(numerator in 1u64..1 << 40, denominator in 1u64 << 34..1 << 40, u: u64) {
             let p = (-(numerator as f64) / denominator as f64).exp();
