@@ -1,0 +1,130 @@
+//! The canonical bytes of a configuration: postcard of an explicit mirror of its fields.
+//!
+//! A mirror, because other crates choose their serde form for people (TOML, JSON: tagged, flattened), and a
+//! digest that parties sign must not move when those forms do. Floats keep all their bits.
+
+use hedgerow_crypto::mask::modulus::Modulus;
+use hedgerow_forest::params::{ForestParams, Growth};
+use hedgerow_forest::schema::{Column, ColumnKind, Label, Schema};
+use serde::{Deserialize, Serialize};
+
+use super::{Aggregation, ConfigError, Partition, PrivacyParams, RunConfigLiteral, TestSplit};
+use crate::ids::{PartyId, RunId};
+
+#[derive(Serialize, Deserialize)]
+struct Canonical {
+    run: RunId,
+    name: String,
+    task: String,
+    partition: Partition,
+    features: Vec<CanonicalColumn>,
+    label: String,
+    positive: String,
+    forest: CanonicalForest,
+    privacy: Option<PrivacyParams>,
+    aggregation: Aggregation,
+    parties: Vec<PartyId>,
+    min_parties: u32,
+    collusion: u32,
+    shamir_threshold: u32,
+    modulus: Modulus,
+    max_rows: u64,
+    test: TestSplit,
+    seed: [u8; 32],
+    release_metrics: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+enum CanonicalColumn {
+    Numeric { name: String, min: f64, max: f64 },
+    Categorical { name: String, categories: Vec<String> },
+}
+
+#[derive(Serialize, Deserialize)]
+struct CanonicalForest {
+    trees: u32,
+    depth: u8,
+    bins: u16,
+    growth: Growth,
+}
+
+pub(super) fn encode(config: &RunConfigLiteral) -> Vec<u8> {
+    let mirror = Canonical {
+        run: config.run,
+        name: config.name.clone(),
+        task: config.task.clone(),
+        partition: config.partition,
+        features: config.schema.features.iter().map(column).collect(),
+        label: config.schema.label.name.clone(),
+        positive: config.schema.label.positive.clone(),
+        forest: CanonicalForest {
+            trees: config.forest.trees,
+            depth: config.forest.depth,
+            bins: config.forest.bins,
+            growth: config.forest.growth,
+        },
+        privacy: config.privacy,
+        aggregation: config.aggregation.clone(),
+        parties: config.parties.clone(),
+        min_parties: config.min_parties,
+        collusion: config.collusion,
+        shamir_threshold: config.shamir_threshold,
+        modulus: config.modulus,
+        max_rows: config.max_rows,
+        test: config.test,
+        seed: config.seed,
+        release_metrics: config.release_metrics,
+    };
+    crate::wire::to_bytes(&mirror)
+}
+
+fn column(column: &Column) -> CanonicalColumn {
+    let name = column.name.clone();
+    match &column.kind {
+        ColumnKind::Numeric { min, max } => CanonicalColumn::Numeric { name, min: *min, max: *max },
+        ColumnKind::Categorical { categories } => {
+            CanonicalColumn::Categorical { name, categories: categories.clone() }
+        }
+    }
+}
+
+pub(super) fn decode(bytes: &[u8]) -> Result<RunConfigLiteral, ConfigError> {
+    let mirror: Canonical =
+        crate::wire::from_bytes(bytes).map_err(|_| ConfigError::Unreadable { length: bytes.len() })?;
+    let features = mirror
+        .features
+        .into_iter()
+        .map(|column| match column {
+            CanonicalColumn::Numeric { name, min, max } => {
+                Column { name, kind: ColumnKind::Numeric { min, max } }
+            }
+            CanonicalColumn::Categorical { name, categories } => {
+                Column { name, kind: ColumnKind::Categorical { categories } }
+            }
+        })
+        .collect();
+    Ok(RunConfigLiteral {
+        run: mirror.run,
+        name: mirror.name,
+        task: mirror.task,
+        partition: mirror.partition,
+        schema: Schema { features, label: Label { name: mirror.label, positive: mirror.positive } },
+        forest: ForestParams {
+            trees: mirror.forest.trees,
+            depth: mirror.forest.depth,
+            bins: mirror.forest.bins,
+            growth: mirror.forest.growth,
+        },
+        privacy: mirror.privacy,
+        aggregation: mirror.aggregation,
+        parties: mirror.parties,
+        min_parties: mirror.min_parties,
+        collusion: mirror.collusion,
+        shamir_threshold: mirror.shamir_threshold,
+        modulus: mirror.modulus,
+        max_rows: mirror.max_rows,
+        test: mirror.test,
+        seed: mirror.seed,
+        release_metrics: mirror.release_metrics,
+    })
+}

@@ -1,0 +1,158 @@
+//! The learning algorithm as both sides run it: the released totals go in, the next query comes out.
+
+use hedgerow_crypto::hash::{Digest, hash};
+use hedgerow_dp::Mechanism;
+use hedgerow_forest::binning::Binner;
+use hedgerow_forest::grow::{self, Grow, GrowError, NoiseScale, Step};
+use hedgerow_forest::model::{Forest, ModelError, PrivacyStatement};
+use hedgerow_forest::query::TableQuery;
+use hedgerow_forest::table::Table;
+
+use crate::binding;
+use crate::config::RunConfig;
+use crate::ids::PartyId;
+use crate::privacy::{self, Planned, PrivacyError};
+
+/// Why a growth cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GrowthError {
+    /// The algorithm refused.
+    #[error("growth: {0}")]
+    Grow(#[from] GrowError),
+    /// The configuration's budget.
+    #[error("privacy: {0}")]
+    Privacy(#[from] PrivacyError),
+    /// Totals of a wrong number.
+    #[error("{actual} totals for a query of {expected} cells")]
+    Cells {
+        /// Totals given.
+        actual: usize,
+        /// Cells of the query.
+        expected: usize,
+    },
+    /// There is no open query.
+    #[error("the model is complete, nothing is asked")]
+    Complete,
+}
+
+/// What the algorithm wants now.
+#[derive(Clone, Debug)]
+enum Wanted {
+    Table(TableQuery),
+    Nothing(Box<Forest>),
+}
+
+/// A growth, the number of its present step, and the digest of all answers so far. Deterministic: everybody
+/// who feeds it the same totals is asked the same and ends with the same model, byte for byte.
+pub struct Progression {
+    growth: Box<dyn Grow + Send>,
+    statement: PrivacyStatement,
+    step: u32,
+    answers: Digest,
+    wanted: Wanted,
+}
+
+impl Progression {
+    /// The growth of a configuration before its first answer.
+    ///
+    /// # Errors
+    /// [`GrowthError::Grow`] and [`GrowthError::Privacy`]; not for a checked configuration.
+    pub fn start(config: &RunConfig) -> Result<Self, GrowthError> {
+        let mut growth = start_growth(config)?;
+        let statement = privacy::statement(config)?;
+        let wanted = Wanted::new(growth.next(None)?, &statement);
+        Ok(Self { growth, statement, step: 0, answers: binding::no_answers(&config.digest()), wanted })
+    }
+
+    /// Number of the present step; after the last answer, the number of answers.
+    #[must_use]
+    pub fn step(&self) -> u32 {
+        self.step
+    }
+
+    /// The open query, unless the model is complete.
+    #[must_use]
+    pub fn query(&self) -> Option<&TableQuery> {
+        match &self.wanted {
+            Wanted::Table(query) => Some(query),
+            Wanted::Nothing(_) => None,
+        }
+    }
+
+    /// The model, once it is complete.
+    #[must_use]
+    pub fn forest(&self) -> Option<&Forest> {
+        match &self.wanted {
+            Wanted::Table(_) => None,
+            Wanted::Nothing(forest) => Some(forest),
+        }
+    }
+
+    /// H(answers so far).
+    #[must_use]
+    pub fn answers(&self) -> &Digest {
+        &self.answers
+    }
+
+    /// Takes the totals of the open query.
+    ///
+    /// # Errors
+    /// [`GrowthError`]; then nothing has changed but for an error of the algorithm itself, which ends the run.
+    pub fn answer(&mut self, survivors: &[PartyId], totals: Vec<i64>) -> Result<(), GrowthError> {
+        let query = self.query().ok_or(GrowthError::Complete)?;
+        let (actual, expected) = (totals.len(), query.cells());
+        let digest = binding::answers_with(&self.answers, self.step, survivors, &totals);
+        let table = Table::from_cells(query.shape(), totals).map_err(|_| GrowthError::Cells { actual, expected })?;
+        self.wanted = Wanted::new(self.growth.next(Some(table))?, &self.statement);
+        self.answers = digest;
+        self.step += 1;
+        Ok(())
+    }
+}
+
+impl Wanted {
+    fn new(step: Step, statement: &PrivacyStatement) -> Self {
+        match step {
+            Step::Ask(query) => Self::Table(query),
+            Step::Done(forest) => {
+                Self::Nothing(Box::new(Forest { statement: Some(statement.clone()), ..forest }))
+            }
+        }
+    }
+}
+
+/// The growth that a configuration names, before its first query.
+fn start_growth(config: &RunConfig) -> Result<Box<dyn Grow + Send>, GrowthError> {
+    let binner = Binner::new(&config.schema, config.forest.bins).map_err(GrowError::from)?;
+    let noise = noise_scale(config)?;
+    Ok(grow::growth(&config.schema, &binner, config.forest, config.seed, noise)?)
+}
+
+/// How noisy released cells are if every party survives; the growth must not depend on who really does.
+fn noise_scale(config: &RunConfig) -> Result<Option<NoiseScale>, PrivacyError> {
+    let shares = u32::try_from(config.parties.len()).unwrap_or(u32::MAX);
+    let [leaves, threshold] = privacy::plan(config);
+    let sigma = |planned: &Planned| match privacy::mechanism(config, planned)? {
+        Mechanism::DiscreteGaussian(gaussian) => Ok(Some(gaussian.total_sigma(shares))),
+        Mechanism::None(_) => Ok::<_, PrivacyError>(None),
+    };
+    Ok(match (sigma(&leaves)?, sigma(&threshold)?) {
+        (Some(leaf_cell), Some(histogram_cell)) => Some(NoiseScale { leaf_cell, histogram_cell }),
+        _ => None,
+    })
+}
+
+/// H(query), what `RoundStart` carries.
+#[must_use]
+pub fn query_digest(query: &TableQuery) -> Digest {
+    hash("hedgerow/protocol/query/1", &[&query.digest_bytes()])
+}
+
+/// H(model file), what `Finished` and `Done` carry.
+///
+/// # Errors
+/// [`ModelError`] for a forest whose fields do not fit each other, which no growth makes.
+pub fn model_digest(forest: &Forest) -> Result<Digest, ModelError> {
+    Ok(hash("hedgerow/protocol/model/1", &[forest.to_json()?.as_bytes()]))
+}

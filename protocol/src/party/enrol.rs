@@ -1,0 +1,172 @@
+//! Configuration and participants: what a party checks before any round.
+
+use hedgerow_crypto::hash::Digest;
+use hedgerow_dp::Rho;
+
+use super::run::Run;
+use super::{Enrolment, Output, PROTOCOL_VERSIONS, PartyMachine, PartyProgress, Phase, broken, equivocation, internal};
+use crate::binding;
+use crate::check;
+use crate::config::{ConfigError, RunConfig};
+use crate::privacy;
+use crate::refusal::Refusal;
+use crate::roster::{Roster, RosterError};
+use crate::wire::{ToCoordinator, ToParty};
+
+/// A configuration that this party has signed.
+pub(super) struct Enrolled {
+    pub(super) config: RunConfig,
+    pub(super) digest: Digest,
+    bytes: Vec<u8>,
+    /// The stored answer to the configuration.
+    response: ToCoordinator,
+}
+
+impl PartyMachine {
+    pub(super) fn welcome(&mut self, request: ToParty) -> Result<(), Refusal> {
+        let ToParty::Welcome { version, config: bytes } = &request else { return Ok(()) };
+        match &self.phase {
+            Phase::Greeting => {}
+            Phase::Enrolled(enrolled) => return self.welcome_again(enrolled.answer_to(bytes)?),
+            Phase::Running(run) => return self.welcome_again(run.enrolled.answer_to(bytes)?),
+            Phase::Ended => return Ok(()),
+        }
+        // CHK-007: never speak a version that was not offered.
+        if !PROTOCOL_VERSIONS.contains(version) {
+            return Err(Refusal::Config {
+                check: check::VERSION,
+                detail: format!("protocol version {version} was not offered"),
+            });
+        }
+        let enrolled = self.accept(bytes)?;
+        self.can_pay(&enrolled.config)?;
+        let response = enrolled.response.clone();
+        self.phase = Phase::Enrolled(enrolled);
+        self.exchange(request, Some(response));
+        self.progress(PartyProgress::Enrolled);
+        Ok(())
+    }
+
+    fn welcome_again(&mut self, response: ToCoordinator) -> Result<(), Refusal> {
+        self.send(response);
+        Ok(())
+    }
+
+    /// Everything but the ledger, which a restored run has paid from already.
+    pub(super) fn accept(&self, bytes: &[u8]) -> Result<Enrolled, Refusal> {
+        let config = RunConfig::from_bytes(bytes).map_err(|error| Refusal::Config {
+            check: match error {
+                ConfigError::NotCanonical | ConfigError::Unreadable { .. } => check::CONFIG_CANONICAL,
+                _ => check::CONFIG_BOUNDS,
+            },
+            detail: error.to_string(),
+        })?;
+        // CHK-003: a run of others is none of ours.
+        if !config.lists(&self.me.party) {
+            return Err(Refusal::Config {
+                check: check::CONFIG_LISTS_ME,
+                detail: format!("{} is not among its parties", self.me.party),
+            });
+        }
+        // CHK-004: the own policy.
+        self.me.policy.check(&config)?;
+        let digest = binding::config_digest(bytes);
+        let message = binding::enrolment_message(&digest, &self.me.party);
+        let signature = self.me.identity.sign(binding::SIGN_ENROLMENT, &message);
+        let response = ToCoordinator::Enrol { certificate: self.me.certificate.clone(), signature };
+        Ok(Enrolled { config, digest, bytes: bytes.to_vec(), response })
+    }
+
+    /// The ledger could pay for the whole plan of the run.
+    fn can_pay(&self, config: &RunConfig) -> Result<(), Refusal> {
+        // CHK-005: said before the run begins, not in its middle.
+        let mut asked = 0.0;
+        for planned in privacy::plan(config) {
+            asked += privacy::mechanism(config, &planned).map_err(internal)?.cost().value();
+        }
+        let asked = Rho::at_least(asked).map_err(internal)?;
+        match self.me.ledger.left() {
+            Some(left) if asked > left => {
+                Err(Refusal::Budget { asked: asked.to_string(), left: left.to_string() })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn participants(&mut self, request: ToParty) -> Result<(), Refusal> {
+        let ToParty::Participants { enrolments } = &request else { return Ok(()) };
+        match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Enrolled(enrolled) => match self.run(enrolled, enrolments) {
+                Ok(run) => {
+                    let count = run.roster.len();
+                    self.phase = Phase::Running(Box::new(run));
+                    self.outputs.push_back(Output::Progress(PartyProgress::Participants { count }));
+                    self.exchange(request, None);
+                    Ok(())
+                }
+                Err((enrolled, refusal)) => {
+                    self.phase = Phase::Enrolled(*enrolled);
+                    Err(refusal)
+                }
+            },
+            Phase::Running(run) => {
+                // CHK-013: one run, one list.
+                let same = binding::participants_digest(run.enrolled.config.run, enrolments) == *run.roster.digest();
+                self.phase = Phase::Running(run);
+                if same { Ok(()) } else { Err(equivocation(check::ONE_PARTICIPANTS, None, "list of participants")) }
+            }
+            phase => {
+                self.phase = phase;
+                Ok(())
+            }
+        }
+    }
+
+    /// Checks the participants and starts the growth.
+    pub(super) fn run(
+        &self,
+        enrolled: Enrolled,
+        enrolments: &[Enrolment],
+    ) -> Result<Run, (Box<Enrolled>, Refusal)> {
+        match self.check_participants(&enrolled, enrolments) {
+            Ok(roster) => match crate::growth::Progression::start(&enrolled.config) {
+                Ok(progression) => Ok(Run::new(enrolled, roster, progression)),
+                Err(error) => Err((Box::new(enrolled), internal(error))),
+            },
+            Err(refusal) => Err((Box::new(enrolled), refusal)),
+        }
+    }
+
+    fn check_participants(&self, enrolled: &Enrolled, enrolments: &[Enrolment]) -> Result<Roster, Refusal> {
+        let roster = Roster::new(&enrolled.config, enrolments, self.me.verifier.as_ref()).map_err(
+            |RosterError { check, culprit, detail }| broken(check, None, culprit.as_ref(), detail),
+        )?;
+        // CHK-010: this party as itself.
+        let mine = enrolments.iter().find(|enrolment| enrolment.party == self.me.party);
+        let as_sent = mine.is_some_and(|mine| {
+            matches!(&enrolled.response, ToCoordinator::Enrol { certificate, signature }
+                if *certificate == mine.certificate && *signature == mine.signature)
+        });
+        if !as_sent {
+            return Err(broken(
+                check::PARTICIPANTS_ME,
+                None,
+                None,
+                "the list does not hold this party's own enrolment",
+            ));
+        }
+        Ok(roster)
+    }
+}
+
+impl Enrolled {
+    /// The stored answer, if this is the configuration that it answers.
+    fn answer_to(&self, bytes: &[u8]) -> Result<ToCoordinator, Refusal> {
+        // CHK-006: one run, one configuration; CHK-045: the stored bytes.
+        if self.bytes == bytes {
+            Ok(self.response.clone())
+        } else {
+            Err(equivocation(check::ONE_CONFIG, None, "configuration"))
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What a party accepts, in its own file: `policy.toml`.
+
+use hedgerow_dp::{Budget, BudgetError, Rho, rho_for};
+use serde::{Deserialize, Serialize};
+
+use crate::config::RunConfig;
+use crate::privacy;
+use crate::refusal::Refusal;
+
+/// A party's own rules. Every key has a default; the defaults are strict.
+///
+/// ```toml
+/// max_epsilon = 1.0            # largest epsilon of one run
+/// total_epsilon = 4.0          # of all runs together, at max_delta; without it, as max_epsilon
+/// max_delta = 1e-6
+/// min_parties = 3              # fewest parties in any released sum
+/// min_collusion = 1
+/// allowed_columns = ["age", "education"]   # without it, every column of the own data
+/// max_queries = 8              # of one run, repeated attempts included
+/// require_noise = true
+/// release_metrics = false      # metrics on own test rows
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Policy {
+    /// Largest epsilon of one run.
+    pub max_epsilon: f64,
+    /// Largest epsilon of all runs together, at `max_delta`; by default that of one run.
+    pub total_epsilon: Option<f64>,
+    /// Largest delta of one run.
+    pub max_delta: f64,
+    /// Fewest parties in any released sum.
+    pub min_parties: u32,
+    /// Smallest collusion bound.
+    pub min_collusion: u32,
+    /// Columns that a run may use; `None` allows all.
+    pub allowed_columns: Option<Vec<String>>,
+    /// Most queries of one run, repeated attempts included.
+    pub max_queries: u32,
+    /// Refuse runs with `epsilon = "none"`.
+    pub require_noise: bool,
+    /// Release metrics on own test rows if the run asks for them.
+    pub release_metrics: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_epsilon: 1.0,
+            total_epsilon: None,
+            max_delta: 1e-6,
+            min_parties: 2,
+            min_collusion: 1,
+            allowed_columns: None,
+            max_queries: 8,
+            require_noise: true,
+            release_metrics: false,
+        }
+    }
+}
+
+impl Policy {
+    /// Whether this party takes part in a run of this configuration, its ledger apart.
+    ///
+    /// # Errors
+    /// The first [`Refusal`], naming the policy key that the operator would have to change.
+    pub fn check(&self, config: &RunConfig) -> Result<(), Refusal> {
+        // CHK-004: the party's own rules, before it signs anything.
+        match &config.privacy {
+            None if self.require_noise => return Err(Refusal::NoNoise),
+            None => {}
+            Some(privacy) => {
+                // Negated, so that a policy of NaN refuses everything.
+                if !(privacy.epsilon <= self.max_epsilon) {
+                    return Err(Refusal::Epsilon { asked: privacy.epsilon, allowed: self.max_epsilon });
+                }
+                if !(privacy.delta <= self.max_delta) {
+                    return Err(Refusal::Delta { asked: privacy.delta, allowed: self.max_delta });
+                }
+            }
+        }
+        if config.min_parties < self.min_parties {
+            return Err(Refusal::MinParties { asked: config.min_parties, allowed: self.min_parties });
+        }
+        if config.collusion < self.min_collusion {
+            return Err(Refusal::Collusion { asked: config.collusion, allowed: self.min_collusion });
+        }
+        if let Some(allowed) = &self.allowed_columns {
+            for column in &config.schema.features {
+                if !allowed.contains(&column.name) {
+                    return Err(Refusal::Column { column: column.name.clone() });
+                }
+            }
+        }
+        let asked = u32::try_from(privacy::plan(config).len()).unwrap_or(u32::MAX);
+        if asked > self.max_queries {
+            return Err(Refusal::Queries { asked, allowed: self.max_queries });
+        }
+        Ok(())
+    }
+
+    /// What the party's ledger may spend over all runs.
+    ///
+    /// # Errors
+    /// [`BudgetError`] for an epsilon or delta out of range.
+    pub fn capacity(&self) -> Result<Rho, BudgetError> {
+        rho_for(&Budget::new(self.total_epsilon.unwrap_or(self.max_epsilon), self.max_delta)?)
+    }
+}

@@ -1,0 +1,185 @@
+//! From the budget of a run to the noise of one query.
+//!
+//! **Mechanism** discrete Gaussian in shares · **neighbours** add or remove one row of one party ·
+//! **sensitivity** L2, `sqrt(trees)` for leaf counts, 1 for the histogram of scores · **measure** zCDP: the
+//! run's (epsilon, delta) becomes one rho (Canonne, Kamath, Steinke 2020), divided between the two queries.
+
+use hedgerow_dp::{
+    Budget, BudgetError, CalibrationError, DistributedGaussian, L2Squared, Mechanism, NoDifferentialPrivacy, Rho,
+    rho_for,
+};
+use hedgerow_forest::grow::random::SCORE_BINS;
+use hedgerow_forest::model::PrivacyStatement;
+use hedgerow_forest::query::{QueryKind, TableQuery};
+use hedgerow_forest::table::{CLASSES, TableShape};
+
+use crate::config::{PrivacyParams, RunConfigLiteral};
+use crate::ids::{RoundId, RunId};
+
+/// Totals stay within the declared rows plus the noise's tail but for a probability of `2^-TAIL_BITS`.
+pub const TAIL_BITS: u32 = 40;
+
+/// The budget is divided in parts of this many.
+const PARTS: u32 = 1 << 20;
+
+/// Noise that cannot be had.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PrivacyError {
+    /// The budget itself.
+    #[error(transparent)]
+    Budget(#[from] BudgetError),
+    /// The noise for it.
+    #[error(transparent)]
+    Calibration(#[from] CalibrationError),
+    /// A query that the plan does not know.
+    #[error("no part of the budget is planned for {kind:?} queries")]
+    Unplanned {
+        /// What was asked.
+        kind: QueryKind,
+    },
+    /// The share of the histogram is no proper part.
+    #[error("threshold_share is {actual}, expected a number above 0 and below 1")]
+    ThresholdShare {
+        /// Share given.
+        actual: f64,
+    },
+}
+
+/// One query of the plan of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Which part of the budget pays.
+    pub kind: QueryKind,
+    /// Cells of the answer.
+    pub cells: usize,
+    /// Squared L2 sensitivity per row.
+    pub sensitivity: L2Squared,
+}
+
+impl Planned {
+    /// The plan's view of a query.
+    #[must_use]
+    pub fn of(query: &TableQuery) -> Self {
+        Self {
+            kind: query.kind(),
+            cells: query.cells(),
+            sensitivity: L2Squared(query.l2_squared_sensitivity_per_row()),
+        }
+    }
+}
+
+/// The queries that the run's growth will ask if no attempt fails, known before any is asked.
+#[must_use]
+pub fn plan(config: &RunConfigLiteral) -> [Planned; 2] {
+    let trees = config.forest.trees;
+    let leaves = config.forest.leaves().saturating_mul(trees as usize).saturating_mul(CLASSES);
+    let histogram = TableShape::ScoreHistogram { bins: SCORE_BINS };
+    [
+        Planned { kind: QueryKind::Leaves, cells: leaves, sensitivity: L2Squared(u64::from(trees)) },
+        Planned { kind: QueryKind::Threshold, cells: histogram.cells(), sensitivity: L2Squared(1) },
+    ]
+}
+
+/// Cells of the largest query of a run.
+#[must_use]
+pub fn largest_query(config: &RunConfigLiteral) -> usize {
+    plan(config).iter().map(|planned| planned.cells).max().unwrap_or(0)
+}
+
+/// The whole budget of a run in zCDP.
+///
+/// # Errors
+/// [`BudgetError`] for an epsilon or delta out of range.
+pub fn total_rho(privacy: &PrivacyParams) -> Result<Rho, BudgetError> {
+    rho_for(&Budget::new(privacy.epsilon, privacy.delta)?)
+}
+
+/// The part of the budget that pays for one query of this kind.
+///
+/// # Errors
+/// As [`total_rho`]; [`PrivacyError::ThresholdShare`]; [`PrivacyError::Unplanned`].
+pub fn rho_of(privacy: &PrivacyParams, kind: QueryKind) -> Result<Rho, PrivacyError> {
+    let share = privacy.threshold_share;
+    if !(share > 0.0 && share < 1.0) {
+        return Err(PrivacyError::ThresholdShare { actual: share });
+    }
+    // Rounded to a grid that both sides compute alike; never 0 nor everything.
+    let threshold = ((share * f64::from(PARTS)) as u32).clamp(1, PARTS - 1);
+    let total = total_rho(privacy)?;
+    match kind {
+        QueryKind::Leaves => Ok(total.share(PARTS - threshold, PARTS)),
+        QueryKind::Threshold => Ok(total.share(threshold, PARTS)),
+        kind => Err(PrivacyError::Unplanned { kind }),
+    }
+}
+
+/// Parties whose noise counts: the fewest survivors less those that may collude.
+#[must_use]
+pub fn honest_shares(config: &RunConfigLiteral) -> u32 {
+    config.min_parties.saturating_sub(config.collusion)
+}
+
+/// The mechanism that every party applies to its own table for one query.
+///
+/// # Errors
+/// [`PrivacyError`]; never for a query of the plan of a checked configuration.
+pub fn mechanism(config: &RunConfigLiteral, query: &Planned) -> Result<Mechanism, PrivacyError> {
+    match &config.privacy {
+        None => Ok(Mechanism::None(NoDifferentialPrivacy::chosen_by_configuration())),
+        Some(privacy) => {
+            let rho = rho_of(privacy, query.kind)?;
+            let gaussian =
+                DistributedGaussian::calibrate(rho, query.sensitivity, honest_shares(config), query.cells as u64)?;
+            Ok(Mechanism::DiscreteGaussian(gaussian))
+        }
+    }
+}
+
+/// A bound on the absolute value of every total, but for a probability of `2^-TAIL_BITS`.
+#[must_use]
+pub fn largest_total(config: &RunConfigLiteral, mechanism: &Mechanism) -> u64 {
+    let shares = u32::try_from(config.parties.len()).unwrap_or(u32::MAX);
+    let tail = match mechanism {
+        Mechanism::DiscreteGaussian(gaussian) => gaussian.tail_bound(TAIL_BITS, shares),
+        Mechanism::None(_) => 0,
+    };
+    config.max_rows.saturating_add(tail)
+}
+
+/// What the model says about its privacy: the promise of the configuration, the same words everywhere.
+///
+/// # Errors
+/// As [`total_rho`].
+pub fn statement(config: &RunConfigLiteral) -> Result<PrivacyStatement, PrivacyError> {
+    let (mechanism, rho) = match &config.privacy {
+        None => ("none", None),
+        Some(privacy) => ("distributed discrete Gaussian", Some(total_rho(privacy)?.value())),
+    };
+    let notes = match &config.privacy {
+        None => vec!["exact totals were released: nothing is promised to single rows".to_owned()],
+        Some(_) => vec![
+            "for the queries of one successful run; repeated attempts are charged to each party's ledger".to_owned(),
+        ],
+    };
+    Ok(PrivacyStatement {
+        mechanism: mechanism.to_owned(),
+        unit: "row".to_owned(),
+        neighbours: "add or remove one row of one party".to_owned(),
+        epsilon: config.privacy.map(|privacy| privacy.epsilon),
+        delta: config.privacy.map(|privacy| privacy.delta),
+        rho,
+        collusion: config.collusion,
+        notes,
+    })
+}
+
+/// The words under which a round stands in the ledger; one round, one label.
+#[must_use]
+pub fn ledger_label(run: RunId, round: RoundId, kind: QueryKind) -> String {
+    format!("run {run} round {round} {}", match kind {
+        QueryKind::Leaves => "leaf counts",
+        QueryKind::Threshold => "score histogram",
+        _ => "query",
+    })
+}
