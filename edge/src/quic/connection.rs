@@ -1,0 +1,237 @@
+//! A connection that carries frames.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hedgerow_protocol::wire::{Frame, FrameDecoder, HEADER_LEN, Limits};
+
+use super::code;
+use super::error::LinkError;
+use super::traffic::Traffic;
+use crate::certificate::Member;
+
+/// What the two halves of a connection have in common. Its end closes the connection.
+#[derive(Debug)]
+pub(super) struct Shared {
+    connection: quinn::Connection,
+    /// A dialer's endpoint lives as long as its connection.
+    endpoint: quinn::Endpoint,
+    peer: Member,
+    certificate: Vec<u8>,
+    traffic: Traffic,
+}
+
+impl Shared {
+    /// Bytes of UDP payloads, sent and received.
+    pub(super) fn udp(&self) -> (u64, u64) {
+        let stats = self.connection.stats();
+        (stats.udp_tx.bytes, stats.udp_rx.bytes)
+    }
+
+    pub(super) fn close(&self, code: quinn::VarInt, reason: &str) {
+        self.connection.close(code, reason.as_bytes());
+    }
+
+    pub(super) async fn closed(&self) -> quinn::ConnectionError {
+        self.connection.closed().await
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.connection.close(code::DONE, b"");
+        self.traffic.ends(self.udp());
+    }
+}
+
+/// A connection to a member whose certificate has been verified, as it has verified ours.
+#[derive(Debug)]
+pub struct Connection {
+    shared: Arc<Shared>,
+    send: quinn::SendStream,
+    receive: quinn::RecvStream,
+}
+
+/// The parts of a new connection.
+pub(super) struct Parts {
+    pub(super) connection: quinn::Connection,
+    pub(super) endpoint: quinn::Endpoint,
+    pub(super) peer: Member,
+    pub(super) certificate: Vec<u8>,
+    pub(super) traffic: Traffic,
+    pub(super) send: quinn::SendStream,
+    pub(super) receive: quinn::RecvStream,
+}
+
+impl Connection {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts {
+            connection,
+            endpoint,
+            peer,
+            certificate,
+            traffic,
+            send,
+            receive,
+        } = parts;
+        let shared = Arc::new(Shared {
+            connection,
+            endpoint,
+            peer,
+            certificate,
+            traffic,
+        });
+        shared.traffic.begins(&shared);
+        Self {
+            shared,
+            send,
+            receive,
+        }
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> &Member {
+        &self.shared.peer
+    }
+
+    /// The other end's certificate (DER).
+    #[must_use]
+    pub fn peer_certificate(&self) -> &[u8] {
+        &self.shared.certificate
+    }
+
+    /// Where the other end is.
+    #[must_use]
+    pub fn remote_address(&self) -> SocketAddr {
+        self.shared.connection.remote_address()
+    }
+
+    /// Largest UDP payload that path MTU discovery has found so far, in bytes.
+    #[must_use]
+    pub fn mtu(&self) -> u16 {
+        self.shared.connection.stats().path.current_mtu
+    }
+
+    /// Two halves for two tasks; the connection ends with the later of them.
+    #[must_use]
+    pub fn split(self, limits: Limits) -> (FrameSender, FrameReceiver) {
+        let sender = FrameSender {
+            shared: Arc::clone(&self.shared),
+            stream: self.send,
+        };
+        let receiver = FrameReceiver {
+            shared: self.shared,
+            stream: self.receive,
+            decoder: FrameDecoder::new(limits),
+            pending: Bytes::new(),
+        };
+        (sender, receiver)
+    }
+}
+
+/// The half that sends.
+#[derive(Debug)]
+pub struct FrameSender {
+    pub(super) shared: Arc<Shared>,
+    stream: quinn::SendStream,
+}
+
+impl FrameSender {
+    /// Hands a frame to QUIC without copying its payload; waits while the send window is full.
+    ///
+    /// # Errors
+    /// [`LinkError`]; the connection is then over.
+    pub async fn send(&mut self, frame: Frame) -> Result<(), LinkError> {
+        let header = Bytes::copy_from_slice(&frame.header());
+        let payload = Bytes::from(frame.into_payload());
+        let length = HEADER_LEN + payload.len();
+        self.stream
+            .write_all_chunks(&mut [header, payload])
+            .await
+            .map_err(LinkError::from_write)?;
+        self.shared.traffic.sent(length);
+        Ok(())
+    }
+
+    /// Says that nothing follows, and waits until the other side has everything.
+    ///
+    /// # Errors
+    /// [`LinkError`] if the connection ended before.
+    pub async fn finish(&mut self) -> Result<(), LinkError> {
+        // An error means that the stream is closed already, which `stopped` reports.
+        let _ = self.stream.finish();
+        match self.stream.stopped().await {
+            Ok(_) => Ok(()),
+            Err(quinn::StoppedError::ConnectionLost(error)) => Err(LinkError::from_connection(error)),
+            Err(error) => Err(LinkError::Lost {
+                detail: error.to_string(),
+            }),
+        }
+    }
+
+    /// Closes the connection, waits until the other side knows, and lets go of the socket.
+    pub async fn close(self, reason: &str) {
+        self.shared.close(code::DONE, reason);
+        if Arc::strong_count(&self.shared) == 1 {
+            self.shared.endpoint.wait_idle().await;
+        }
+    }
+}
+
+/// The half that receives.
+#[derive(Debug)]
+pub struct FrameReceiver {
+    pub(super) shared: Arc<Shared>,
+    stream: quinn::RecvStream,
+    decoder: FrameDecoder,
+    pending: Bytes,
+}
+
+impl FrameReceiver {
+    /// The next frame, or `None` when the other side has said that nothing follows.
+    ///
+    /// # Errors
+    /// [`LinkError::Wire`] for bytes that are no frame within the limits; nothing was allocated for it, and
+    /// the connection is closed with the reason. Otherwise why the connection is over.
+    pub async fn receive(&mut self) -> Result<Option<Frame>, LinkError> {
+        self.receive_within(None::<fn() -> Limits>).await
+    }
+
+    /// The same, with limits that may have changed by the time that bytes arrive.
+    pub(super) async fn receive_within(
+        &mut self,
+        limits: Option<impl Fn() -> Limits>,
+    ) -> Result<Option<Frame>, LinkError> {
+        loop {
+            if self.pending.is_empty() {
+                match self
+                    .stream
+                    .read_chunk(usize::MAX, true)
+                    .await
+                    .map_err(LinkError::from_read)?
+                {
+                    Some(chunk) => self.pending = chunk.bytes,
+                    None => return Ok(None),
+                }
+            }
+            if let Some(limits) = &limits {
+                self.decoder.set_limits(limits());
+            }
+            match self.decoder.push(&self.pending) {
+                Ok((taken, frame)) => {
+                    self.pending = self.pending.split_off(taken.min(self.pending.len()));
+                    if let Some(frame) = frame {
+                        self.shared.traffic.received(HEADER_LEN + frame.payload().len());
+                        return Ok(Some(frame));
+                    }
+                }
+                Err(error) => {
+                    self.shared.close(code::BROKEN, &error.to_string());
+                    return Err(LinkError::Wire(error));
+                }
+            }
+        }
+    }
+}
