@@ -31,14 +31,15 @@ pub(super) struct FeatureTests {
     pub(super) feature: usize,
     /// Boundaries of the sets of bins, ascending: `bin >= cut` is evaluated once for each.
     pub(super) cuts: Vec<u8>,
-    pub(super) tests: Vec<CutTest>,
+    /// Tests by their number of cuts: the kernel's inner loops have a fixed length for each.
+    pub(super) tests: Vec<CutTests>,
 }
 
-/// A test as the exclusive or of comparisons.
-#[derive(Debug)]
-pub(super) struct CutTest {
-    pub(super) index: TestIndex,
-    /// Positions in [`FeatureTests::cuts`].
+/// Tests that are the exclusive or of the same number of comparisons.
+#[derive(Debug, Default)]
+pub(super) struct CutTests {
+    pub(super) indices: Vec<TestIndex>,
+    /// `[tests, cuts]`: positions in [`FeatureTests::cuts`].
     pub(super) cuts: Vec<u8>,
 }
 
@@ -107,29 +108,32 @@ impl Draft {
         }
         let features = by_feature
             .into_iter()
-            .map(|(feature, mut tests)| {
-                tests.sort_unstable();
-                let cuts: BTreeSet<u8> = tests.iter().flat_map(|(_, cuts)| cuts).copied().collect();
-                let cuts: Vec<u8> = cuts.into_iter().collect();
-                let position = |cut: &u8| cuts.partition_point(|other| other < cut) as u8;
-                let tests = tests
-                    .into_iter()
-                    .map(|(index, own)| CutTest {
-                        index,
-                        cuts: own.iter().map(position).collect(),
-                    })
-                    .collect();
-                FeatureTests {
-                    feature: feature.into(),
-                    cuts,
-                    tests,
-                }
-            })
+            .map(|(feature, tests)| FeatureTests::new(feature.into(), tests))
             .collect();
         Group {
             trees: self.start..end,
             nodes: self.nodes,
             features,
+        }
+    }
+}
+
+impl FeatureTests {
+    fn new(feature: usize, mut tests: Vec<(TestIndex, Vec<u8>)>) -> Self {
+        tests.sort_unstable();
+        let cuts: BTreeSet<u8> = tests.iter().flat_map(|(_, cuts)| cuts).copied().collect();
+        let cuts: Vec<u8> = cuts.into_iter().collect();
+        let position = |cut: &u8| cuts.partition_point(|other| other < cut) as u8;
+        let mut by_length: BTreeMap<usize, CutTests> = BTreeMap::new();
+        for (index, own) in tests {
+            let same = by_length.entry(own.len()).or_default();
+            same.indices.push(index);
+            same.cuts.extend(own.iter().map(position));
+        }
+        Self {
+            feature,
+            cuts,
+            tests: by_length.into_values().collect(),
         }
     }
 }

@@ -4,7 +4,7 @@
 //! here depends on the machine.
 
 /// Words of a mask.
-pub(super) const LANES: usize = 4;
+pub(super) const LANES: usize = 8;
 /// Rows that one mask covers.
 pub(super) const ROWS: usize = 64 * LANES;
 
@@ -70,24 +70,49 @@ pub(super) fn bytes_of_planes(mut planes: [Mask; 8], bytes: &mut [u8; ROWS]) {
     }
 }
 
-/// The rows whose byte is at least `least`.
+/// Answers "which rows have a byte of at least this?" for any threshold, in three operations each.
 ///
-/// From the lowest bit up: a byte's tail is at least the threshold's tail if its bit is larger, or equal and the
-/// rest was so.
-#[inline(always)]
-pub(super) fn at_least(planes: &[Mask; 8], least: u8) -> Mask {
-    let mut ge = ALL;
-    for (bit, plane) in planes.iter().enumerate().skip(least.trailing_zeros() as usize) {
-        let and = least >> bit & 1 == 1;
-        for lane in 0..LANES {
-            ge[lane] = if and {
-                ge[lane] & plane[lane]
-            } else {
-                ge[lane] | plane[lane]
-            };
+/// A byte is at least `16 h + l` if its high half is above `h`, or not below `h` with the low half not below `l`.
+pub(super) struct Comparisons {
+    low: [Mask; 16],
+    /// The last, for 16, is empty.
+    high: [Mask; 17],
+}
+
+impl Comparisons {
+    #[inline(always)]
+    pub(super) fn new(planes: &[Mask; 8]) -> Self {
+        let [low @ .., _, _, _, _] = planes;
+        let [_, _, _, _, high @ ..] = planes;
+        let mut all_high = [NONE; 17];
+        all_high[..16].copy_from_slice(&half_at_least(high));
+        Self {
+            low: half_at_least(low),
+            high: all_high,
         }
     }
-    ge
+
+    /// The rows whose byte is at least `least`.
+    #[inline(always)]
+    pub(super) fn at_least(&self, least: u8) -> Mask {
+        let (high, low) = (usize::from(least >> 4), usize::from(least & 15));
+        std::array::from_fn(|lane| self.high[high + 1][lane] | (self.high[high][lane] & self.low[low][lane]))
+    }
+}
+
+/// For each of 16 thresholds the rows whose number of four bits is not below it. From the lowest bit up: a number's
+/// tail is not below the threshold's tail if its next bit is larger, or equal and the rest was so.
+#[inline(always)]
+fn half_at_least(planes: &[Mask; 4]) -> [Mask; 16] {
+    let mut masks = [ALL; 16];
+    for (bit, plane) in planes.iter().enumerate() {
+        for tail in 0..1 << bit {
+            let rest = masks[tail];
+            masks[tail] = std::array::from_fn(|lane| plane[lane] | rest[lane]);
+            masks[tail + (1 << bit)] = std::array::from_fn(|lane| plane[lane] & rest[lane]);
+        }
+    }
+    masks
 }
 
 #[cfg(test)]
@@ -119,7 +144,7 @@ mod tests {
         #[test]
         fn comparison_is_comparison(seed in proptest::collection::vec(any::<u8>(), ROWS), least: u8) {
             let bytes: [u8; ROWS] = seed.try_into().unwrap();
-            let mask = at_least(&planes_of_bytes(&bytes), least);
+            let mask = Comparisons::new(&planes_of_bytes(&bytes)).at_least(least);
             for (row, byte) in bytes.iter().enumerate() {
                 prop_assert_eq!(bit(&mask, row), *byte >= least);
             }

@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::compile::{Group, TESTS, TestIndex};
-use super::lanes::{self, Mask, NONE, ROWS};
+use super::compile::{CutTests, Group, TESTS, TestIndex};
+use super::lanes::{self, Comparisons, Mask, NONE, ROWS};
 use crate::binning::Binned;
 use crate::params::MAX_DEPTH;
 
@@ -61,15 +61,18 @@ impl Scratch {
         for feature in &group.features {
             bytes[..rows.len()].copy_from_slice(&block.column(feature.feature)[rows.clone()]);
             let planes = lanes::planes_of_bytes(&bytes);
+            let comparisons = Comparisons::new(&planes);
             for (mask, cut) in self.cuts.iter_mut().zip(&feature.cuts) {
-                *mask = lanes::at_least(&planes, *cut);
+                *mask = comparisons.at_least(*cut);
             }
-            for test in &feature.tests {
-                let mut passed = NONE;
-                for cut in &test.cuts {
-                    passed = lanes::xor(&passed, &self.cuts[usize::from(*cut)]);
+            for CutTests { indices, cuts } in &feature.tests {
+                for (index, cuts) in indices.iter().zip(cuts.chunks_exact(cuts.len() / indices.len())) {
+                    let mut passed = NONE;
+                    for cut in cuts {
+                        passed = lanes::xor(&passed, &self.cuts[usize::from(*cut)]);
+                    }
+                    self.tests[usize::from(*index) % TESTS] = passed;
                 }
-                self.tests[usize::from(test.index) % TESTS] = passed;
             }
         }
     }

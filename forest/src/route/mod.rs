@@ -1,8 +1,8 @@
 //! The kernel: routes binned rows through all trees of a query, and counts or scores.
 //!
-//! Rows are not walked down node by node. For 256 rows at a time every distinct test of the query is evaluated once,
+//! Rows are not walked down node by node. For 512 rows at a time every distinct test of the query is evaluated once,
 //! as a mask of one bit per row; a tree then selects, level by level, the bit of the node where each row stands, by
-//! `2^level - 1` bitwise multiplexers that serve all 256 rows at once. There is no branch and no dependent load per
+//! `2^level - 1` bitwise multiplexers that serve all 512 rows at once. There is no branch and no dependent load per
 //! row, so the time of a tree depends on its depth alone. (The idea of evaluating all nodes with bitwise operations
 //! is that of QuickScorer: Lucchese et al., SIGIR 2015; here bits are rows, not leaves.)
 
