@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::output::RunFailure;
 use crate::ids::{PartyId, RoundId};
-use crate::wire::{Enrolment, PartyMetrics, SignedRoundKeys};
+use crate::wire::{self, Enrolment, PartyMetrics, SignedRoundKeys};
 
 /// The layout of [`Record`]; a journal of another layout is refused.
 const LAYOUT: u8 = 1;
@@ -127,12 +127,14 @@ impl Record {
     }
 
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        postcard::to_extend(self, vec![LAYOUT]).unwrap_or_default()
+        let mut bytes = vec![LAYOUT];
+        bytes.append(&mut wire::to_bytes(self));
+        bytes
     }
 
     pub(super) fn from_bytes(index: usize, bytes: &[u8]) -> Result<Self, RestoreError> {
         match bytes.split_first() {
-            Some((&LAYOUT, body)) => postcard::from_bytes(body).map_err(|_| RestoreError::Unreadable {
+            Some((&LAYOUT, body)) => wire::from_bytes(body).map_err(|_| RestoreError::Unreadable {
                 index,
                 length: bytes.len(),
             }),

@@ -1,0 +1,426 @@
+//! One run in one thread: machines, journals, links and virtual time, all from one seed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hedgerow_forest::query::TableQuery;
+use hedgerow_protocol::coordinator::{self, CoordinatorMachine, CoordinatorOutcome, PhaseName, RunFailure, Timeouts};
+use hedgerow_protocol::ids::{PartyId, RoundId};
+use hedgerow_protocol::party;
+use hedgerow_protocol::time::Millis;
+use hedgerow_protocol::wire::{Frame, Limits, Message, ToCoordinator, ToParty};
+use hedgerow_tests::deployment::{self, Deployment, Shape};
+use hedgerow_tests::plain;
+use rand_chacha::ChaCha20Rng;
+use rand_core::SeedableRng;
+
+use crate::network::{Link, Weather, below, chance};
+use crate::node::PartyNode;
+use crate::oracle::Witness;
+
+/// What the coordinator waits for in simulations: short against the hour that a run may take.
+pub const TIMEOUTS: Timeouts =
+    Timeouts { enrol: Millis(300_000), phase: Millis(300_000), grace: Millis(5_000), resend: Millis(2_000) };
+
+/// Something that will happen.
+#[derive(Clone, Debug)]
+pub enum Event {
+    ToCoordinator { from: PartyId, frame: Vec<u8> },
+    ToParty { to: PartyId, frame: Vec<u8> },
+    /// A party's dial gets through, or not.
+    Connect { party: PartyId },
+    /// Both ends notice that a connection is gone.
+    Break { party: PartyId, epoch: u64 },
+    WakeCoordinator,
+    WakeParty { party: PartyId },
+    Counted { party: PartyId, incarnation: u32, round: RoundId, query: TableQuery },
+    StartCoordinator,
+    StartParty { party: PartyId },
+}
+
+/// The coordinator's process and its disk.
+#[derive(Default)]
+struct CoordinatorNode {
+    machine: Option<CoordinatorMachine>,
+    journal: Vec<Vec<u8>>,
+    /// It dies when it has done so many outputs more, and comes back after so long.
+    fuse: Option<u32>,
+    down: u64,
+    wake: Option<Millis>,
+}
+
+/// A whole deployment under simulation.
+pub struct World {
+    pub deployment: Deployment,
+    pub now: u64,
+    pub weather: Weather,
+    pub witness: Witness,
+    /// How the run ended, once it has.
+    pub ended: Option<Result<Box<CoordinatorOutcome>, RunFailure>>,
+    /// Everything that was ever put on the wire.
+    pub sent: Vec<Event>,
+    /// Parties that will not come back.
+    pub gone: BTreeSet<PartyId>,
+    pub parties: BTreeMap<PartyId, PartyNode>,
+    /// Every failed attempt and every exclusion, for cases that expect some.
+    pub progress: Vec<coordinator::CoordinatorProgress>,
+    coordinator: CoordinatorNode,
+    links: BTreeMap<PartyId, Link>,
+    queue: BTreeMap<(u64, u64), Event>,
+    tick: u64,
+    rng: ChaCha20Rng,
+    limits: Limits,
+}
+
+impl World {
+    /// Everybody starts at time zero.
+    pub fn new(shape: &Shape, seed: u64) -> Self {
+        let deployment = Deployment::new(shape);
+        let ids: Vec<PartyId> = deployment.config.parties.clone();
+        let mut world = Self {
+            limits: Limits::for_run(&deployment.config),
+            parties: ids.iter().map(|id| (id.clone(), PartyNode::new(id, &deployment))).collect(),
+            links: ids.iter().map(|id| (id.clone(), Link::default())).collect(),
+            deployment,
+            now: 0,
+            weather: Weather::default(),
+            witness: Witness::default(),
+            ended: None,
+            sent: Vec::new(),
+            gone: BTreeSet::new(),
+            progress: Vec::new(),
+            coordinator: CoordinatorNode::default(),
+            queue: BTreeMap::new(),
+            tick: 0,
+            rng: ChaCha20Rng::seed_from_u64(seed),
+        };
+        world.start_coordinator();
+        for id in ids {
+            world.start_party(&id);
+        }
+        world
+    }
+
+    fn at(&mut self, delay: u64, event: Event) {
+        self.tick += 1;
+        self.queue.insert((self.now + delay, self.tick), event);
+    }
+
+    /// Lets time pass.
+    pub fn run_for(&mut self, ms: u64) {
+        let until = self.now + ms;
+        while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= until) {
+            self.step();
+        }
+        self.now = until;
+    }
+
+    /// Goes on until `stop`, or for an hour at most.
+    pub fn run_until(&mut self, stop: impl Fn(&Self) -> bool) {
+        let until = self.now + 3_600_000;
+        while !stop(self) && self.now < until && self.step() {}
+    }
+
+    /// Goes on until the coordinator and every party that is not gone have ended.
+    pub fn run_to_the_end(&mut self) {
+        self.run_until(|world| {
+            let waiting = |node: &PartyNode| !world.gone.contains(&node.id) && !node.has_ended();
+            world.ended.is_some() && !world.parties.values().any(waiting)
+        });
+    }
+
+    /// The phase that the coordinator is in, if it is up.
+    pub fn phase(&self) -> Option<PhaseName> {
+        self.coordinator.machine.as_ref().map(CoordinatorMachine::phase)
+    }
+
+    /// Fair weather, no more fuses, whole links. What is down comes back by itself.
+    pub fn heal(&mut self) {
+        self.weather = Weather::default();
+        self.coordinator.fuse = None;
+        for node in self.parties.values_mut() {
+            node.fuse = None;
+        }
+        for link in self.links.values_mut() {
+            link.cut_until = link.cut_until.min(self.now);
+        }
+    }
+
+    /// Cuts a party off for a while.
+    pub fn cut(&mut self, party: &PartyId, ms: u64) {
+        let until = self.now + ms;
+        if let Some(link) = self.links.get_mut(party) {
+            link.cut_until = link.cut_until.max(until);
+        }
+        self.break_link(party);
+    }
+
+    /// Kills a party after so many outputs more; it stays away for so long, or for ever.
+    pub fn crash_party(&mut self, party: &PartyId, after: u32, down: Option<u64>) {
+        if down.is_none() {
+            self.gone.insert(party.clone());
+        }
+        if let Some(node) = self.parties.get_mut(party) {
+            node.fuse = Some(after);
+            node.down = down;
+        }
+        self.drain_party(party);
+    }
+
+    /// Kills the coordinator after so many outputs more.
+    pub fn crash_coordinator(&mut self, after: u32, down: u64) {
+        self.coordinator.fuse = Some(after);
+        self.coordinator.down = down;
+        self.drain_coordinator();
+    }
+
+    /// Something that was once sent arrives again.
+    pub fn replay(&mut self, which: usize) {
+        if let Some(event) = self.sent.len().checked_sub(1).map(|last| self.sent[which % (last + 1)].clone()) {
+            let delay = 1 + below(&mut self.rng, 500);
+            self.at(delay, event);
+        }
+    }
+
+    fn step(&mut self) -> bool {
+        let Some(((at, _), event)) = self.queue.pop_first() else { return false };
+        self.now = self.now.max(at);
+        match event {
+            Event::ToCoordinator { from, frame } => self.arrive_at_coordinator(&from, &frame),
+            Event::ToParty { to, frame } => self.arrive_at_party(&to, &frame),
+            Event::Connect { party } => self.connect(&party),
+            Event::Break { party, epoch } => {
+                if self.links.get(&party).is_some_and(|link| link.up && link.epoch == epoch) {
+                    self.break_link(&party);
+                }
+            }
+            Event::WakeCoordinator => {
+                self.coordinator.wake = None;
+                let now = Millis(self.now);
+                if let Some(machine) = &mut self.coordinator.machine {
+                    machine.handle_timeout(now);
+                }
+                self.drain_coordinator();
+            }
+            Event::WakeParty { party } => {
+                let now = Millis(self.now);
+                if let Some(node) = self.parties.get_mut(&party) {
+                    node.wake(now);
+                }
+                self.drain_party(&party);
+            }
+            Event::Counted { party, incarnation, round, query } => {
+                let table = plain::count(&query, &self.deployment.rows[&party]);
+                let now = Millis(self.now);
+                if let Some(node) = self.parties.get_mut(&party) {
+                    node.counted(incarnation, round, table, now);
+                }
+                self.drain_party(&party);
+            }
+            Event::StartCoordinator => self.start_coordinator(),
+            Event::StartParty { party } => self.start_party(&party),
+        }
+        true
+    }
+
+    fn start_coordinator(&mut self) {
+        if self.coordinator.machine.is_some() {
+            return;
+        }
+        let config = self.deployment.config.clone();
+        let verifier = self.deployment.verifier.clone();
+        let now = Millis(self.now);
+        let machine = if self.coordinator.journal.is_empty() {
+            CoordinatorMachine::new(config, verifier, TIMEOUTS, now)
+        } else {
+            CoordinatorMachine::restore(config, verifier, TIMEOUTS, &self.coordinator.journal, now)
+                .expect("the coordinator's own journal is continued")
+        };
+        self.coordinator.machine = Some(machine.with_threads(1 + (self.now % 3) as usize));
+        self.drain_coordinator();
+    }
+
+    fn start_party(&mut self, party: &PartyId) {
+        if let Some(node) = self.parties.get_mut(party) {
+            node.start(&self.deployment);
+        }
+        self.drain_party(party);
+        self.dial(party, 0);
+    }
+
+    fn dial(&mut self, party: &PartyId, wait: u64) {
+        if let Some(link) = self.links.get_mut(party)
+            && !link.dialling
+        {
+            link.dialling = true;
+            let delay = wait + 5 + below(&mut self.rng, 20);
+            self.at(delay, Event::Connect { party: party.clone() });
+        }
+    }
+
+    fn connect(&mut self, party: &PartyId) {
+        let here = self.coordinator.machine.is_some();
+        let (Some(link), Some(node)) = (self.links.get_mut(party), self.parties.get_mut(party)) else { return };
+        link.dialling = false;
+        if link.up || !node.is_running() {
+            return;
+        }
+        if !here || link.cut_until > self.now {
+            self.dial(party, 300);
+            return;
+        }
+        link.up = true;
+        link.epoch += 1;
+        let now = Millis(self.now);
+        if let Some(machine) = &mut self.coordinator.machine {
+            machine.handle_connected(party, now);
+        }
+        node.connected(now);
+        self.drain_coordinator();
+        self.drain_party(party);
+    }
+
+    fn break_link(&mut self, party: &PartyId) {
+        let Some(link) = self.links.get_mut(party) else { return };
+        if !link.up {
+            return;
+        }
+        link.up = false;
+        if let Some(node) = self.parties.get_mut(party) {
+            node.disconnected();
+        }
+        let now = Millis(self.now);
+        if let Some(machine) = &mut self.coordinator.machine {
+            machine.handle_disconnected(party, now);
+        }
+        self.drain_coordinator();
+        self.dial(party, 200);
+    }
+
+    /// Puts a frame on the wire, as far as there is one.
+    fn transmit(&mut self, party: &PartyId, event: Event) {
+        let Some(link) = self.links.get(party).filter(|link| link.up) else { return };
+        let epoch = link.epoch;
+        self.sent.push(event.clone());
+        if chance(&mut self.rng, self.weather.lost) {
+            let delay = below(&mut self.rng, 2_000);
+            self.at(delay, Event::Break { party: party.clone(), epoch });
+            return;
+        }
+        let copies = 1 + u64::from(chance(&mut self.rng, self.weather.doubled));
+        for _ in 0..copies {
+            let late = below(&mut self.rng, u64::from(self.weather.jitter) + 1);
+            // In fair weather messages of one link stay in order, as on a stream.
+            let delay = if late == 0 { 5 } else { 5 + late };
+            self.at(delay, event.clone());
+        }
+    }
+
+    fn arrive_at_coordinator(&mut self, from: &PartyId, frame: &[u8]) {
+        let frame = Frame::decode(frame, &self.limits).expect("parties send whole frames within their limits");
+        let message = ToCoordinator::from_frame(&frame).expect("parties send readable messages");
+        if let Some(machine) = &mut self.coordinator.machine {
+            machine.handle_message(from, message, Millis(self.now));
+        }
+        self.drain_coordinator();
+    }
+
+    fn arrive_at_party(&mut self, to: &PartyId, frame: &[u8]) {
+        let frame = Frame::decode(frame, &self.limits).expect("the coordinator sends whole frames within limits");
+        let message = ToParty::from_frame(&frame).expect("the coordinator sends readable messages");
+        if let Some(node) = self.parties.get_mut(to) {
+            node.receive(message, Millis(self.now), &mut self.rng);
+        }
+        self.drain_party(to);
+    }
+
+    /// Does the coordinator's outputs, one by one, until there are none or it dies.
+    fn drain_coordinator(&mut self) {
+        loop {
+            if self.coordinator.machine.is_some() && self.coordinator.fuse == Some(0) {
+                self.kill_coordinator();
+                return;
+            }
+            let Some(output) = self.coordinator.machine.as_mut().and_then(CoordinatorMachine::poll_output) else {
+                break;
+            };
+            if let Some(fuse) = &mut self.coordinator.fuse {
+                *fuse -= 1;
+            }
+            match output {
+                coordinator::Output::Send(to, message) => {
+                    self.witness.coordinator_says(&to, &message);
+                    let frame = message.to_frame().encode();
+                    self.transmit(&to.clone(), Event::ToParty { to, frame });
+                }
+                coordinator::Output::Persist(record) => self.coordinator.journal.push(record),
+                coordinator::Output::Progress(progress) => self.progress.push(progress),
+                coordinator::Output::Finished(outcome) => self.ended = Some(Ok(outcome)),
+                coordinator::Output::Failed(failure) => self.ended = Some(Err(failure)),
+            }
+        }
+        let at = self.coordinator.machine.as_ref().and_then(CoordinatorMachine::poll_timeout);
+        if let Some(at) = at.filter(|at| self.coordinator.wake.is_none_or(|wake| *at < wake)) {
+            self.coordinator.wake = Some(at);
+            let delay = at.0.saturating_sub(self.now);
+            self.at(delay, Event::WakeCoordinator);
+        }
+    }
+
+    fn kill_coordinator(&mut self) {
+        self.coordinator.machine = None;
+        self.coordinator.fuse = None;
+        self.coordinator.wake = None;
+        for link in self.links.values_mut() {
+            link.up = false;
+        }
+        self.parties.values_mut().for_each(PartyNode::disconnected);
+        let parties: Vec<PartyId> = self.parties.keys().cloned().collect();
+        for party in parties {
+            self.dial(&party, 200);
+        }
+        let down = self.coordinator.down;
+        self.at(down, Event::StartCoordinator);
+    }
+
+    /// Does a party's outputs, one by one, until there are none or it dies.
+    fn drain_party(&mut self, party: &PartyId) {
+        loop {
+            let Some(node) = self.parties.get_mut(party) else { return };
+            if node.is_running() && node.fuse == Some(0) {
+                let down = node.kill();
+                self.break_link(party);
+                if let Some(down) = down {
+                    self.at(down, Event::StartParty { party: party.clone() });
+                }
+                return;
+            }
+            let Some(output) = node.poll_output() else { break };
+            if let Some(fuse) = &mut node.fuse {
+                *fuse -= 1;
+            }
+            match output {
+                party::Output::Send(message) => {
+                    let paid = node.has_paid(&message);
+                    self.witness.party_says(party, &message, paid);
+                    let frame = message.to_frame().encode();
+                    self.transmit(party, Event::ToCoordinator { from: party.clone(), frame });
+                }
+                party::Output::Count(round, query) => {
+                    let incarnation = node.incarnation;
+                    let delay = 10 + below(&mut self.rng, 200);
+                    self.at(delay, Event::Counted { party: party.clone(), incarnation, round, query });
+                }
+                other => node.keep(other),
+            }
+        }
+        let now = self.now;
+        if let Some(at) = self.parties.get_mut(party).and_then(PartyNode::new_wake) {
+            self.at(at.0.saturating_sub(now), Event::WakeParty { party: party.clone() });
+        }
+    }
+}
+
+/// A party's number as its id.
+pub fn party(number: u32) -> PartyId {
+    deployment::party(number)
+}
