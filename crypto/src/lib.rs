@@ -14,7 +14,8 @@
 //! | [`mask`] | masks that cancel in a sum, and the recovery of those of a party that dropped |
 //!
 //! Secrets are wiped when they are dropped, as far as safe Rust reaches: copies that the compiler leaves in
-//! registers and dead stack frames are not. No branch and no index depends on a secret.
+//! registers and dead stack frames are not, nor are the states of generators that [`seed::Seed::rng`] hands out. No
+//! branch and no index depends on a secret, but for how often [`mask::prg`] rejects a number modulo a prime.
 #![forbid(unsafe_code)]
 
 mod fixed;
@@ -26,3 +27,6 @@ pub mod mask;
 pub mod seal;
 pub mod secret;
 pub mod seed;
+
+#[cfg(test)]
+mod secrets_tests;

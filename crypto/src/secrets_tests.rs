@@ -1,0 +1,50 @@
+//! What the compiler is to hold for every secret type: wiped on drop, by our own types and by those within, which
+//! depends on features of dependencies; and not serialisable. These tests fail by not compiling.
+
+use serde::Serialize;
+use zeroize::ZeroizeOnDrop;
+
+use crate::identity::SigningIdentity;
+use crate::mask::pairwise::MaskSecret;
+use crate::mask::prg::Prg;
+use crate::mask::self_mask::SelfMaskSeed;
+use crate::mask::shamir::Share;
+use crate::seal::{PairKey, SealingSecret};
+use crate::secret::Secret;
+use crate::seed::Seed;
+
+#[test]
+fn all_are_wiped_on_drop() {
+    fn wiped<T: ZeroizeOnDrop>() {}
+    wiped::<Secret<Vec<u8>>>();
+    wiped::<Seed>();
+    wiped::<Share>();
+    // What the other secret types are made of.
+    wiped::<ed25519_dalek::SigningKey>();
+    wiped::<x25519_dalek::StaticSecret>();
+    wiped::<x25519_dalek::SharedSecret>();
+    wiped::<aes::Aes128Enc>();
+}
+
+/// Two implementations make the call ambiguous for a type that serialises.
+trait NotSerialize<Witness> {
+    fn holds() -> bool {
+        true
+    }
+}
+
+impl<T: ?Sized> NotSerialize<()> for T {}
+impl<T: ?Sized + Serialize> NotSerialize<u8> for T {}
+
+#[test]
+fn none_serialises() {
+    assert!(<Secret<[u8; 32]> as NotSerialize<_>>::holds());
+    assert!(<Seed as NotSerialize<_>>::holds());
+    assert!(<SigningIdentity as NotSerialize<_>>::holds());
+    assert!(<SealingSecret as NotSerialize<_>>::holds());
+    assert!(<PairKey as NotSerialize<_>>::holds());
+    assert!(<MaskSecret as NotSerialize<_>>::holds());
+    assert!(<SelfMaskSeed as NotSerialize<_>>::holds());
+    assert!(<Share as NotSerialize<_>>::holds());
+    assert!(<Prg as NotSerialize<_>>::holds());
+}
