@@ -2,8 +2,9 @@
 //!
 //! **Theorem** The mechanisms of a run are chosen adaptively, and so are their rhos: what is asked next depends on
 //! what was answered. A filter that lets a mechanism through only while the rhos let through add up to at most the
-//! capacity is, as a whole, `capacity`-zCDP (Feldman and Zrnic 2021, Theorem 4.5 for Renyi filters at every order;
-//! Whitehouse, Ramdas, Rogers and Wu 2023, Theorem 1 for zCDP). **Neighbours** add or remove one row of this party.
+//! capacity is, as a whole, `capacity`-zCDP (the Renyi filter of Feldman and Zrnic, *Individual Privacy Accounting
+//! via a Renyi Filter*, NeurIPS 2021, at every order at once; Whitehouse, Ramdas, Rogers and Wu, *Fully Adaptive
+//! Composition in Differential Privacy*, ICML 2023). **Neighbours** add or remove one row of this party.
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;

@@ -99,7 +99,7 @@ impl Budget {
 }
 
 /// A zCDP parameter: `rho`-zCDP bounds the Renyi divergence of every order `alpha > 1` between the outputs on
-/// neighbouring inputs by `rho * alpha` (Bun and Steinke 2016, Definition 1.1).
+/// neighbouring inputs by `rho * alpha` (Bun and Steinke 2016).
 ///
 /// Kept, and serialised, as a whole number of 2^-44, at most [`Rho::MAX`]: every value is exact as `f64`, sums of
 /// values are sums of integers, and no decimal form can round a budget up.
@@ -263,7 +263,7 @@ mod tests {
             .fold(f64::INFINITY, f64::min)
     }
 
-    /// Bun and Steinke 2016, Proposition 1.3: valid, and never tighter.
+    /// The classical conversion of Bun and Steinke 2016: valid, and never tighter.
     fn epsilon_by_bun_steinke(rho: f64, delta: f64) -> f64 {
         rho + 2.0 * (rho * (1.0 / delta).ln()).sqrt()
     }

@@ -3,7 +3,7 @@
 //! **Mechanism** every surviving party adds independent discrete Gaussian noise to every cell of its own table; the
 //! summation adds up the tables. **Sensitivity** L2. **Neighbours** add or remove one row of one party. **Theorem**
 //! Kairouz, Liu and Steinke, *The Distributed Discrete Gaussian Mechanism for Federated Learning with Secure
-//! Aggregation*, ICML 2021, Theorem 1 and Proposition 14 (numbering of arXiv 2102.06387v4): for `n` shares of
+//! Aggregation*, ICML 2021, Theorem 1 and Proposition 14 (numbering of arXiv 2102.06387, as its public implementations cite it): for `n` shares of
 //! variance parameter `s >= 1/4`, `d` cells and squared L2 sensitivity `D`, the sum is rho-zCDP with
 //!
 //! ```text
@@ -188,7 +188,7 @@ impl DistributedGaussian {
 
     /// A bound on the noise of every cell of the sum of `shares` shares at once, but for a probability of at most
     /// `2^-log2_prob`: the noise of a cell is sub-Gaussian with the sum of the shares' variance parameters (Canonne,
-    /// Kamath and Steinke 2020, Corollary 17, and independence); union bound over the calibrated number of cells and
+    /// Kamath and Steinke 2020, and independence); union bound over the calibrated number of cells and
     /// two sides.
     #[must_use]
     pub fn tail_bound(&self, log2_prob: u32, shares: u32) -> u64 {

@@ -20,9 +20,9 @@
 //! is that of real numbers: the approximation decides the speed, never the distribution.
 //!
 //! # Timing
-//! The number of words that a sample consumes is geometric and independent of the value accepted; the comparison
-//! takes the same steps for every value but for shifts. Nothing here is hardened against an observer who can time
-//! single samples; the protocol shows only whole tables.
+//! The number of proposals that a sample takes is geometric and independent of the value accepted. Beyond that nothing
+//! is hardened against an observer who can time single samples (table look-ups, rare long comparisons); the protocol
+//! shows only whole tables.
 
 use rand_core::CryptoRng;
 
