@@ -231,3 +231,6 @@ impl Column {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
