@@ -6,24 +6,18 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray,
-};
+use datafusion::arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array, StringArray};
 use datafusion::arrow::csv::{Reader, ReaderBuilder, reader::Format};
-use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use datafusion::arrow::error::ArrowError;
-use datafusion::catalog::{Session, TableProvider};
-use datafusion::error::{DataFusionError, Result as EngineResult};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, TableType};
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 
 use super::engine::CsvRules;
 use super::error::{DataError, shorten};
 use super::number;
+
+mod place;
+mod table;
+
+pub(crate) use table::CsvTable;
 
 /// Rows looked at to tell numbers from text when no schema says so.
 const INFERENCE_ROWS: usize = 10_000;
@@ -100,8 +94,11 @@ impl CsvFile {
     }
 
     /// Types from the first rows; a column that is numeric but for few values is a numeric column with mistakes.
-    /// `is_text` names the columns that are text whatever they look like.
-    pub(crate) fn infer(&self, is_text: impl Fn(&str) -> bool) -> Result<Vec<TextType>, DataError> {
+    /// `declared` knows columns that are text whatever they look like, or numbers though no value is there.
+    pub(crate) fn infer(
+        &self,
+        declared: impl Fn(&str) -> Option<TextType>,
+    ) -> Result<Vec<TextType>, DataError> {
         let mut counts = vec![(0u64, 0u64, 0u64); self.header.len()];
         let all: Vec<usize> = (0..self.header.len()).collect();
         let mut rows = 0;
@@ -132,8 +129,11 @@ impl CsvFile {
             .iter()
             .zip(counts)
             .map(|(name, (integers, numbers, others))| {
-                if is_text(name) || integers + numbers == 0 {
+                let declared = declared(name);
+                if declared == Some(TextType::Text) {
                     TextType::Text
+                } else if integers + numbers + others == 0 {
+                    declared.unwrap_or(TextType::Text)
                 } else if others > 0 && !number::mostly(integers + numbers, others) {
                     TextType::Text
                 } else if numbers > 0 {
@@ -224,203 +224,6 @@ impl CsvFile {
                     .collect::<Result<Int64Array, _>>()?,
             ),
         })
-    }
-
-    /// A record that the decoder refuses; it counts records from the header on.
-    fn record_error(&self, error: &ArrowError, rows_before: usize) -> DataError {
-        let message = match error {
-            ArrowError::CsvError(message) => message.as_str(),
-            ArrowError::IoError(message, _) => return DataError::unreadable(&self.name, message),
-            other => return DataError::unreadable(&self.name, other),
-        };
-        // "incorrect number of fields for line 3, expected 2 got 3" and "... invalid UTF-8 data for line 3 and field 1"
-        let number_after = |word: &str| {
-            let (_, rest) = message.split_once(word)?;
-            rest.chars()
-                .take_while(char::is_ascii_digit)
-                .collect::<String>()
-                .parse::<u64>()
-                .ok()
-        };
-        let Some(record) = number_after("for line ") else {
-            return DataError::unreadable(&self.name, message);
-        };
-        let row = record.saturating_sub(1).max(rows_before as u64);
-        let reason = match (
-            number_after("expected "),
-            number_after("got more than "),
-            number_after("got "),
-        ) {
-            (Some(expected), Some(_), _) => {
-                format!("expected {expected} fields as in the header, found more")
-            }
-            (Some(expected), _, Some(found)) => {
-                format!("expected {expected} fields as in the header, found {found}")
-            }
-            _ => format!(
-                "not UTF-8 text{}",
-                number_after("field ").map_or_else(String::new, |f| format!(" in field {f}"))
-            ),
-        };
-        DataError::Record {
-            file: self.name.clone(),
-            row,
-            line: self.line_of(row),
-            reason,
-        }
-    }
-
-    /// The line on which data row `row` (from 1) starts: quoted values may span lines, blank lines are no rows.
-    /// Reads the file again; only for messages.
-    fn line_of(&self, row: u64) -> u64 {
-        let Ok(file) = File::open(&self.path) else {
-            return row + 1;
-        };
-        let (mut record, mut line, mut start) = (0u64, 1u64, None);
-        let (mut quoted, mut field_start) = (false, true);
-        for byte in BufReader::new(file).bytes() {
-            let Ok(byte) = byte else { break };
-            if start.is_none() && !matches!(byte, b'\n' | b'\r') {
-                if record == row {
-                    return line;
-                }
-                start = Some(line);
-            }
-            match byte {
-                // A doubled quote closes and opens again: the state is right at every line end.
-                b'"' if quoted || field_start => {
-                    quoted = !quoted;
-                    field_start = quoted || field_start;
-                }
-                b'\n' => {
-                    line += 1;
-                    if !quoted {
-                        record += u64::from(start.take().is_some());
-                        field_start = true;
-                    }
-                }
-                other if !quoted => field_start = other == self.delimiter,
-                _ => {}
-            }
-        }
-        row + 1
-    }
-}
-
-/// A CSV file as a table of the engine: one partition, in the order of the file.
-#[derive(Debug, Clone)]
-pub(crate) struct CsvTable {
-    file: Arc<CsvFile>,
-    types: Vec<TextType>,
-    schema: SchemaRef,
-}
-
-#[async_trait]
-impl TableProvider for CsvTable {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        _filters: &[Expr],
-        limit: Option<usize>,
-    ) -> EngineResult<Arc<dyn ExecutionPlan>> {
-        let columns = projection
-            .cloned()
-            .unwrap_or_else(|| (0..self.types.len()).collect());
-        let schema = Arc::new(self.schema.project(&columns)?);
-        let types = columns
-            .iter()
-            .filter_map(|i| self.types.get(*i).copied())
-            .collect();
-        let stream = CsvStream {
-            file: Arc::clone(&self.file),
-            columns,
-            types,
-            schema: Arc::clone(&schema),
-            batch_rows: state.config().batch_size(),
-        };
-        let exec = StreamingTableExec::try_new(schema, vec![Arc::new(stream)], None, [], false, limit)?;
-        Ok(Arc::new(exec))
-    }
-}
-
-#[derive(Debug)]
-struct CsvStream {
-    file: Arc<CsvFile>,
-    columns: Vec<usize>,
-    types: Vec<TextType>,
-    schema: SchemaRef,
-    batch_rows: usize,
-}
-
-impl PartitionStream for CsvStream {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, _ctx: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let schema = Arc::clone(&self.schema);
-        let (file, types) = (Arc::clone(&self.file), self.types.clone());
-        let batches = match self.file.reader(&self.columns, self.batch_rows) {
-            Ok(reader) => Batches {
-                file,
-                types,
-                schema: Arc::clone(&schema),
-                reader,
-                rows: 0,
-            },
-            Err(error) => {
-                let failed = futures::stream::once(std::future::ready(Err(DataFusionError::from(error))));
-                return Box::pin(RecordBatchStreamAdapter::new(schema, failed));
-            }
-        };
-        // File reads block one of the engine's own threads for a page at a time.
-        let stream = futures::stream::iter(batches.map(|batch| batch.map_err(DataFusionError::from)));
-        Box::pin(RecordBatchStreamAdapter::new(schema, stream))
-    }
-}
-
-struct Batches {
-    file: Arc<CsvFile>,
-    types: Vec<TextType>,
-    schema: SchemaRef,
-    reader: Reader<File>,
-    rows: u64,
-}
-
-impl Iterator for Batches {
-    type Item = Result<RecordBatch, DataError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let texts = match self.reader.next()? {
-            Ok(texts) => texts,
-            Err(error) => return Some(Err(self.file.record_error(&error, self.rows as usize))),
-        };
-        let columns = self.schema.fields().iter().zip(&self.types).zip(texts.columns());
-        let columns: Result<Vec<ArrayRef>, DataError> = columns
-            .map(|((field, kind), texts)| {
-                self.file
-                    .convert(*kind, field.name(), texts.as_string::<i32>(), self.rows)
-            })
-            .collect();
-        self.rows += texts.num_rows() as u64;
-        Some(columns.and_then(|columns| {
-            let options =
-                datafusion::arrow::array::RecordBatchOptions::new().with_row_count(Some(texts.num_rows()));
-            RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options).map_err(|e| {
-                DataError::Engine {
-                    reason: e.to_string(),
-                }
-            })
-        }))
     }
 }
 

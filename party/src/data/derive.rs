@@ -121,8 +121,6 @@ impl Seen {
             let Some((min, max)) = self.bounds else {
                 return Err(DataError::NoValues { column: name });
             };
-            // A constant column still needs an interval.
-            let max = if min < max { max } else { min + min.abs().max(1.0) };
             return Ok(Column {
                 name,
                 kind: ColumnKind::Numeric { min, max },

@@ -8,7 +8,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::error::{DataFusionError, Result as EngineResult};
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
@@ -100,6 +100,17 @@ impl LeafCounts {
         parameters.schema.validate().map_err(|e| invalid(&e))?;
         if parameters.chosen.is_by_row() && !parameters.row_numbers {
             return Err(invalid(&"a train/test split needs row numbers"));
+        }
+        let features = parameters.schema.features.len();
+        let splits = parameters.query.trees().iter().flat_map(|tree| tree.splits());
+        if let Some(split) = splits
+            .filter(|split| !split.is_dummy())
+            .find(|split| usize::from(split.feature) >= features)
+        {
+            return Err(invalid(&format!(
+                "a tree asks for feature {}, the schema has {features}",
+                split.feature
+            )));
         }
         let binner = Arc::new(Binner::new(&parameters.schema, parameters.bins).map_err(|e| invalid(&e))?);
         let router = Arc::new(Router::new(&parameters.query));

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use datafusion::arrow::datatypes::SchemaRef;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
@@ -40,8 +40,14 @@ pub(crate) fn parquet_table(name: &str, files: &[PathBuf]) -> Result<Arc<dyn Tab
             reason: "it holds no row".to_owned(),
         });
     };
-    // Metadata of the writer (pandas, Spark) differs between files and means nothing here.
-    let schema = Arc::new(schema.as_ref().clone().with_metadata(Default::default()));
+    // Metadata of the writer (pandas, Spark) differs between files and means nothing here; and a column without a
+    // missing value in the first file may have some in the second.
+    let fields: Vec<_> = schema
+        .fields()
+        .iter()
+        .map(|field| field.as_ref().clone().with_nullable(true))
+        .collect();
+    let schema = Arc::new(Schema::new(fields));
     // The files were chosen by us: any name will do.
     let options = ListingOptions::new(Arc::new(ParquetFormat::default())).with_file_extension("");
     let config = ListingTableConfig::new_with_multi_paths(urls)

@@ -27,26 +27,13 @@ pub(crate) enum Typing<'s> {
 }
 
 impl Typing<'_> {
-    fn is_categorical(&self, name: &str) -> bool {
-        match self {
-            Self::Declared(schema) => schema
-                .features
-                .iter()
-                .any(|column| column.name == name && matches!(column.kind, ColumnKind::Categorical { .. })),
-            Self::Raw => false,
-        }
-    }
-
-    fn of_file(&self, name: &str) -> TextType {
-        match self {
-            Self::Declared(schema) => schema
-                .features
-                .iter()
-                .find(|column| column.name == name)
-                .filter(|column| matches!(column.kind, ColumnKind::Numeric { .. }))
-                .map_or(TextType::Text, |_| TextType::Number),
-            Self::Raw => TextType::Text,
-        }
+    fn declared(&self, name: &str) -> Option<TextType> {
+        let Self::Declared(schema) = self else { return None };
+        let column = schema.features.iter().find(|column| column.name == name)?;
+        Some(match column.kind {
+            ColumnKind::Numeric { .. } => TextType::Number,
+            ColumnKind::Categorical { .. } => TextType::Text,
+        })
     }
 }
 
@@ -76,14 +63,18 @@ impl Scan {
         let mut raw_text = false;
         let plan = if spec.is_sql() {
             Plan::Query(Arc::new(Query::open(engine, spec, &|name| {
-                typing.is_categorical(name)
+                typing.declared(name)
             })?))
         } else {
             Plan::Table(match spec.files()? {
                 Files::Csv(path) => {
                     raw_text = matches!(typing, Typing::Raw);
                     let csv = CsvFile::open(&file, &path, &engine.options().csv)?;
-                    let types = csv.header().iter().map(|name| typing.of_file(name)).collect();
+                    let types = csv
+                        .header()
+                        .iter()
+                        .map(|name| typing.declared(name).unwrap_or(TextType::Text))
+                        .collect();
                     Arc::new(csv.table(types))
                 }
                 Files::Parquet(files) => parquet_table(&file, &files)?,

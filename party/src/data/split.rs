@@ -5,7 +5,7 @@ use hedgerow_crypto::hash::hash;
 
 use super::error::DataError;
 
-const DOMAIN: &str = "hedgerow/train-test-split/v1";
+const DOMAIN: &str = "hedgerow/party/split/1";
 
 /// The train/test split of one party's rows. Row `r` (from 0, in source order) is a test row if
 /// `h(seed, party, r) / 2^64 < fraction`.

@@ -8,7 +8,7 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
 use datafusion::prelude::{DataFrame, SessionContext};
 
-use super::csv::CsvFile;
+use super::csv::{CsvFile, TextType};
 use super::engine::Engine;
 use super::error::DataError;
 use super::parquet::parquet_table;
@@ -21,11 +21,11 @@ pub(crate) struct Query {
 }
 
 impl Query {
-    /// Finds the files. `is_text` names the columns of CSV files that are text whatever they look like.
+    /// Finds the files. `declared` knows the types of columns of CSV files; others get what they look like.
     pub(crate) fn open(
         engine: &Engine,
         spec: &SourceSpec,
-        is_text: &dyn Fn(&str) -> bool,
+        declared: &dyn Fn(&str) -> Option<TextType>,
     ) -> Result<Self, DataError> {
         let state = engine.session(1).state();
         let dialect = state.config().options().sql_parser.dialect;
@@ -40,7 +40,7 @@ impl Query {
             let provider: Arc<dyn TableProvider> = match SourceSpec::files_at(table, spec.base())? {
                 Files::Csv(path) => {
                     let file = CsvFile::open(table, &path, &engine.options().csv)?;
-                    let types = file.infer(is_text)?;
+                    let types = file.infer(declared)?;
                     Arc::new(file.table(types))
                 }
                 Files::Parquet(files) => parquet_table(table, &files)?,
