@@ -123,6 +123,27 @@ impl Identity {
         })
     }
 
+    /// Whatever is in the folder, with a CA of one's choice: what an honest process never starts with.
+    #[cfg(test)]
+    pub(crate) fn load_unchecked(folder: &Path, ca: &Path) -> Self {
+        let key = read_key(&folder.join(KEY_FILE)).unwrap();
+        let signing = SigningIdentity::from_pkcs8_der(key.expose()).unwrap();
+        let certificate = read_certificate(&folder.join(CERTIFICATE_FILE)).unwrap();
+        let consortium = Consortium::new(&read_certificate(ca).unwrap()).unwrap();
+        let subject = crate::certificate::claimed_subject(&certificate).unwrap();
+        let member = Member {
+            subject,
+            identity: signing.verifying(),
+        };
+        Self {
+            member,
+            certificate,
+            key,
+            signing,
+            consortium,
+        }
+    }
+
     /// Role and name.
     #[must_use]
     pub const fn subject(&self) -> &Subject {

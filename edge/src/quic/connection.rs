@@ -29,6 +29,10 @@ impl Shared {
         (stats.udp_tx.bytes, stats.udp_rx.bytes)
     }
 
+    fn mtu(&self) -> u16 {
+        self.connection.stats().path.current_mtu
+    }
+
     pub(super) fn close(&self, code: quinn::VarInt, reason: &str) {
         self.connection.close(code, reason.as_bytes());
     }
@@ -108,12 +112,6 @@ impl Connection {
         self.shared.connection.remote_address()
     }
 
-    /// Largest UDP payload that path MTU discovery has found so far, in bytes.
-    #[must_use]
-    pub fn mtu(&self) -> u16 {
-        self.shared.connection.stats().path.current_mtu
-    }
-
     /// Two halves for two tasks; the connection ends with the later of them.
     #[must_use]
     pub fn split(self, limits: Limits) -> (FrameSender, FrameReceiver) {
@@ -153,6 +151,12 @@ impl FrameSender {
             .map_err(LinkError::from_write)?;
         self.shared.traffic.sent(length);
         Ok(())
+    }
+
+    /// Largest UDP payload that path MTU discovery has found so far, in bytes.
+    #[must_use]
+    pub fn mtu(&self) -> u16 {
+        self.shared.mtu()
     }
 
     /// Says that nothing follows, and waits until the other side has everything.

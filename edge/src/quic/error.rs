@@ -7,6 +7,7 @@ use hedgerow_protocol::wire::WireError;
 use quinn::ConnectionError;
 use rustls::AlertDescription;
 
+use super::code;
 use crate::certificate::CertificateError;
 use crate::tls::TlsError;
 
@@ -193,6 +194,9 @@ pub enum LinkError {
         /// Its words.
         reason: String,
     },
+    /// A newer connection under the same certificate took over: does another process run as the same member?
+    #[error("a newer connection with the same certificate took over")]
+    Replaced,
     /// We closed it.
     #[error("closed on this side")]
     ClosedHere,
@@ -219,6 +223,7 @@ pub enum LinkError {
 impl LinkError {
     pub(super) fn from_connection(error: ConnectionError) -> Self {
         match error {
+            ConnectionError::ApplicationClosed(close) if close.error_code == code::REPLACED => Self::Replaced,
             ConnectionError::ApplicationClosed(close) => Self::Closed {
                 reason: String::from_utf8_lossy(&close.reason).into_owned(),
             },

@@ -1,6 +1,5 @@
 //! A connection that carries messages and runs by itself.
 
-use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use hedgerow_protocol::wire::{Limits, Message};
@@ -26,7 +25,19 @@ pub struct Link<Out> {
     outbox: mpsc::UnboundedSender<Order<Out>>,
     limits: Arc<Mutex<Limits>>,
     shared: Weak<Shared>,
-    direction: PhantomData<fn(Out)>,
+}
+
+/// A link that does not read yet. Dropped unused, it never will.
+#[derive(Debug)]
+#[must_use]
+pub struct Reading(oneshot::Sender<()>);
+
+impl Reading {
+    /// Reads from now on.
+    pub fn start(self) {
+        // The reader waits for nothing but this.
+        let _ = self.0.send(());
+    }
 }
 
 enum Order<Out> {
@@ -47,18 +58,43 @@ impl<Out: Message + Send + 'static> Link<Out> {
         In: Message + Send + 'static,
         E: Send + 'static,
     {
+        let (link, reading) = Self::paused(connection, limits, events, wrap);
+        reading.start();
+        link
+    }
+
+    /// The same, but nothing is read before [`Reading::start`]: for whoever sends the link itself as an event,
+    /// which must come before the first message.
+    pub fn paused<In, E>(
+        connection: Connection,
+        limits: Limits,
+        events: mpsc::Sender<E>,
+        wrap: impl Fn(LinkEvent<In>) -> E + Send + 'static,
+    ) -> (Self, Reading)
+    where
+        In: Message + Send + 'static,
+        E: Send + 'static,
+    {
         let (sender, receiver) = connection.split(limits);
         let shared = Arc::downgrade(&sender.shared);
         let (outbox, orders) = mpsc::unbounded_channel();
         let limits = Arc::new(Mutex::new(limits));
+        let (start, started) = oneshot::channel();
         tokio::spawn(write(sender, orders));
-        tokio::spawn(read(receiver, Arc::clone(&limits), events, wrap));
-        Self {
-            outbox,
-            limits,
-            shared,
-            direction: PhantomData,
-        }
+        let reader = read(receiver, Arc::clone(&limits), events, wrap);
+        tokio::spawn(async move {
+            if started.await.is_ok() {
+                reader.await;
+            }
+        });
+        (
+            Self {
+                outbox,
+                limits,
+                shared,
+            },
+            Reading(start),
+        )
     }
 
     /// Sends a message some time soon. False if the link is over, as [`LinkEvent::Closed`] says too.

@@ -7,7 +7,7 @@
 //!
 //! A listener greets a dialer whom it has let in, so that [`Dialer::dial`] returns only once both sides have
 //! accepted each other's certificate: in TLS 1.3 alone the dialer would learn of a refusal at some later
-//! message.
+//! message. The dialer speaks first: a connection comes out of [`Arrival::complete`] with its first frame.
 
 mod connection;
 mod dial;
@@ -23,7 +23,7 @@ mod tests;
 pub use connection::{Connection, FrameReceiver, FrameSender};
 pub use dial::{Backoff, Dialer};
 pub use error::{ConnectError, LinkError, ListenError, Refusal};
-pub use link::{Link, LinkEvent};
+pub use link::{Link, LinkEvent, Reading};
 pub use listen::{Arrival, Listener};
 pub use traffic::{Traffic, TrafficTotals};
 pub use transport::Transport;
