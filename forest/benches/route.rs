@@ -6,7 +6,6 @@
     clippy::indexing_slicing,
     reason = "a benchmark over its own data"
 )]
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -57,11 +57,14 @@ pub struct ParamsError {
 impl ForestParams {
     /// Defaults for training without noise, and with noise on the tables.
     ///
-    /// Every tree adds a cell per row to the sensitivity, so under noise fewer and shallower trees carry more.
+    /// The noise of a tree grows with the number of trees, as its share of the privacy budget falls, and averages
+    /// out over them: what is left of it in a score does not depend on their number, while the chance in their
+    /// structure does. So noise is no reason for few trees; 100 are within 0.01 of the AUROC of 400 at a fraction of
+    /// the traffic. It is a reason for shallower ones: the rows of a leaf must stand out from its noise.
     pub const fn default_for(noise: bool) -> Self {
-        let (trees, depth) = if noise { (32, 6) } else { (200, 10) };
+        let depth = if noise { 8 } else { 10 };
         Self {
-            trees,
+            trees: 100,
             depth,
             bins: 64,
             growth: Growth::Random,

@@ -15,7 +15,7 @@ use crate::table::Table;
 use crate::tree::Tree;
 
 /// Bins of the score histogram that the threshold is read from.
-pub const SCORE_BINS: u16 = 128;
+pub const SCORE_BINS: u16 = 256;
 
 /// Growth of random decision trees (Fan et al., ICDM 2003): the structure comes from a public seed
 /// ([`super::structure`]), so two tables are all that is asked of the data.
