@@ -24,7 +24,10 @@ impl CertificateVerifier for PinnedKeys {
     fn verify(&self, party: &PartyId, certificate: &[u8]) -> Result<VerifyingIdentity, CertificateError> {
         match self.0.get(party) {
             Some(identity) if identity.to_bytes() == certificate => Ok(*identity),
-            _ => Err(CertificateError { party: party.clone(), reason: "not of this consortium".to_owned() }),
+            _ => Err(CertificateError {
+                party: party.clone(),
+                reason: "not of this consortium".to_owned(),
+            }),
         }
     }
 }
@@ -52,13 +55,23 @@ impl Shape {
     #[must_use]
     pub fn masked(parties: u32, min_parties: u32) -> Self {
         let collusion = u32::from(parties > 2);
-        Self { parties, min_parties, collusion, aggregators: Vec::new(), modulus: Modulus::TWO_TO_64, epsilon: None }
+        Self {
+            parties,
+            min_parties,
+            collusion,
+            aggregators: Vec::new(),
+            modulus: Modulus::TWO_TO_64,
+            epsilon: None,
+        }
     }
 
     /// Shares mode without noise, the first two parties holding the shares.
     #[must_use]
     pub fn shares(parties: u32, min_parties: u32) -> Self {
-        Self { aggregators: vec![0, 1], ..Self::masked(parties, min_parties) }
+        Self {
+            aggregators: vec![0, 1],
+            ..Self::masked(parties, min_parties)
+        }
     }
 }
 
@@ -119,7 +132,9 @@ impl Deployment {
         let aggregation = if shape.aggregators.is_empty() {
             Aggregation::Masked
         } else {
-            Aggregation::Shares { aggregators: shape.aggregators.iter().copied().map(party).collect() }
+            Aggregation::Shares {
+                aggregators: shape.aggregators.iter().copied().map(party).collect(),
+            }
         };
         let config = RunConfig::new(RunConfigLiteral {
             run: RunId([7; 16]),
@@ -127,7 +142,12 @@ impl Deployment {
             task: "tiny".to_owned(),
             partition: Partition::Horizontal,
             schema: schema(),
-            forest: ForestParams { trees: 2, depth: 2, bins: 4, growth: Growth::Random },
+            forest: ForestParams {
+                trees: 2,
+                depth: 2,
+                bins: 4,
+                growth: Growth::Random,
+            },
             privacy: shape.epsilon.map(|epsilon| PrivacyParams {
                 epsilon,
                 delta: 1e-6,
@@ -141,7 +161,10 @@ impl Deployment {
             shamir_threshold: smallest_threshold(shape.parties, shape.collusion),
             modulus: shape.modulus,
             max_rows: 1 << 34,
-            test: TestSplit { fraction: 0.0, seed: 0 },
+            test: TestSplit {
+                fraction: 0.0,
+                seed: 0,
+            },
             seed: [3; 32],
             release_metrics: false,
         })
@@ -150,21 +173,40 @@ impl Deployment {
         let rows = (0..shape.parties).map(|number| {
             // Rows of different parties fall into different leaves often, and into the same one often enough.
             let bins = vec![(number % 4) as u8, (number / 4 % 4) as u8];
-            (party(number), vec![Row { bins, label: (number % 2) as u8, copies: copies(number) }])
+            (
+                party(number),
+                vec![Row {
+                    bins,
+                    label: (number % 2) as u8,
+                    copies: copies(number),
+                }],
+            )
         });
-        Self { config, verifier: Arc::new(PinnedKeys(keys.collect())), rows: rows.collect() }
+        Self {
+            config,
+            verifier: Arc::new(PinnedKeys(keys.collect())),
+            rows: rows.collect(),
+        }
     }
 
     /// The rows of several parties together.
     #[must_use]
     pub fn pooled(&self, parties: &[PartyId]) -> Vec<Row> {
-        parties.iter().filter_map(|party| self.rows.get(party)).flatten().cloned().collect()
+        parties
+            .iter()
+            .filter_map(|party| self.rows.get(party))
+            .flatten()
+            .cloned()
+            .collect()
     }
 }
 
 fn schema() -> Schema {
     Schema {
         features: vec![Column::numeric("x", 0.0, 1.0), Column::numeric("y", 0.0, 1.0)],
-        label: Label { name: "label".to_owned(), positive: "yes".to_owned() },
+        label: Label {
+            name: "label".to_owned(),
+            positive: "yes".to_owned(),
+        },
     }
 }

@@ -27,7 +27,9 @@ pub fn count(query: &TableQuery, rows: &[Row]) -> Table {
     let mut table = Table::zeros(query.shape());
     let trees = query.trees();
     for row in rows {
-        let leaves = trees.iter().map(|tree| tree.leaf(|feature| row.bins[usize::from(feature)]));
+        let leaves = trees
+            .iter()
+            .map(|tree| tree.leaf(|feature| row.bins[usize::from(feature)]));
         match query.measure() {
             Measure::LeafCounts => {
                 for (tree, leaf) in leaves.enumerate() {
@@ -59,8 +61,13 @@ pub fn replay(config: &RunConfig, rows: impl Fn(usize) -> Vec<Row>) -> (Vec<Tabl
     let mut totals = Vec::new();
     while let Some(query) = progression.query() {
         let table = count(query, &rows(totals.len()));
-        progression.answer(&[], table.cells().to_vec()).expect("the forest grows");
+        progression
+            .answer(&[], table.cells().to_vec())
+            .expect("the forest grows");
         totals.push(table);
     }
-    (totals, progression.forest().expect("nothing is asked any more").clone())
+    (
+        totals,
+        progression.forest().expect("nothing is asked any more").clone(),
+    )
 }

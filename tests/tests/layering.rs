@@ -9,15 +9,30 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hedgerow-crypto", &[]),
     ("hedgerow-dp", &[]),
     ("hedgerow-forest", &[]),
-    ("hedgerow-protocol", &["hedgerow-crypto", "hedgerow-dp", "hedgerow-forest"]),
+    (
+        "hedgerow-protocol",
+        &["hedgerow-crypto", "hedgerow-dp", "hedgerow-forest"],
+    ),
     ("hedgerow-edge", &["hedgerow-crypto", "hedgerow-protocol"]),
     (
         "hedgerow-coordinator",
-        &["hedgerow-crypto", "hedgerow-dp", "hedgerow-edge", "hedgerow-forest", "hedgerow-protocol"],
+        &[
+            "hedgerow-crypto",
+            "hedgerow-dp",
+            "hedgerow-edge",
+            "hedgerow-forest",
+            "hedgerow-protocol",
+        ],
     ),
     (
         "hedgerow-party",
-        &["hedgerow-crypto", "hedgerow-dp", "hedgerow-edge", "hedgerow-forest", "hedgerow-protocol"],
+        &[
+            "hedgerow-crypto",
+            "hedgerow-dp",
+            "hedgerow-edge",
+            "hedgerow-forest",
+            "hedgerow-protocol",
+        ],
     ),
     (
         "hedgerow-cli",
@@ -33,22 +48,47 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "hedgerow-tests",
-        &["hedgerow-crypto", "hedgerow-dp", "hedgerow-edge", "hedgerow-forest", "hedgerow-protocol"],
+        &[
+            "hedgerow-crypto",
+            "hedgerow-dp",
+            "hedgerow-edge",
+            "hedgerow-forest",
+            "hedgerow-protocol",
+        ],
     ),
-    ("hedgerow-examples", &["hedgerow-crypto", "hedgerow-dp", "hedgerow-forest", "hedgerow-protocol"]),
+    (
+        "hedgerow-examples",
+        &[
+            "hedgerow-crypto",
+            "hedgerow-dp",
+            "hedgerow-forest",
+            "hedgerow-protocol",
+        ],
+    ),
 ];
 
 /// Crates that decide and compute but never touch a socket, a file or a clock.
-const WITHOUT_IO: &[&str] = &["hedgerow-crypto", "hedgerow-dp", "hedgerow-forest", "hedgerow-protocol"];
+const WITHOUT_IO: &[&str] = &[
+    "hedgerow-crypto",
+    "hedgerow-dp",
+    "hedgerow-forest",
+    "hedgerow-protocol",
+];
 
 /// What brings sockets, files or SQL into a crate.
 const IO: &[&str] = &["tokio", "quinn", "quinn-proto", "redb", "datafusion"];
 
 fn metadata() -> Metadata {
     // The host's graph alone: the crates of other platforms may not even be downloaded.
-    let rustc = std::process::Command::new("rustc").arg("-vV").output().expect("rustc runs");
+    let rustc = std::process::Command::new("rustc")
+        .arg("-vV")
+        .output()
+        .expect("rustc runs");
     let version = String::from_utf8(rustc.stdout).expect("rustc prints UTF-8");
-    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).expect("rustc names its host");
+    let host = version
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "))
+        .expect("rustc names its host");
     MetadataCommand::new()
         .manifest_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"))
         .other_options(["--filter-platform".to_owned(), host.to_owned()])
@@ -59,8 +99,11 @@ fn metadata() -> Metadata {
 #[test]
 fn workspace_arrows_are_exactly_those_of_the_floor_plan() {
     let metadata = metadata();
-    let members: BTreeSet<String> =
-        metadata.workspace_packages().iter().map(|package| package.name.to_string()).collect();
+    let members: BTreeSet<String> = metadata
+        .workspace_packages()
+        .iter()
+        .map(|package| package.name.to_string())
+        .collect();
     let found: BTreeMap<String, BTreeSet<String>> = metadata
         .workspace_packages()
         .iter()
@@ -76,7 +119,12 @@ fn workspace_arrows_are_exactly_those_of_the_floor_plan() {
         .collect();
     let planned: BTreeMap<String, BTreeSet<String>> = ARROWS
         .iter()
-        .map(|(from, to)| ((*from).to_owned(), to.iter().map(|name| (*name).to_owned()).collect()))
+        .map(|(from, to)| {
+            (
+                (*from).to_owned(),
+                to.iter().map(|name| (*name).to_owned()).collect(),
+            )
+        })
         .collect();
     assert_eq!(found, planned);
 }
@@ -99,7 +147,11 @@ fn crates_without_io_reach_no_socket_file_or_query_engine() {
             let name = metadata[id].name.as_str();
             assert!(!IO.contains(&name), "{} reaches {name}", start.name);
             for dependency in &nodes[id].deps {
-                if dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal) {
+                if dependency
+                    .dep_kinds
+                    .iter()
+                    .any(|kind| kind.kind == DependencyKind::Normal)
+                {
                     queue.push(&dependency.pkg);
                 }
             }

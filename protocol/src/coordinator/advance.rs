@@ -98,12 +98,13 @@ impl CoordinatorMachine {
 
     fn close_enrolment(&mut self, now: Millis) -> bool {
         let tally = self.tally(now);
-        let needed = self.needed();
-        if tally.answered + tally.hopeful < needed || (tally.due && tally.answered < needed) {
-            return self.fail_too_few(tally.answered, needed, now);
-        }
+        // Also after a refusal everybody else is heard first: the operators read all reasons at once.
         if tally.hopeful > 0 && !tally.due {
             return false;
+        }
+        let needed = self.needed();
+        if tally.answered < needed {
+            return self.fail_too_few(tally.answered, needed, now);
         }
         let Phase::Enrolling(enrolling) = &self.phase else {
             return false;

@@ -42,13 +42,10 @@ mod transition;
 mod unmasking;
 mod uploads;
 
-#[cfg(test)]
-mod tests;
-
 pub use advance::MAX_ATTEMPTS;
 pub use output::{
-    Absence, AttemptFailure, CoordinatorOutcome, CoordinatorProgress, Missing, Output, PhaseName, RoundSummary,
-    RunFailure,
+    Absence, AttemptFailure, CoordinatorOutcome, CoordinatorProgress, Missing, Output, PhaseName,
+    RoundSummary, RunFailure,
 };
 pub use presence::Timeouts;
 pub use record::RestoreError;
@@ -104,7 +101,11 @@ impl CoordinatorMachine {
         timeouts: Timeouts,
         now: Millis,
     ) -> Self {
-        let presences = config.parties.iter().map(|party| (party.clone(), Presence::new())).collect();
+        let presences = config
+            .parties
+            .iter()
+            .map(|party| (party.clone(), Presence::new()))
+            .collect();
         let mut machine = Self::at_the_start(config, verifier, timeouts, presences);
         machine.enter(now);
         machine
@@ -121,7 +122,11 @@ impl CoordinatorMachine {
         records: &[Vec<u8>],
         now: Millis,
     ) -> Result<Self, RestoreError> {
-        let presences = config.parties.iter().map(|party| (party.clone(), Presence::restarted(now))).collect();
+        let presences = config
+            .parties
+            .iter()
+            .map(|party| (party.clone(), Presence::restarted(now)))
+            .collect();
         let mut machine = Self::at_the_start(config, verifier, timeouts, presences);
         for (index, bytes) in records.iter().enumerate() {
             machine.apply(index, Record::from_bytes(index, bytes)?)?;
@@ -152,7 +157,13 @@ impl CoordinatorMachine {
         };
         let (progression, growth_failure) = match Progression::start(&config) {
             Ok(progression) => (Some(progression), None),
-            Err(error) => (None, Some(RunFailure::Growth { step: 0, reason: error.to_string() })),
+            Err(error) => (
+                None,
+                Some(RunFailure::Growth {
+                    step: 0,
+                    reason: error.to_string(),
+                }),
+            ),
         };
         Self {
             config_bytes: config.to_bytes(),
@@ -218,12 +229,16 @@ impl CoordinatorMachine {
     pub fn handle_message(&mut self, party: &PartyId, message: ToCoordinator, now: Millis) {
         if !self.presences.contains_key(party) {
             let reason = format!("{party} is not named in the configuration of this run");
-            self.outputs.push_back(Output::Send(party.clone(), ToParty::Failed { reason }));
+            self.outputs
+                .push_back(Output::Send(party.clone(), ToParty::Failed { reason }));
             return;
         }
         match message {
             ToCoordinator::Hello { versions, run } => self.hello(party, versions, run, now),
-            ToCoordinator::Enrol { certificate, signature } => self.enrol(party, certificate, signature),
+            ToCoordinator::Enrol {
+                certificate,
+                signature,
+            } => self.enrol(party, certificate, signature),
             ToCoordinator::Refuse { reason } => self.exclude(party, Absence::Refused(reason.to_string())),
             ToCoordinator::Done { model, metrics } => self.confirm(party, model, metrics, now),
             answer => self.take(party, answer, now),
@@ -236,9 +251,17 @@ impl CoordinatorMachine {
             Ok(true) => {
                 let phase = self.phase.name();
                 let asked = self.phase.asked(&self.circle);
-                let answered = asked.iter().filter(|party| self.phase.has_answered(party, &self.circle)).count();
+                let answered = asked
+                    .iter()
+                    .filter(|party| self.phase.has_answered(party, &self.circle))
+                    .count();
                 let (party, asked) = (party.clone(), asked.len());
-                self.progress(CoordinatorProgress::Answered { party, phase, answered, asked });
+                self.progress(CoordinatorProgress::Answered {
+                    party,
+                    phase,
+                    answered,
+                    asked,
+                });
                 self.ask_aggregators_once_whole(now);
             }
             Ok(false) => {}
@@ -257,7 +280,12 @@ impl CoordinatorMachine {
     /// The operator ends the run.
     pub fn handle_abort(&mut self, reason: &str, now: Millis) {
         if !self.phase.is_over() {
-            self.fail(RunFailure::Aborted { reason: reason.to_owned() }, now);
+            self.fail(
+                RunFailure::Aborted {
+                    reason: reason.to_owned(),
+                },
+                now,
+            );
         }
     }
 
@@ -278,7 +306,9 @@ impl CoordinatorMachine {
                 Some(presence.resend_at())
             } else {
                 // A time that has passed has had its effect: nothing happens again at the end of grace.
-                presence.lost_at(self.timeouts.grace).filter(|at| *at > self.last_seen)
+                presence
+                    .lost_at(self.timeouts.grace)
+                    .filter(|at| *at > self.last_seen)
             }
         });
         of_parties.chain([self.deadline]).min()
@@ -294,14 +324,21 @@ impl CoordinatorMachine {
             return;
         }
         self.excluded.insert(party.clone(), why.clone());
-        let missing = Missing { party: party.clone(), why };
-        self.progress(CoordinatorProgress::Dropped { phase: self.phase.name(), missing });
+        let missing = Missing {
+            party: party.clone(),
+            why,
+        };
+        self.progress(CoordinatorProgress::Dropped {
+            phase: self.phase.name(),
+            missing,
+        });
     }
 
     /// Leaves a party out for good, and says why: its operator has a defect to look for.
     fn exclude_malformed(&mut self, party: &PartyId, what: &str) {
         let reason = format!("left out of the run: {what}");
-        self.outputs.push_back(Output::Send(party.clone(), ToParty::Failed { reason }));
+        self.outputs
+            .push_back(Output::Send(party.clone(), ToParty::Failed { reason }));
         self.exclude(party, Absence::Malformed(what.to_owned()));
     }
 }

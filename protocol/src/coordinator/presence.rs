@@ -127,3 +127,49 @@ impl Presence {
         self.resend_at
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_party_is_lost_when_it_has_been_away_for_the_grace_period() {
+        let (grace, mut presence) = (Millis(100), Presence::new());
+        assert!(presence.is_lost(grace, Millis(0)), "never here");
+        presence.connected();
+        assert!(!presence.is_lost(grace, Millis(1_000_000)));
+        presence.disconnected(Millis(50));
+        // A second notice of the same end does not begin the grace period anew.
+        presence.disconnected(Millis(149));
+        assert!(!presence.is_lost(grace, Millis(149)));
+        assert!(presence.is_lost(grace, Millis(150)));
+        assert_eq!(presence.lost_at(grace), Some(Millis(150)));
+        assert_eq!(
+            presence.absence(Millis(150)),
+            Absence::Disconnected { for_ms: 100 }
+        );
+    }
+
+    #[test]
+    fn repeated_requests_are_ever_rarer_within_a_phase() {
+        let timeouts = Timeouts {
+            phase: Millis(40_000),
+            resend: Millis(1_000),
+            ..Timeouts::default()
+        };
+        let mut presence = Presence::new();
+        presence.asked(&timeouts, Millis(0));
+        let mut times = vec![presence.resend_at().0];
+        for _ in 0..5 {
+            presence.asked_again(&timeouts, presence.resend_at());
+            times.push(presence.resend_at().0);
+        }
+        assert_eq!(times, [1_000, 3_000, 7_000, 15_000, 25_000, 35_000]);
+        presence.asked(&timeouts, Millis(40_000));
+        assert_eq!(
+            presence.resend_at(),
+            Millis(41_000),
+            "the next phase begins with the plain interval"
+        );
+    }
+}

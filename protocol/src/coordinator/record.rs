@@ -147,3 +147,58 @@ impl Record {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_survive_their_bytes() {
+        let round = RoundId { step: 1, attempt: 2 };
+        let party = PartyId::new("a").unwrap();
+        let records = [
+            Record::Attempt { round },
+            Record::Inboxes {
+                round,
+                inboxes: vec![(party.clone(), vec![(party.clone(), vec![1, 2])])],
+            },
+            Record::Released {
+                round,
+                survivors: vec![party],
+                totals: vec![i64::MIN, 0, i64::MAX],
+            },
+            Record::Failed(RunFailure::Aborted {
+                reason: "tired".to_owned(),
+            }),
+        ];
+        for record in records {
+            assert_eq!(Record::from_bytes(0, &record.to_bytes()), Ok(record));
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_record_are_named_by_their_place() {
+        assert_eq!(
+            Record::from_bytes(3, &[]),
+            Err(RestoreError::Unreadable { index: 3, length: 0 })
+        );
+        assert_eq!(
+            Record::from_bytes(3, &[9, 0]),
+            Err(RestoreError::Layout {
+                index: 3,
+                found: 9,
+                expected: 1
+            })
+        );
+        assert_eq!(
+            Record::from_bytes(3, &[1, 99]),
+            Err(RestoreError::Unreadable { index: 3, length: 2 })
+        );
+        let mut long = Record::Finished.to_bytes();
+        long.push(0);
+        assert_eq!(
+            Record::from_bytes(3, &long),
+            Err(RestoreError::Unreadable { index: 3, length: 3 })
+        );
+    }
+}

@@ -156,3 +156,44 @@ pub(super) fn totals(words: &[u64], modulus: Modulus, limit: u64) -> Result<Vec<
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_do_not_change_the_sum() {
+        let masks: Vec<_> = [(Sign::Add, 1), (Sign::Subtract, 2), (Sign::Add, 3)]
+            .map(|(sign, byte)| (sign, Prg::new(&Seed::from_bytes([byte; 32]))))
+            .into();
+        for modulus in [Modulus::TWO_TO_64, Modulus::prime(65_537).unwrap()] {
+            for length in [1, BLOCK_WORDS - 1, 3 * BLOCK_WORDS + 5] {
+                let mut expected = vec![7; length];
+                prg::apply(&masks, &mut expected, modulus);
+                for threads in [1, 2, 3, 64] {
+                    let mut words = vec![7; length];
+                    apply(&masks, &mut words, modulus, threads);
+                    assert!(words == expected, "{length} words on {threads} threads");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_total_beyond_the_possible_is_no_total() {
+        let modulus = Modulus::TWO_TO_64;
+        assert_eq!(totals(&[3, u64::MAX], modulus, 3), Ok(vec![3, -1]));
+        assert_eq!(
+            totals(&[4], modulus, 3),
+            Err(SumError::OutOfRange { actual: 4, limit: 3 })
+        );
+        let lowest = 1 << 63;
+        assert_eq!(
+            totals(&[lowest], modulus, 3),
+            Err(SumError::OutOfRange {
+                actual: i64::MIN,
+                limit: 3
+            })
+        );
+    }
+}

@@ -22,10 +22,17 @@ fn complete_without(shape: &Shape, lost: &[u32], phase: PhaseName) {
     }
     world.run_to_the_end();
     oracle::complete_and_exact(&world);
-    let outcome = world.ended.as_ref().and_then(|ended| ended.as_ref().ok()).expect("the run is complete");
+    let outcome = world
+        .ended
+        .as_ref()
+        .and_then(|ended| ended.as_ref().ok())
+        .expect("the run is complete");
     let last = outcome.rounds.last().expect("there are rounds");
     for number in lost {
-        assert!(!last.survivors.contains(&party(*number)), "{number} is counted in the last round");
+        assert!(
+            !last.survivors.contains(&party(*number)),
+            "{number} is counted in the last round"
+        );
     }
 }
 
@@ -57,18 +64,31 @@ fn sixteen_parties_with_shares() {
 #[test]
 fn five_parties_modulo_a_prime() {
     let prime = Modulus::prime((1 << 61) - 1).expect("2^61 - 1 is prime");
-    complete_without(&Shape { modulus: prime, ..Shape::masked(5, 4) }, &[2], PhaseName::Upload);
+    complete_without(
+        &Shape {
+            modulus: prime,
+            ..Shape::masked(5, 4)
+        },
+        &[2],
+        PhaseName::Upload,
+    );
 }
 
 #[test]
 fn four_parties_in_narrow_words() {
     let narrow = Modulus::power_of_two(37).expect("37 bits");
-    complete(&Shape { modulus: narrow, ..Shape::masked(4, 3) });
+    complete(&Shape {
+        modulus: narrow,
+        ..Shape::masked(4, 3)
+    });
 }
 
 #[test]
 fn four_parties_with_noise() {
-    complete(&Shape { epsilon: Some(1.0), ..Shape::masked(4, 3) });
+    complete(&Shape {
+        epsilon: Some(1.0),
+        ..Shape::masked(4, 3)
+    });
 }
 
 #[test]
@@ -87,7 +107,11 @@ fn two_of_sixteen_drop_in_any_phase() {
 
 #[test]
 fn one_of_five_drops_in_any_phase() {
-    for phase in [PhaseName::KeyCollection, PhaseName::ShareCollection, PhaseName::Upload] {
+    for phase in [
+        PhaseName::KeyCollection,
+        PhaseName::ShareCollection,
+        PhaseName::Upload,
+    ] {
         for lost in 0..5 {
             complete_without(&Shape::masked(5, 4), &[lost], phase);
         }
@@ -104,7 +128,11 @@ fn one_of_five_drops_after_its_upload() {
 
 #[test]
 fn with_shares_a_party_drops_that_is_no_aggregator() {
-    for phase in [PhaseName::KeyCollection, PhaseName::Upload, PhaseName::SurvivorVote] {
+    for phase in [
+        PhaseName::KeyCollection,
+        PhaseName::Upload,
+        PhaseName::SurvivorVote,
+    ] {
         complete_without(&Shape::shares(5, 4), &[4], phase);
     }
 }
@@ -132,14 +160,28 @@ fn failure(shape: &Shape, lost: &[u32], phase: PhaseName) -> RunFailure {
 fn below_the_minimum_a_run_fails_and_names_who_is_missing() {
     for shape in [Shape::masked(5, 4), Shape::shares(5, 4)] {
         let failure = failure(&shape, &[2, 4], PhaseName::Upload);
-        let RunFailure::TooFew { phase: PhaseName::Upload, answered: 3, needed: 4, missing, .. } = &failure else {
+        let RunFailure::TooFew {
+            phase: PhaseName::Upload,
+            answered: 3,
+            needed: 4,
+            missing,
+            ..
+        } = &failure
+        else {
             panic!("{failure}");
         };
         let names: Vec<_> = missing.iter().map(|missing| missing.party.clone()).collect();
         assert_eq!(names, [party(2), party(4)]);
-        assert!(missing.iter().all(|missing| matches!(missing.why, Absence::Disconnected { .. })));
+        assert!(
+            missing
+                .iter()
+                .all(|missing| matches!(missing.why, Absence::Disconnected { .. }))
+        );
         let text = failure.to_string();
-        assert!(text.contains("upload of round 0.0") && text.contains("p02 (disconnected for"), "{text}");
+        assert!(
+            text.contains("upload of round 0.0") && text.contains("p02 (disconnected for"),
+            "{text}"
+        );
     }
 }
 
@@ -164,7 +206,9 @@ fn a_run_that_too_few_join_names_those_who_never_came() {
 fn without_an_aggregator_a_run_with_shares_fails_and_names_it() {
     for phase in [PhaseName::KeyCollection, PhaseName::Upload, PhaseName::Unmasking] {
         let failure = failure(&Shape::shares(5, 4), &[1], phase);
-        let RunFailure::AggregatorMissing { missing, .. } = &failure else { panic!("{phase}: {failure}") };
+        let RunFailure::AggregatorMissing { missing, .. } = &failure else {
+            panic!("{phase}: {failure}")
+        };
         assert_eq!(missing.len(), 1);
         assert_eq!(missing[0].party, party(1));
     }
@@ -178,7 +222,9 @@ fn one_party_that_comes_back_is_counted_again() {
     world.crash_party(&party(3), 0, Some(5_500));
     world.run_to_the_end();
     oracle::complete_and_exact(&world);
-    let Some(Ok(outcome)) = &world.ended else { unreachable!("complete") };
+    let Some(Ok(outcome)) = &world.ended else {
+        unreachable!("complete")
+    };
     assert!(!outcome.rounds[0].survivors.contains(&party(3)));
 }
 
@@ -191,7 +237,9 @@ fn a_lost_vote_starts_a_new_attempt_with_fresh_keys() {
     }
     world.run_to_the_end();
     oracle::complete_and_exact(&world);
-    let Some(Ok(outcome)) = &world.ended else { unreachable!("complete") };
+    let Some(Ok(outcome)) = &world.ended else {
+        unreachable!("complete")
+    };
     assert_eq!(outcome.rounds[0].id.attempt, 1);
     assert!(world.witness.uploads() >= 10);
 }
@@ -213,7 +261,14 @@ fn a_coordinator_dies_between_any_two_outputs() {
 
 #[test]
 fn a_party_dies_between_any_two_outputs() {
-    for shape in [Shape::masked(3, 3), Shape::shares(3, 3), Shape { epsilon: Some(1.0), ..Shape::masked(3, 3) }] {
+    for shape in [
+        Shape::masked(3, 3),
+        Shape::shares(3, 3),
+        Shape {
+            epsilon: Some(1.0),
+            ..Shape::masked(3, 3)
+        },
+    ] {
         for after in 0..40 {
             let mut world = World::new(&shape, 8);
             world.crash_party(&party(1), after, Some(1_000));

@@ -1,39 +1,61 @@
 //! Generated misfortunes, and those that once broke something.
 
+use hedgerow_protocol::coordinator::Timeouts;
+use hedgerow_protocol::time::Millis;
 use hedgerow_tests::deployment::Shape;
 use proptest::prelude::*;
 
 use crate::op::{Op, ops};
 use crate::oracle;
-use crate::world::World;
+use crate::world::{TIMEOUTS, World};
 
-/// Does every op, heals the network, and asks for a complete and exact run.
-///
-/// Nobody is away for good and no phase lasts as long as its timeout, so the run may not fail.
-fn survive(shape: &Shape, seed: u64, ops: &[Op]) {
-    let mut world = World::new(shape, seed);
+/// Does every op, heals the network, and goes on to the end.
+fn run(shape: &Shape, timeouts: Timeouts, seed: u64, ops: &[Op]) -> World {
+    let mut world = World::with_timeouts(shape, timeouts, seed);
     let everybody = world.deployment.config.parties.clone();
     let who = |party: u8| everybody[usize::from(party) % everybody.len()].clone();
     for op in ops {
         match op {
             Op::Wait { ms } => world.run_for(u64::from(*ms)),
+            Op::Until { phase } => {
+                let deadline = world.now + 20_000;
+                world.run_until(|world| world.phase() == Some(*phase) || world.now >= deadline);
+            }
             Op::Weather(weather) => world.weather = *weather,
             Op::Cut { party, ms } => world.cut(&who(*party), u64::from(*ms)),
             Op::CrashParty { party, after, down } => {
                 world.crash_party(&who(*party), u32::from(*after), Some(u64::from(*down)));
             }
-            Op::CrashCoordinator { after, down } => world.crash_coordinator(u32::from(*after), u64::from(*down)),
+            Op::CrashCoordinator { after, down } => {
+                world.crash_coordinator(u32::from(*after), u64::from(*down))
+            }
             Op::Replay { which } => world.replay(usize::from(*which)),
         }
-        world.run_for(50);
     }
+    world.run_for(50);
     world.heal();
     world.run_to_the_end();
-    oracle::complete_and_exact(&world);
+    world
+}
+
+/// Nobody is away for good and no phase lasts as long as its timeout, so the run may not fail.
+fn survive(shape: &Shape, seed: u64, ops: &[Op]) {
+    oracle::complete_and_exact(&run(shape, TIMEOUTS, seed, ops));
+}
+
+/// With hardly any time for a phase a run may fail, but then it says why; attempts fail often.
+fn stay_safe(shape: &Shape, seed: u64, ops: &[Op]) {
+    let timeouts = Timeouts {
+        phase: Millis(3_000),
+        grace: Millis(1_000),
+        resend: Millis(400),
+        ..TIMEOUTS
+    };
+    oracle::safe(&run(shape, timeouts, seed, ops));
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn five_parties_survive(seed in any::<u64>(), ops in ops()) {
@@ -53,5 +75,14 @@ proptest! {
     #[test]
     fn five_parties_with_noise_survive(seed in any::<u64>(), ops in ops()) {
         survive(&Shape { epsilon: Some(1.0), ..Shape::masked(5, 4) }, seed, &ops);
+    }
+    #[test]
+    fn five_parties_in_a_hurry_stay_safe(seed in any::<u64>(), ops in ops()) {
+        stay_safe(&Shape::masked(5, 4), seed, &ops);
+    }
+
+    #[test]
+    fn four_parties_with_shares_in_a_hurry_stay_safe(seed in any::<u64>(), ops in ops()) {
+        stay_safe(&Shape::shares(4, 3), seed, &ops);
     }
 }

@@ -4,13 +4,16 @@
 //! # Map
 //! - [`world`]: virtual time, machines, journals; [`node`]: one party's process and disk.
 //! - [`network`], [`op`]: what can go wrong. - [`oracle`]: what must hold whatever does.
-//! - [`cases`]: named cases; [`chaos`]: generated ones; [`adversary`]: a coordinator that lies.
+//! - [`cases`]: named cases; [`chaos`]: generated ones;
+//!   [`culprits`]: parties that send nonsense; [`adversary`]: a coordinator that lies, with the parties of [`rig`] in its hands.
 
-//ADV
+mod adversary;
 mod cases;
 mod chaos;
+mod culprits;
 mod network;
 mod node;
 mod op;
 mod oracle;
+mod rig;
 mod world;

@@ -110,7 +110,10 @@ impl PartyNode {
 
     /// What became of it, for a failed assertion.
     pub fn story(&self) -> String {
-        format!("{:?}, refusal {:?}, failure {:?}", self.machine, self.refusal, self.failure)
+        format!(
+            "{:?}, refusal {:?}, failure {:?}",
+            self.machine, self.refusal, self.failure
+        )
     }
 
     pub fn connected(&mut self, now: Millis) {
@@ -173,7 +176,9 @@ impl PartyNode {
         match output {
             Output::Persist(record) => self.journal.push(record),
             Output::StoreRoundSecret(round, seed) => self.secret = Some((round, seed)),
-            Output::ForgetRoundSecret(round) => self.secret = self.secret.take().filter(|(kept, _)| *kept != round),
+            Output::ForgetRoundSecret(round) => {
+                self.secret = self.secret.take().filter(|(kept, _)| *kept != round)
+            }
             Output::Charge(entry) => self.ledger.push(entry),
             Output::Finished(outcome) => {
                 self.outcome = Some(outcome);
@@ -194,7 +199,16 @@ impl PartyNode {
         let mut rounds: Vec<RoundId> = self.ledger.iter().map(|entry| entry.round).collect();
         rounds.sort();
         rounds.dedup();
-        assert_eq!(rounds.len(), self.ledger.len(), "{} pays twice for one attempt", self.id);
-        assert!(config.privacy.is_some() || self.ledger.is_empty(), "{} pays for nothing", self.id);
+        assert_eq!(
+            rounds.len(),
+            self.ledger.len(),
+            "{} pays twice for one attempt",
+            self.id
+        );
+        assert!(
+            config.privacy.is_some() || self.ledger.is_empty(),
+            "{} pays for nothing",
+            self.id
+        );
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong, as a list that proptest writes and shrinks.
 
+use hedgerow_protocol::coordinator::PhaseName;
 use proptest::prelude::*;
 
 use crate::network::Weather;
@@ -11,6 +12,11 @@ pub enum Op {
     Wait {
         /// Milliseconds.
         ms: u16,
+    },
+    /// Time passes until the coordinator is in this phase, twenty seconds at most.
+    Until {
+        /// Which.
+        phase: PhaseName,
     },
     /// The weather changes.
     Weather(Weather),
@@ -44,13 +50,30 @@ pub enum Op {
     },
 }
 
+fn phases() -> impl Strategy<Value = PhaseName> {
+    prop::sample::select(vec![
+        PhaseName::KeyCollection,
+        PhaseName::ShareCollection,
+        PhaseName::Upload,
+        PhaseName::SurvivorVote,
+        PhaseName::Unmasking,
+        PhaseName::Publishing,
+    ])
+}
+
 /// Lists of misfortunes.
 pub fn ops() -> impl Strategy<Value = Vec<Op>> {
-    let weather = (0u8..15, 0u8..25, 0u16..1500)
-        .prop_map(|(lost, doubled, jitter)| Op::Weather(Weather { lost, doubled, jitter }));
+    let weather = (0u8..15, 0u8..25, 0u16..1500).prop_map(|(lost, doubled, jitter)| {
+        Op::Weather(Weather {
+            lost,
+            doubled,
+            jitter,
+        })
+    });
     let op = prop_oneof![
         3 => (1u16..600).prop_map(|ms| Op::Wait { ms }),
         1 => (2000u16..12_000).prop_map(|ms| Op::Wait { ms }),
+        4 => phases().prop_map(|phase| Op::Until { phase }),
         2 => weather,
         2 => (any::<u8>(), 100u16..15_000).prop_map(|(party, ms)| Op::Cut { party, ms }),
         4 => (any::<u8>(), 0u8..8, 50u16..15_000)

@@ -42,11 +42,21 @@ impl Witness {
         let bytes = message.to_frame().into_payload();
         let key = (party.clone(), round, message.kind());
         let before = self.from_parties.entry(key).or_insert_with(|| bytes.clone());
-        assert_eq!(*before, bytes, "{party} sends two different {} in {round:?}", message.kind());
+        assert_eq!(
+            *before,
+            bytes,
+            "{party} sends two different {} in {round:?}",
+            message.kind()
+        );
         if let ToCoordinator::Masked { round, .. } = message {
             assert!(paid, "{party} uploads in round {round} before its ledger says so");
         }
-        if let ToCoordinator::Unmask { round, self_mask, mask_key } = message {
+        if let ToCoordinator::Unmask {
+            round,
+            self_mask,
+            mask_key,
+        } = message
+        {
             self.opens(party, *round, self_mask, mask_key);
         }
     }
@@ -59,14 +69,25 @@ impl Witness {
         mask_key: &[(PartyId, Vec<u8>)],
     ) {
         for (owner, _) in self_mask {
-            self.opened.entry((round, owner.clone())).or_default().self_mask.insert(holder.clone());
+            self.opened
+                .entry((round, owner.clone()))
+                .or_default()
+                .self_mask
+                .insert(holder.clone());
         }
         for (owner, _) in mask_key {
-            self.opened.entry((round, owner.clone())).or_default().mask_key.insert(holder.clone());
+            self.opened
+                .entry((round, owner.clone()))
+                .or_default()
+                .mask_key
+                .insert(holder.clone());
         }
         for ((round, owner), opened) in &self.opened {
             let both = opened.self_mask.intersection(&opened.mask_key).next();
-            assert_eq!(both, None, "both shares of {owner} in round {round} left one holder");
+            assert_eq!(
+                both, None,
+                "both shares of {owner} in round {round} left one holder"
+            );
         }
     }
 
@@ -78,7 +99,9 @@ impl Witness {
             | ToParty::Survivors { round, .. }
             | ToParty::RoundResult { round, .. } => (None, Some(*round)),
             // Inboxes and relayed seeds are each recipient's own.
-            ToParty::ShareInbox { round, .. } | ToParty::SurvivorProof { round, .. } => (Some(to), Some(*round)),
+            ToParty::ShareInbox { round, .. } | ToParty::SurvivorProof { round, .. } => {
+                (Some(to), Some(*round))
+            }
             ToParty::Participants { .. } | ToParty::Finished { .. } => (None, None),
             ToParty::Welcome { .. } | ToParty::Failed { .. } => return,
         };
@@ -86,7 +109,12 @@ impl Witness {
         let everybody = PartyId::new("everybody").expect("a name");
         let key = (to.cloned().unwrap_or(everybody), round, message.kind());
         let before = self.from_coordinator.entry(key).or_insert_with(|| bytes.clone());
-        assert_eq!(*before, bytes, "the coordinator sends two different {} in {round:?}", message.kind());
+        assert_eq!(
+            *before,
+            bytes,
+            "the coordinator sends two different {} in {round:?}",
+            message.kind()
+        );
     }
 
     /// Both secrets of one party in one round may never be within reach of the coordinator.
@@ -101,7 +129,10 @@ impl Witness {
 
     /// In how many (round, party) a vector left.
     pub fn uploads(&self) -> usize {
-        self.from_parties.keys().filter(|(_, _, kind)| *kind == Kind::Masked).count()
+        self.from_parties
+            .keys()
+            .filter(|(_, _, kind)| *kind == Kind::Masked)
+            .count()
     }
 }
 
@@ -110,13 +141,56 @@ pub fn complete_and_exact(world: &World) {
     let outcome = match &world.ended {
         Some(Ok(outcome)) => outcome,
         Some(Err(failure)) => panic!("{failure}\n{:#?}", world.progress),
-        None => panic!("not at the end after {} ms: {:?}\n{:#?}", world.now, world.phase(), world.progress),
+        None => panic!(
+            "not at the end after {} ms: {:?}\n{:#?}",
+            world.now,
+            world.phase(),
+            world.progress
+        ),
     };
     exact(world, outcome);
     let model = outcome.forest.to_json().expect("a model has a file");
-    for node in world.parties.values().filter(|node| !world.gone.contains(&node.id)) {
-        let theirs = node.outcome.as_ref().unwrap_or_else(|| panic!("{} has no model: {}", node.id, node.story()));
-        assert!(theirs.forest.to_json().as_ref() == Ok(&model), "{} has another model", node.id);
+    for node in world
+        .parties
+        .values()
+        .filter(|node| !world.gone.contains(&node.id))
+    {
+        let theirs = node
+            .outcome
+            .as_ref()
+            .unwrap_or_else(|| panic!("{} has no model: {}", node.id, node.story()));
+        assert!(
+            theirs.forest.to_json().as_ref() == Ok(&model),
+            "{} has another model",
+            node.id
+        );
+    }
+    common(world);
+}
+
+/// The run may have failed, and then names who is missing; whatever is out is exact, and one for all.
+pub fn safe(world: &World) {
+    match &world.ended {
+        Some(Ok(outcome)) => {
+            exact(world, outcome);
+            let model = outcome.forest.to_json().expect("a model has a file");
+            for node in world.parties.values() {
+                if let Some(theirs) = &node.outcome {
+                    assert!(
+                        theirs.forest.to_json().as_ref() == Ok(&model),
+                        "{} has another model",
+                        node.id
+                    );
+                }
+            }
+        }
+        Some(Err(failure)) => assert!(!failure.missing().is_empty(), "{failure}"),
+        None => panic!(
+            "not at the end after {} ms: {:?}\n{:#?}",
+            world.now,
+            world.phase(),
+            world.progress
+        ),
     }
     common(world);
 }
@@ -125,18 +199,27 @@ pub fn complete_and_exact(world: &World) {
 fn exact(world: &World, outcome: &CoordinatorOutcome) {
     let config = &world.deployment.config;
     for round in &outcome.rounds {
-        assert!(round.survivors.len() >= config.min_parties as usize, "round {} is too small", round.id);
+        assert!(
+            round.survivors.len() >= config.min_parties as usize,
+            "round {} is too small",
+            round.id
+        );
     }
     if config.privacy.is_some() {
         return;
     }
-    let (totals, forest) =
-        plain::replay(config, |step| world.deployment.pooled(&outcome.rounds[step].survivors));
+    let (totals, forest) = plain::replay(config, |step| {
+        world.deployment.pooled(&outcome.rounds[step].survivors)
+    });
     assert_eq!(totals.len(), outcome.totals.len());
     for (step, (expected, actual)) in totals.iter().zip(&outcome.totals).enumerate() {
         assert_eq!(expected.cells(), actual, "totals of step {step}");
     }
-    assert_eq!(outcome.forest.to_json().ok(), forest.to_json().ok(), "the model is not that of the replay");
+    assert_eq!(
+        outcome.forest.to_json().ok(),
+        forest.to_json().ok(),
+        "the model is not that of the replay"
+    );
     for (round, totals) in outcome.rounds.iter().zip(&outcome.totals) {
         once_each(world, round.kind, &round.survivors, totals);
     }
@@ -153,14 +236,20 @@ fn once_each(world: &World, kind: QueryKind, survivors: &[PartyId], totals: &[i6
         let sum: i64 = tree.iter().sum();
         for party in world.parties.keys() {
             let times = sum >> (2 * number(party)) & 3;
-            assert_eq!(times, i64::from(survivors.contains(party)), "{party} is counted {times} times in {kind:?}");
+            assert_eq!(
+                times,
+                i64::from(survivors.contains(party)),
+                "{party} is counted {times} times in {kind:?}"
+            );
         }
     }
 }
 
 /// What holds for every run, complete or not.
 pub fn common(world: &World) {
-    world.witness.nothing_is_recoverable_twice(world.deployment.config.shamir_threshold as usize);
+    world
+        .witness
+        .nothing_is_recoverable_twice(world.deployment.config.shamir_threshold as usize);
     for node in world.parties.values() {
         node.ledger_is_in_order(&world.deployment.config);
     }

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hedgerow_forest::query::TableQuery;
-use hedgerow_protocol::coordinator::{self, CoordinatorMachine, CoordinatorOutcome, PhaseName, RunFailure, Timeouts};
+use hedgerow_protocol::coordinator::{
+    self, CoordinatorMachine, CoordinatorOutcome, PhaseName, RunFailure, Timeouts,
+};
 use hedgerow_protocol::ids::{PartyId, RoundId};
 use hedgerow_protocol::party;
 use hedgerow_protocol::time::Millis;
@@ -18,23 +20,47 @@ use crate::node::PartyNode;
 use crate::oracle::Witness;
 
 /// What the coordinator waits for in simulations: short against the hour that a run may take.
-pub const TIMEOUTS: Timeouts =
-    Timeouts { enrol: Millis(300_000), phase: Millis(300_000), grace: Millis(5_000), resend: Millis(2_000) };
+pub const TIMEOUTS: Timeouts = Timeouts {
+    enrol: Millis(300_000),
+    phase: Millis(300_000),
+    grace: Millis(5_000),
+    resend: Millis(2_000),
+};
 
 /// Something that will happen.
 #[derive(Clone, Debug)]
 pub enum Event {
-    ToCoordinator { from: PartyId, frame: Vec<u8> },
-    ToParty { to: PartyId, frame: Vec<u8> },
+    ToCoordinator {
+        from: PartyId,
+        frame: Vec<u8>,
+    },
+    ToParty {
+        to: PartyId,
+        frame: Vec<u8>,
+    },
     /// A party's dial gets through, or not.
-    Connect { party: PartyId },
+    Connect {
+        party: PartyId,
+    },
     /// Both ends notice that a connection is gone.
-    Break { party: PartyId, epoch: u64 },
+    Break {
+        party: PartyId,
+        epoch: u64,
+    },
     WakeCoordinator,
-    WakeParty { party: PartyId },
-    Counted { party: PartyId, incarnation: u32, round: RoundId, query: TableQuery },
+    WakeParty {
+        party: PartyId,
+    },
+    Counted {
+        party: PartyId,
+        incarnation: u32,
+        round: RoundId,
+        query: TableQuery,
+    },
     StartCoordinator,
-    StartParty { party: PartyId },
+    StartParty {
+        party: PartyId,
+    },
 }
 
 /// The coordinator's process and its disk.
@@ -61,6 +87,8 @@ pub struct World {
     /// Parties that will not come back.
     pub gone: BTreeSet<PartyId>,
     pub parties: BTreeMap<PartyId, PartyNode>,
+    /// A party that is not honest, and what becomes of its messages.
+    pub dishonest: Option<(PartyId, fn(&mut ToCoordinator))>,
     /// Every failed attempt and every exclusion, for cases that expect some.
     pub progress: Vec<coordinator::CoordinatorProgress>,
     coordinator: CoordinatorNode,
@@ -69,16 +97,25 @@ pub struct World {
     tick: u64,
     rng: ChaCha20Rng,
     limits: Limits,
+    timeouts: Timeouts,
 }
 
 impl World {
     /// Everybody starts at time zero.
     pub fn new(shape: &Shape, seed: u64) -> Self {
+        Self::with_timeouts(shape, TIMEOUTS, seed)
+    }
+
+    /// The same with other patience.
+    pub fn with_timeouts(shape: &Shape, timeouts: Timeouts, seed: u64) -> Self {
         let deployment = Deployment::new(shape);
         let ids: Vec<PartyId> = deployment.config.parties.clone();
         let mut world = Self {
             limits: Limits::for_run(&deployment.config),
-            parties: ids.iter().map(|id| (id.clone(), PartyNode::new(id, &deployment))).collect(),
+            parties: ids
+                .iter()
+                .map(|id| (id.clone(), PartyNode::new(id, &deployment)))
+                .collect(),
             links: ids.iter().map(|id| (id.clone(), Link::default())).collect(),
             deployment,
             now: 0,
@@ -87,11 +124,13 @@ impl World {
             ended: None,
             sent: Vec::new(),
             gone: BTreeSet::new(),
+            dishonest: None,
             progress: Vec::new(),
             coordinator: CoordinatorNode::default(),
             queue: BTreeMap::new(),
             tick: 0,
             rng: ChaCha20Rng::seed_from_u64(seed),
+            timeouts,
         };
         world.start_coordinator();
         for id in ids {
@@ -108,7 +147,11 @@ impl World {
     /// Lets time pass.
     pub fn run_for(&mut self, ms: u64) {
         let until = self.now + ms;
-        while self.queue.first_key_value().is_some_and(|((at, _), _)| *at <= until) {
+        while self
+            .queue
+            .first_key_value()
+            .is_some_and(|((at, _), _)| *at <= until)
+        {
             self.step();
         }
         self.now = until;
@@ -175,21 +218,32 @@ impl World {
 
     /// Something that was once sent arrives again.
     pub fn replay(&mut self, which: usize) {
-        if let Some(event) = self.sent.len().checked_sub(1).map(|last| self.sent[which % (last + 1)].clone()) {
+        if let Some(event) = self
+            .sent
+            .len()
+            .checked_sub(1)
+            .map(|last| self.sent[which % (last + 1)].clone())
+        {
             let delay = 1 + below(&mut self.rng, 500);
             self.at(delay, event);
         }
     }
 
     fn step(&mut self) -> bool {
-        let Some(((at, _), event)) = self.queue.pop_first() else { return false };
+        let Some(((at, _), event)) = self.queue.pop_first() else {
+            return false;
+        };
         self.now = self.now.max(at);
         match event {
             Event::ToCoordinator { from, frame } => self.arrive_at_coordinator(&from, &frame),
             Event::ToParty { to, frame } => self.arrive_at_party(&to, &frame),
             Event::Connect { party } => self.connect(&party),
             Event::Break { party, epoch } => {
-                if self.links.get(&party).is_some_and(|link| link.up && link.epoch == epoch) {
+                if self
+                    .links
+                    .get(&party)
+                    .is_some_and(|link| link.up && link.epoch == epoch)
+                {
                     self.break_link(&party);
                 }
             }
@@ -208,7 +262,12 @@ impl World {
                 }
                 self.drain_party(&party);
             }
-            Event::Counted { party, incarnation, round, query } => {
+            Event::Counted {
+                party,
+                incarnation,
+                round,
+                query,
+            } => {
                 let table = plain::count(&query, &self.deployment.rows[&party]);
                 let now = Millis(self.now);
                 if let Some(node) = self.parties.get_mut(&party) {
@@ -230,9 +289,9 @@ impl World {
         let verifier = self.deployment.verifier.clone();
         let now = Millis(self.now);
         let machine = if self.coordinator.journal.is_empty() {
-            CoordinatorMachine::new(config, verifier, TIMEOUTS, now)
+            CoordinatorMachine::new(config, verifier, self.timeouts, now)
         } else {
-            CoordinatorMachine::restore(config, verifier, TIMEOUTS, &self.coordinator.journal, now)
+            CoordinatorMachine::restore(config, verifier, self.timeouts, &self.coordinator.journal, now)
                 .expect("the coordinator's own journal is continued")
         };
         self.coordinator.machine = Some(machine.with_threads(1 + (self.now % 3) as usize));
@@ -259,7 +318,9 @@ impl World {
 
     fn connect(&mut self, party: &PartyId) {
         let here = self.coordinator.machine.is_some();
-        let (Some(link), Some(node)) = (self.links.get_mut(party), self.parties.get_mut(party)) else { return };
+        let (Some(link), Some(node)) = (self.links.get_mut(party), self.parties.get_mut(party)) else {
+            return;
+        };
         link.dialling = false;
         if link.up || !node.is_running() {
             return;
@@ -280,7 +341,9 @@ impl World {
     }
 
     fn break_link(&mut self, party: &PartyId) {
-        let Some(link) = self.links.get_mut(party) else { return };
+        let Some(link) = self.links.get_mut(party) else {
+            return;
+        };
         if !link.up {
             return;
         }
@@ -298,12 +361,20 @@ impl World {
 
     /// Puts a frame on the wire, as far as there is one.
     fn transmit(&mut self, party: &PartyId, event: Event) {
-        let Some(link) = self.links.get(party).filter(|link| link.up) else { return };
+        let Some(link) = self.links.get(party).filter(|link| link.up) else {
+            return;
+        };
         let epoch = link.epoch;
         self.sent.push(event.clone());
         if chance(&mut self.rng, self.weather.lost) {
             let delay = below(&mut self.rng, 2_000);
-            self.at(delay, Event::Break { party: party.clone(), epoch });
+            self.at(
+                delay,
+                Event::Break {
+                    party: party.clone(),
+                    epoch,
+                },
+            );
             return;
         }
         let copies = 1 + u64::from(chance(&mut self.rng, self.weather.doubled));
@@ -316,7 +387,8 @@ impl World {
     }
 
     fn arrive_at_coordinator(&mut self, from: &PartyId, frame: &[u8]) {
-        let frame = Frame::decode(frame, &self.limits).expect("parties send whole frames within their limits");
+        let frame =
+            Frame::decode(frame, &self.limits).expect("parties send whole frames within their limits");
         let message = ToCoordinator::from_frame(&frame).expect("parties send readable messages");
         if let Some(machine) = &mut self.coordinator.machine {
             machine.handle_message(from, message, Millis(self.now));
@@ -325,7 +397,8 @@ impl World {
     }
 
     fn arrive_at_party(&mut self, to: &PartyId, frame: &[u8]) {
-        let frame = Frame::decode(frame, &self.limits).expect("the coordinator sends whole frames within limits");
+        let frame =
+            Frame::decode(frame, &self.limits).expect("the coordinator sends whole frames within limits");
         let message = ToParty::from_frame(&frame).expect("the coordinator sends readable messages");
         if let Some(node) = self.parties.get_mut(to) {
             node.receive(message, Millis(self.now), &mut self.rng);
@@ -340,7 +413,12 @@ impl World {
                 self.kill_coordinator();
                 return;
             }
-            let Some(output) = self.coordinator.machine.as_mut().and_then(CoordinatorMachine::poll_output) else {
+            let Some(output) = self
+                .coordinator
+                .machine
+                .as_mut()
+                .and_then(CoordinatorMachine::poll_output)
+            else {
                 break;
             };
             if let Some(fuse) = &mut self.coordinator.fuse {
@@ -358,7 +436,11 @@ impl World {
                 coordinator::Output::Failed(failure) => self.ended = Some(Err(failure)),
             }
         }
-        let at = self.coordinator.machine.as_ref().and_then(CoordinatorMachine::poll_timeout);
+        let at = self
+            .coordinator
+            .machine
+            .as_ref()
+            .and_then(CoordinatorMachine::poll_timeout);
         if let Some(at) = at.filter(|at| self.coordinator.wake.is_none_or(|wake| *at < wake)) {
             self.coordinator.wake = Some(at);
             let delay = at.0.saturating_sub(self.now);
@@ -385,7 +467,9 @@ impl World {
     /// Does a party's outputs, one by one, until there are none or it dies.
     fn drain_party(&mut self, party: &PartyId) {
         loop {
-            let Some(node) = self.parties.get_mut(party) else { return };
+            let Some(node) = self.parties.get_mut(party) else {
+                return;
+            };
             if node.is_running() && node.fuse == Some(0) {
                 let down = node.kill();
                 self.break_link(party);
@@ -402,20 +486,42 @@ impl World {
                 party::Output::Send(message) => {
                     let paid = node.has_paid(&message);
                     self.witness.party_says(party, &message, paid);
+                    let mut message = message;
+                    if let Some((_, tamper)) = self.dishonest.as_ref().filter(|(culprit, _)| culprit == party)
+                    {
+                        tamper(&mut message);
+                    }
                     let frame = message.to_frame().encode();
-                    self.transmit(party, Event::ToCoordinator { from: party.clone(), frame });
+                    self.transmit(
+                        party,
+                        Event::ToCoordinator {
+                            from: party.clone(),
+                            frame,
+                        },
+                    );
                 }
                 party::Output::Count(round, query) => {
                     let incarnation = node.incarnation;
                     let delay = 10 + below(&mut self.rng, 200);
-                    self.at(delay, Event::Counted { party: party.clone(), incarnation, round, query });
+                    self.at(
+                        delay,
+                        Event::Counted {
+                            party: party.clone(),
+                            incarnation,
+                            round,
+                            query,
+                        },
+                    );
                 }
                 other => node.keep(other),
             }
         }
         let now = self.now;
         if let Some(at) = self.parties.get_mut(party).and_then(PartyNode::new_wake) {
-            self.at(at.0.saturating_sub(now), Event::WakeParty { party: party.clone() });
+            self.at(
+                at.0.saturating_sub(now),
+                Event::WakeParty { party: party.clone() },
+            );
         }
     }
 }

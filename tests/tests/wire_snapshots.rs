@@ -1,0 +1,222 @@
+//! The bytes of version 1, pinned: each message against an annotated file that was not written by this code.
+//!
+//! `vectors/wire/*.hex` holds hexadecimal, one field to a line, with the field's name behind `#`. A change here is a
+//! change of the protocol: it needs a new version, not a new file.
+
+mod vectors;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use hedgerow_crypto::hash::Digest;
+use hedgerow_crypto::identity::Signature;
+use hedgerow_crypto::mask::modulus::Modulus;
+use hedgerow_crypto::mask::pairwise::MaskPublic;
+use hedgerow_crypto::seal::SealingPublic;
+use hedgerow_protocol::ids::{PartyId, RoundId, RunId};
+use hedgerow_protocol::refusal::Refusal;
+use hedgerow_protocol::wire::{
+    Enrolment, Frame, Kind, Limits, Message, PartyMetrics, SignedRoundKeys, ToCoordinator, ToParty, vector,
+};
+use hedgerow_tests::deployment::{Deployment, Shape};
+
+const ROUND: RoundId = RoundId {
+    step: 1,
+    attempt: 300,
+};
+
+fn id(name: &str) -> PartyId {
+    PartyId::new(name).unwrap()
+}
+
+fn signature(byte: u8) -> Signature {
+    Signature::from_bytes([byte; 64])
+}
+
+fn keys(name: &str, byte: u8) -> SignedRoundKeys {
+    SignedRoundKeys {
+        party: id(name),
+        seal: SealingPublic::from_bytes([byte; 32]),
+        mask: MaskPublic::from_bytes([byte + 1; 32]),
+        signature: signature(byte + 2),
+    }
+}
+
+fn to_party() -> Vec<ToParty> {
+    let round = ROUND;
+    vec![
+        ToParty::Welcome {
+            version: 1,
+            config: vec![0xc0, 0xff, 0xee],
+        },
+        ToParty::Participants {
+            enrolments: vec![Enrolment {
+                party: id("alpha"),
+                certificate: vec![0x30, 0x82],
+                signature: signature(0x11),
+            }],
+        },
+        ToParty::RoundStart {
+            round,
+            query: Digest([0x21; 32]),
+            answers: Digest([0x22; 32]),
+        },
+        ToParty::KeyList {
+            round,
+            keys: vec![keys("alpha", 0x31), keys("beta", 0x41)],
+        },
+        ToParty::ShareInbox {
+            round,
+            sealed: vec![(id("alpha"), vec![]), (id("beta"), vec![1, 2])],
+        },
+        ToParty::Survivors {
+            round,
+            survivors: vec![id("alpha"), id("beta")],
+        },
+        ToParty::SurvivorProof {
+            round,
+            signatures: vec![(id("alpha"), signature(0x51))],
+            seeds: vec![(id("beta"), vec![0xaa])],
+        },
+        ToParty::RoundResult {
+            round,
+            survivors: vec![id("alpha")],
+            totals: vec![0, -1, 150, -(1 << 40)],
+        },
+        ToParty::Finished {
+            model: Digest([0x61; 32]),
+        },
+        ToParty::Failed {
+            reason: "beta is missing".to_owned(),
+        },
+    ]
+}
+
+fn to_coordinator() -> Vec<ToCoordinator> {
+    let round = ROUND;
+    let words = [1, u64::MAX];
+    let small = [1, u64::from(u32::MAX) - 1];
+    vec![
+        ToCoordinator::Hello {
+            versions: (1, 3),
+            run: Some(RunId([0x71; 16])),
+        },
+        ToCoordinator::Enrol {
+            certificate: vec![0x30, 0x82],
+            signature: signature(0x81),
+        },
+        ToCoordinator::Refuse {
+            reason: Refusal::Epsilon {
+                asked: 3.0,
+                allowed: 1.0,
+            },
+        },
+        ToCoordinator::RoundKeys {
+            keys: keys("alpha", 0x31),
+            round,
+        },
+        ToCoordinator::Shares {
+            round,
+            sealed: vec![(id("beta"), vec![1, 2])],
+        },
+        ToCoordinator::Masked {
+            round,
+            vector: vector::pack(&words, Modulus::TWO_TO_64).unwrap(),
+            seeds: vec![(id("beta"), vec![0xbb])],
+        },
+        ToCoordinator::SurvivorSignature {
+            round,
+            signature: signature(0x91),
+        },
+        ToCoordinator::Unmask {
+            round,
+            self_mask: vec![(id("alpha"), vec![0xa1])],
+            mask_key: vec![(id("beta"), vec![0xb2])],
+        },
+        ToCoordinator::AggregatorSum {
+            round,
+            vector: vector::pack(&small, Modulus::power_of_two(32).unwrap()).unwrap(),
+        },
+        ToCoordinator::Done {
+            model: Digest([0xa1; 32]),
+            metrics: Some(PartyMetrics {
+                rows: 1000,
+                auprc: 0.75,
+                auroc: 0.875,
+                accuracy: 0.5,
+            }),
+        },
+    ]
+}
+
+/// `SurvivorProof` as `survivor_proof.hex`.
+fn file_of(kind: Kind) -> PathBuf {
+    let mut name = String::new();
+    for letter in kind.to_string().chars() {
+        if letter.is_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.extend(letter.to_lowercase());
+    }
+    vectors::folder("wire").join(name).with_extension("hex")
+}
+
+/// The limits of a run with vectors.
+fn limits() -> Limits {
+    Limits::for_run(&Deployment::new(&Shape::masked(4, 3)).config)
+}
+
+fn check<M: Message + PartialEq + std::fmt::Debug>(message: &M) {
+    let pinned = vectors::read(&file_of(message.kind())).bytes;
+    let frame = message.to_frame();
+    assert_eq!(
+        vectors::hex(&frame.encode()),
+        vectors::hex(&pinned),
+        "{}",
+        message.kind()
+    );
+    assert_eq!(frame.header(), pinned[..12]);
+    let read = Frame::decode(&pinned, &limits()).unwrap();
+    assert_eq!(M::from_frame(&read).unwrap(), *message);
+}
+
+#[test]
+fn every_message_has_the_pinned_bytes() {
+    to_party().iter().for_each(check);
+    to_coordinator().iter().for_each(check);
+}
+
+#[test]
+fn every_kind_is_pinned_and_nothing_else() {
+    let made: BTreeSet<Kind> = to_party()
+        .iter()
+        .map(Message::kind)
+        .chain(to_coordinator().iter().map(Message::kind))
+        .collect();
+    assert_eq!(made, Kind::ALL.iter().copied().collect());
+    let expected: BTreeSet<PathBuf> = Kind::ALL.iter().copied().map(file_of).collect();
+    let found: BTreeSet<PathBuf> = fs::read_dir(vectors::folder("wire"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(found, expected);
+}
+
+/// A flipped bit is another message or none; it is never taken for the same.
+#[test]
+fn no_bit_is_without_meaning() {
+    fn flip<M: Message + PartialEq + std::fmt::Debug>(message: &M, limits: &Limits) {
+        let good = message.to_frame().encode();
+        for bit in 0..good.len() * 8 {
+            let mut bytes = good.clone();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(read) = Frame::decode(&bytes, limits).and_then(|frame| M::from_frame(&frame)) {
+                assert_ne!(read, *message, "bit {bit} of {}", message.kind());
+            }
+        }
+    }
+    let limits = limits();
+    to_party().iter().for_each(|message| flip(message, &limits));
+    to_coordinator().iter().for_each(|message| flip(message, &limits));
+}
