@@ -78,7 +78,14 @@ pub fn verify_round_keys(
     round: RoundId,
     keys: &SignedRoundKeys,
 ) -> Result<(), SignatureError> {
-    let message = keys_message(config.run, round, participants, &keys.party, &keys.seal, &keys.mask);
+    let message = keys_message(
+        config.run,
+        round,
+        participants,
+        &keys.party,
+        &keys.seal,
+        &keys.mask,
+    );
     identity.verify(SIGN_ROUND_KEYS, &message, &keys.signature)
 }
 
@@ -112,7 +119,12 @@ pub fn answers_with(answers: &Digest, step: u32, survivors: &[PartyId], totals: 
     }
     hash(
         ANSWERS,
-        &[answers.as_bytes(), &step.to_be_bytes(), &wire::to_bytes(&survivors), &cells],
+        &[
+            answers.as_bytes(),
+            &step.to_be_bytes(),
+            &wire::to_bytes(&survivors),
+            &cells,
+        ],
     )
 }
 
@@ -122,7 +134,11 @@ pub fn answers_with(answers: &Digest, step: u32, survivors: &[PartyId], totals: 
 pub fn round_transcript(view: &RoundView<'_>) -> Digest {
     let participants = hash(
         MASKED_SET,
-        &[view.participants.as_bytes(), view.keys.as_bytes(), &wire::to_bytes(&view.members)],
+        &[
+            view.participants.as_bytes(),
+            view.keys.as_bytes(),
+            &wire::to_bytes(&view.members),
+        ],
     );
     RoundTranscript {
         run: view.run.0,

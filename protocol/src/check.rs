@@ -114,7 +114,10 @@ mod tests {
         let mut files = Vec::new();
         sources(&root.join("src"), &mut files);
         let is_test = |path: &Path| {
-            path.components().any(|c| c.as_os_str() == "tests") || path.file_name().is_some_and(|n| n == "tests.rs")
+            path.components().any(|c| c.as_os_str() == "tests")
+                || path
+                    .file_name()
+                    .is_some_and(|name| name.to_string_lossy().ends_with("tests.rs"))
         };
         let (mut code, mut tests) = (String::new(), String::new());
         for (path, text) in &files {
@@ -132,7 +135,9 @@ mod tests {
         let document = fs::read_to_string(root.join("CHECKS.md")).unwrap();
         let mut missing = Vec::new();
         for check in CHECKS {
-            let comment = code.lines().any(|line| line.trim_start().starts_with("//") && line.contains(&check.id.to_string()));
+            let comment = code
+                .lines()
+                .any(|line| line.trim_start().starts_with("//") && line.contains(&check.id.to_string()));
             if !comment {
                 missing.push(format!("{} has no comment in the code", check.id));
             }

@@ -62,7 +62,13 @@ impl Progression {
         let mut growth = start_growth(config)?;
         let statement = privacy::statement(config)?;
         let wanted = Wanted::new(growth.next(None)?, &statement);
-        Ok(Self { growth, statement, step: 0, answers: binding::no_answers(&config.digest()), wanted })
+        Ok(Self {
+            growth,
+            statement,
+            step: 0,
+            answers: binding::no_answers(&config.digest()),
+            wanted,
+        })
     }
 
     /// Number of the present step; after the last answer, the number of answers.
@@ -103,7 +109,8 @@ impl Progression {
         let query = self.query().ok_or(GrowthError::Complete)?;
         let (actual, expected) = (totals.len(), query.cells());
         let digest = binding::answers_with(&self.answers, self.step, survivors, &totals);
-        let table = Table::from_cells(query.shape(), totals).map_err(|_| GrowthError::Cells { actual, expected })?;
+        let table =
+            Table::from_cells(query.shape(), totals).map_err(|_| GrowthError::Cells { actual, expected })?;
         self.wanted = Wanted::new(self.growth.next(Some(table))?, &self.statement);
         self.answers = digest;
         self.step += 1;
@@ -115,9 +122,10 @@ impl Wanted {
     fn new(step: Step, statement: &PrivacyStatement) -> Self {
         match step {
             Step::Ask(query) => Self::Table(query),
-            Step::Done(forest) => {
-                Self::Nothing(Box::new(Forest { statement: Some(statement.clone()), ..forest }))
-            }
+            Step::Done(forest) => Self::Nothing(Box::new(Forest {
+                statement: Some(statement.clone()),
+                ..forest
+            })),
         }
     }
 }
@@ -126,7 +134,13 @@ impl Wanted {
 fn start_growth(config: &RunConfig) -> Result<Box<dyn Grow + Send>, GrowthError> {
     let binner = Binner::new(&config.schema, config.forest.bins).map_err(GrowError::from)?;
     let noise = noise_scale(config)?;
-    Ok(grow::growth(&config.schema, &binner, config.forest, config.seed, noise)?)
+    Ok(grow::growth(
+        &config.schema,
+        &binner,
+        config.forest,
+        config.seed,
+        noise,
+    )?)
 }
 
 /// How noisy released cells are if every party survives; the growth must not depend on who really does.
@@ -138,7 +152,10 @@ fn noise_scale(config: &RunConfig) -> Result<Option<NoiseScale>, PrivacyError> {
         Mechanism::None(_) => Ok::<_, PrivacyError>(None),
     };
     Ok(match (sigma(&leaves)?, sigma(&threshold)?) {
-        (Some(leaf_cell), Some(histogram_cell)) => Some(NoiseScale { leaf_cell, histogram_cell }),
+        (Some(leaf_cell), Some(histogram_cell)) => Some(NoiseScale {
+            leaf_cell,
+            histogram_cell,
+        }),
         _ => None,
     })
 }
@@ -155,4 +172,76 @@ pub fn query_digest(query: &TableQuery) -> Digest {
 /// [`ModelError`] for a forest whose fields do not fit each other, which no growth makes.
 pub fn model_digest(forest: &Forest) -> Result<Digest, ModelError> {
     Ok(hash("hedgerow/protocol/model/1", &[forest.to_json()?.as_bytes()]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::party::tests::support::{literal, noisy};
+
+    fn progression() -> Progression {
+        Progression::start(&RunConfig::new(literal(3)).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn the_same_answers_give_the_same_model() {
+        let grow = || {
+            let mut progression = progression();
+            while let Some(query) = progression.query() {
+                let totals = (0..query.cells() as i64).collect();
+                progression.answer(&[], totals).unwrap();
+            }
+            (
+                *progression.answers(),
+                model_digest(progression.forest().unwrap()).unwrap(),
+            )
+        };
+        assert_eq!(grow(), grow());
+    }
+
+    #[test]
+    fn the_digest_of_answers_sees_totals_and_survivors() {
+        let digest = |survivors: &[PartyId], first: i64| {
+            let mut progression = progression();
+            let mut totals = vec![1; progression.query().unwrap().cells()];
+            totals[0] = first;
+            progression.answer(survivors, totals).unwrap();
+            *progression.answers()
+        };
+        let names: Vec<PartyId> = RunConfig::new(literal(3)).unwrap().parties.clone();
+        assert_ne!(digest(&names, 1), digest(&names, 2));
+        assert_ne!(digest(&names, 1), digest(&names[..2], 1));
+    }
+
+    #[test]
+    fn an_answer_must_fit_and_be_wanted() {
+        let mut progression = progression();
+        let cells = progression.query().unwrap().cells();
+        assert!(matches!(
+            progression.answer(&[], vec![0; cells + 1]),
+            Err(GrowthError::Cells { actual, expected }) if actual == cells + 1 && expected == cells
+        ));
+        progression.answer(&[], vec![0; cells]).unwrap();
+        let cells = progression.query().unwrap().cells();
+        progression.answer(&[], vec![0; cells]).unwrap();
+        assert!(matches!(
+            progression.answer(&[], Vec::new()),
+            Err(GrowthError::Complete)
+        ));
+        assert_eq!(progression.step(), 2);
+    }
+
+    #[test]
+    fn the_model_says_what_was_promised() {
+        let model = |literal| {
+            let mut progression = Progression::start(&RunConfig::new(literal).unwrap()).unwrap();
+            while let Some(query) = progression.query() {
+                let cells = query.cells();
+                progression.answer(&[], vec![1; cells]).unwrap();
+            }
+            progression.forest().unwrap().clone()
+        };
+        assert_eq!(model(noisy(literal(3))).statement.unwrap().epsilon, Some(1.0));
+        assert_eq!(model(literal(3)).statement.unwrap().epsilon, None);
+    }
 }

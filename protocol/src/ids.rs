@@ -44,7 +44,10 @@ impl PartyId {
         if id.is_empty() || id.len() > MAX_PARTY_ID_LEN {
             return Err(PartyIdError::Length { actual: id.len() });
         }
-        match id.chars().find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))) {
+        match id
+            .chars()
+            .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')))
+        {
             Some(character) => Err(PartyIdError::Character { id, character }),
             None => Ok(Self(id)),
         }
@@ -140,10 +143,16 @@ mod tests {
     fn names_are_checked() {
         assert!(PartyId::new("bank-01.eu_west").is_ok());
         assert_eq!(PartyId::new(""), Err(PartyIdError::Length { actual: 0 }));
-        assert_eq!(PartyId::new("x".repeat(65)), Err(PartyIdError::Length { actual: 65 }));
+        assert_eq!(
+            PartyId::new("x".repeat(65)),
+            Err(PartyIdError::Length { actual: 65 })
+        );
         assert_eq!(
             PartyId::new("a/b"),
-            Err(PartyIdError::Character { id: "a/b".into(), character: '/' })
+            Err(PartyIdError::Character {
+                id: "a/b".into(),
+                character: '/'
+            })
         );
     }
 
@@ -156,6 +165,9 @@ mod tests {
     #[test]
     fn rounds_are_ordered_by_step_then_attempt() {
         assert!(RoundId { step: 0, attempt: 9 } < RoundId { step: 1, attempt: 0 });
-        assert_eq!(RoundId { step: 1, attempt: 2 }.to_bytes(), [0, 0, 0, 1, 0, 0, 0, 2]);
+        assert_eq!(
+            RoundId { step: 1, attempt: 2 }.to_bytes(),
+            [0, 0, 0, 1, 0, 0, 0, 2]
+        );
     }
 }

@@ -17,7 +17,10 @@
 //! - [`party`], [`coordinator`]: the two machines.
 //! - [`check`]: every check that the protocol makes, by id.
 #![forbid(unsafe_code)]
-#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing))]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
+)]
 
 pub mod binding;
 pub mod check;

@@ -29,7 +29,11 @@ pub(crate) enum MaskError {
 }
 
 /// Encodes the cells mod M, puts all masks on, packs. Nothing but a noised table can be masked.
-pub(crate) fn mask(table: Noised<Counted>, masks: &[(Sign, Prg)], modulus: Modulus) -> Result<Vec<u8>, MaskError> {
+pub(crate) fn mask(
+    table: Noised<Counted>,
+    masks: &[(Sign, Prg)],
+    modulus: Modulus,
+) -> Result<Vec<u8>, MaskError> {
     let mut words = table
         .into_inner()
         .0

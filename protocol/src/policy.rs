@@ -72,29 +72,46 @@ impl Policy {
             Some(privacy) => {
                 // Negated, so that a policy of NaN refuses everything.
                 if !(privacy.epsilon <= self.max_epsilon) {
-                    return Err(Refusal::Epsilon { asked: privacy.epsilon, allowed: self.max_epsilon });
+                    return Err(Refusal::Epsilon {
+                        asked: privacy.epsilon,
+                        allowed: self.max_epsilon,
+                    });
                 }
                 if !(privacy.delta <= self.max_delta) {
-                    return Err(Refusal::Delta { asked: privacy.delta, allowed: self.max_delta });
+                    return Err(Refusal::Delta {
+                        asked: privacy.delta,
+                        allowed: self.max_delta,
+                    });
                 }
             }
         }
         if config.min_parties < self.min_parties {
-            return Err(Refusal::MinParties { asked: config.min_parties, allowed: self.min_parties });
+            return Err(Refusal::MinParties {
+                asked: config.min_parties,
+                allowed: self.min_parties,
+            });
         }
         if config.collusion < self.min_collusion {
-            return Err(Refusal::Collusion { asked: config.collusion, allowed: self.min_collusion });
+            return Err(Refusal::Collusion {
+                asked: config.collusion,
+                allowed: self.min_collusion,
+            });
         }
         if let Some(allowed) = &self.allowed_columns {
             for column in &config.schema.features {
                 if !allowed.contains(&column.name) {
-                    return Err(Refusal::Column { column: column.name.clone() });
+                    return Err(Refusal::Column {
+                        column: column.name.clone(),
+                    });
                 }
             }
         }
         let asked = u32::try_from(privacy::plan(config).len()).unwrap_or(u32::MAX);
         if asked > self.max_queries {
-            return Err(Refusal::Queries { asked, allowed: self.max_queries });
+            return Err(Refusal::Queries {
+                asked,
+                allowed: self.max_queries,
+            });
         }
         Ok(())
     }
@@ -104,6 +121,115 @@ impl Policy {
     /// # Errors
     /// [`BudgetError`] for an epsilon or delta out of range.
     pub fn capacity(&self) -> Result<Rho, BudgetError> {
-        rho_for(&Budget::new(self.total_epsilon.unwrap_or(self.max_epsilon), self.max_delta)?)
+        rho_for(&Budget::new(
+            self.total_epsilon.unwrap_or(self.max_epsilon),
+            self.max_delta,
+        )?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::party::tests::support::{literal, noisy};
+
+    fn check(policy: &Policy) -> Result<(), Refusal> {
+        policy.check(&RunConfig::new(noisy(literal(5))).unwrap())
+    }
+
+    #[test]
+    fn each_key_refuses_by_its_own_name() {
+        let fits = Policy {
+            min_parties: 4,
+            ..Policy::default()
+        };
+        assert_eq!(check(&fits), Ok(()), "CHK-004");
+        let refusals = [
+            (
+                Policy {
+                    max_epsilon: 0.5,
+                    ..fits.clone()
+                },
+                "max_epsilon",
+            ),
+            (
+                Policy {
+                    max_epsilon: f64::NAN,
+                    ..fits.clone()
+                },
+                "max_epsilon",
+            ),
+            (
+                Policy {
+                    max_delta: 1e-7,
+                    ..fits.clone()
+                },
+                "max_delta",
+            ),
+            (
+                Policy {
+                    min_parties: 5,
+                    ..fits.clone()
+                },
+                "min_parties",
+            ),
+            (
+                Policy {
+                    min_collusion: 2,
+                    ..fits.clone()
+                },
+                "min_collusion",
+            ),
+            (
+                Policy {
+                    allowed_columns: Some(vec!["age".into()]),
+                    ..fits.clone()
+                },
+                "allowed_columns",
+            ),
+            (
+                Policy {
+                    max_queries: 1,
+                    ..fits.clone()
+                },
+                "max_queries",
+            ),
+        ];
+        for (policy, key) in refusals {
+            let text = check(&policy).unwrap_err().to_string();
+            assert!(text.contains(&format!("policy key `{key}`")), "{text}");
+        }
+        let both = Policy {
+            allowed_columns: Some(vec!["sex".into(), "age".into()]),
+            ..fits
+        };
+        assert_eq!(check(&both), Ok(()));
+    }
+
+    #[test]
+    fn a_run_without_noise_needs_leave() {
+        let exact = RunConfig::new(literal(5)).unwrap();
+        assert_eq!(Policy::default().check(&exact), Err(Refusal::NoNoise));
+        assert_eq!(
+            Policy {
+                require_noise: false,
+                ..Policy::default()
+            }
+            .check(&exact),
+            Ok(())
+        );
+    }
+
+    #[test]
+    fn the_ledger_holds_one_run_unless_told() {
+        let one = Policy::default().capacity().unwrap();
+        let four = Policy {
+            total_epsilon: Some(4.0),
+            ..Policy::default()
+        }
+        .capacity()
+        .unwrap();
+        assert_eq!(one, rho_for(&Budget::new(1.0, 1e-6).unwrap()).unwrap());
+        assert!(four > one);
     }
 }

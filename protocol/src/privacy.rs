@@ -5,8 +5,8 @@
 //! run's (epsilon, delta) becomes one rho (Canonne, Kamath, Steinke 2020), divided between the two queries.
 
 use hedgerow_dp::{
-    Budget, BudgetError, CalibrationError, DistributedGaussian, L2Squared, Mechanism, NoDifferentialPrivacy, Rho,
-    rho_for,
+    Budget, BudgetError, CalibrationError, DistributedGaussian, L2Squared, Mechanism, NoDifferentialPrivacy,
+    Rho, rho_for,
 };
 use hedgerow_forest::grow::random::SCORE_BINS;
 use hedgerow_forest::model::PrivacyStatement;
@@ -73,18 +73,34 @@ impl Planned {
 #[must_use]
 pub fn plan(config: &RunConfigLiteral) -> [Planned; 2] {
     let trees = config.forest.trees;
-    let leaves = config.forest.leaves().saturating_mul(trees as usize).saturating_mul(CLASSES);
+    let leaves = config
+        .forest
+        .leaves()
+        .saturating_mul(trees as usize)
+        .saturating_mul(CLASSES);
     let histogram = TableShape::ScoreHistogram { bins: SCORE_BINS };
     [
-        Planned { kind: QueryKind::Leaves, cells: leaves, sensitivity: L2Squared(u64::from(trees)) },
-        Planned { kind: QueryKind::Threshold, cells: histogram.cells(), sensitivity: L2Squared(1) },
+        Planned {
+            kind: QueryKind::Leaves,
+            cells: leaves,
+            sensitivity: L2Squared(u64::from(trees)),
+        },
+        Planned {
+            kind: QueryKind::Threshold,
+            cells: histogram.cells(),
+            sensitivity: L2Squared(1),
+        },
     ]
 }
 
 /// Cells of the largest query of a run.
 #[must_use]
 pub fn largest_query(config: &RunConfigLiteral) -> usize {
-    plan(config).iter().map(|planned| planned.cells).max().unwrap_or(0)
+    plan(config)
+        .iter()
+        .map(|planned| planned.cells)
+        .max()
+        .unwrap_or(0)
 }
 
 /// The whole budget of a run in zCDP.
@@ -129,8 +145,12 @@ pub fn mechanism(config: &RunConfigLiteral, query: &Planned) -> Result<Mechanism
         None => Ok(Mechanism::None(NoDifferentialPrivacy::chosen_by_configuration())),
         Some(privacy) => {
             let rho = rho_of(privacy, query.kind)?;
-            let gaussian =
-                DistributedGaussian::calibrate(rho, query.sensitivity, honest_shares(config), query.cells as u64)?;
+            let gaussian = DistributedGaussian::calibrate(
+                rho,
+                query.sensitivity,
+                honest_shares(config),
+                query.cells as u64,
+            )?;
             Ok(Mechanism::DiscreteGaussian(gaussian))
         }
     }
@@ -159,7 +179,8 @@ pub fn statement(config: &RunConfigLiteral) -> Result<PrivacyStatement, PrivacyE
     let notes = match &config.privacy {
         None => vec!["exact totals were released: nothing is promised to single rows".to_owned()],
         Some(_) => vec![
-            "for the queries of one successful run; repeated attempts are charged to each party's ledger".to_owned(),
+            "for the queries of one successful run; repeated attempts are charged to each party's ledger"
+                .to_owned(),
         ],
     };
     Ok(PrivacyStatement {
@@ -177,9 +198,79 @@ pub fn statement(config: &RunConfigLiteral) -> Result<PrivacyStatement, PrivacyE
 /// The words under which a round stands in the ledger; one round, one label.
 #[must_use]
 pub fn ledger_label(run: RunId, round: RoundId, kind: QueryKind) -> String {
-    format!("run {run} round {round} {}", match kind {
-        QueryKind::Leaves => "leaf counts",
-        QueryKind::Threshold => "score histogram",
-        _ => "query",
-    })
+    format!(
+        "run {run} round {round} {}",
+        match kind {
+            QueryKind::Leaves => "leaf counts",
+            QueryKind::Threshold => "score histogram",
+            _ => "query",
+        }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use hedgerow_dp::epsilon_for;
+
+    use super::*;
+    use crate::config::RunConfig;
+    use crate::growth::Progression;
+    use crate::party::tests::support::{literal, noisy};
+
+    #[test]
+    fn the_plan_is_what_the_growth_asks() {
+        let config = RunConfig::new(literal(4)).unwrap();
+        let mut progression = Progression::start(&config).unwrap();
+        for planned in plan(&config) {
+            let query = progression.query().unwrap();
+            assert_eq!(Planned::of(query), planned);
+            let cells = query.cells();
+            progression.answer(&config.parties, vec![1; cells]).unwrap();
+        }
+        assert!(progression.query().is_none(), "and nothing else");
+    }
+
+    #[test]
+    fn the_parts_spend_at_most_the_whole() {
+        let config = RunConfig::new(noisy(literal(4))).unwrap();
+        let privacy = config.privacy.unwrap();
+        let spent: f64 = plan(&config)
+            .iter()
+            .map(|planned| mechanism(&config, planned).unwrap().cost().value())
+            .sum();
+        assert!(spent <= total_rho(&privacy).unwrap().value());
+        let spent = Rho::at_least(spent).unwrap();
+        assert!(epsilon_for(spent, privacy.delta) <= privacy.epsilon);
+        assert!(
+            epsilon_for(spent, privacy.delta) > 0.9 * privacy.epsilon,
+            "and nearly all of it"
+        );
+    }
+
+    #[test]
+    fn fewer_honest_shares_mean_wider_shares() {
+        let sigma = |collusion: u32| {
+            let config = RunConfig::new(crate::config::RunConfigLiteral {
+                min_parties: 5,
+                shamir_threshold: 5,
+                collusion,
+                ..noisy(literal(5))
+            });
+            let config = config.unwrap();
+            match mechanism(&config, &plan(&config)[0]).unwrap() {
+                Mechanism::DiscreteGaussian(gaussian) => gaussian.share_sigma(),
+                Mechanism::None(_) => panic!("no noise"),
+            }
+        };
+        let ratio = sigma(4) / sigma(1);
+        assert!((ratio - 2.0).abs() < 0.05, "4 honest shares against 1: {ratio}");
+    }
+
+    #[test]
+    fn an_attempt_has_a_label_of_its_own() {
+        let run = RunId([1; 16]);
+        let label = |attempt| ledger_label(run, RoundId { step: 0, attempt }, QueryKind::Leaves);
+        assert_ne!(label(0), label(1));
+        assert_eq!(label(2), format!("run {} round 0.2 leaf counts", "01".repeat(16)));
+    }
 }

@@ -11,7 +11,9 @@ use crate::ids::{PartyId, RoundId};
 #[non_exhaustive]
 pub enum Refusal {
     /// The run asks for more privacy loss than the policy allows.
-    #[error("the run asks for epsilon = {asked}, the policy of this party allows {allowed} (policy key `max_epsilon`)")]
+    #[error(
+        "the run asks for epsilon = {asked}, the policy of this party allows {allowed} (policy key `max_epsilon`)"
+    )]
     Epsilon {
         /// Epsilon of the run.
         asked: f64,
@@ -19,7 +21,9 @@ pub enum Refusal {
         allowed: f64,
     },
     /// The run asks for a larger delta than the policy allows.
-    #[error("the run asks for delta = {asked:e}, the policy of this party allows {allowed:e} (policy key `max_delta`)")]
+    #[error(
+        "the run asks for delta = {asked:e}, the policy of this party allows {allowed:e} (policy key `max_delta`)"
+    )]
     Delta {
         /// Delta of the run.
         asked: f64,
@@ -27,10 +31,14 @@ pub enum Refusal {
         allowed: f64,
     },
     /// The run adds no noise.
-    #[error("the run adds no noise (epsilon = \"none\"), the policy of this party requires it (policy key `require_noise`)")]
+    #[error(
+        "the run adds no noise (epsilon = \"none\"), the policy of this party requires it (policy key `require_noise`)"
+    )]
     NoNoise,
     /// Sums could be released over too few parties.
-    #[error("the run may release a sum over {asked} parties, the policy of this party wants at least {allowed} (policy key `min_parties`)")]
+    #[error(
+        "the run may release a sum over {asked} parties, the policy of this party wants at least {allowed} (policy key `min_parties`)"
+    )]
     MinParties {
         /// Fewest survivors that the run accepts.
         asked: u32,
@@ -38,7 +46,9 @@ pub enum Refusal {
         allowed: u32,
     },
     /// The run withstands too few colluding parties.
-    #[error("the run withstands {asked} colluding parties, the policy of this party wants at least {allowed} (policy key `min_collusion`)")]
+    #[error(
+        "the run withstands {asked} colluding parties, the policy of this party wants at least {allowed} (policy key `min_collusion`)"
+    )]
     Collusion {
         /// Collusion bound of the run.
         asked: u32,
@@ -46,13 +56,17 @@ pub enum Refusal {
         allowed: u32,
     },
     /// The run uses a column that the policy does not list.
-    #[error("the run uses column {column:?}, which the policy of this party does not list (policy key `allowed_columns`)")]
+    #[error(
+        "the run uses column {column:?}, which the policy of this party does not list (policy key `allowed_columns`)"
+    )]
     Column {
         /// The column.
         column: String,
     },
     /// The run asks more often than the policy allows.
-    #[error("the run asks {asked} queries, the policy of this party allows {allowed} (policy key `max_queries`)")]
+    #[error(
+        "the run asks {asked} queries, the policy of this party allows {allowed} (policy key `max_queries`)"
+    )]
     Queries {
         /// Queries asked, repeated attempts included.
         asked: u32,
@@ -60,7 +74,9 @@ pub enum Refusal {
         allowed: u32,
     },
     /// The ledger cannot pay.
-    #[error("the privacy budget of this party does not suffice: asked {asked}, left {left} (zCDP rho; see `hedgerow ledger show`)")]
+    #[error(
+        "the privacy budget of this party does not suffice: asked {asked}, left {left} (zCDP rho; see `hedgerow ledger show`)"
+    )]
     Budget {
         /// What the run or round costs, in words.
         asked: String,
@@ -102,11 +118,16 @@ pub enum Refusal {
 }
 
 fn in_round(round: &Option<RoundId>) -> String {
-    round.map(|round| format!(" in round {round}")).unwrap_or_default()
+    round
+        .map(|round| format!(" in round {round}"))
+        .unwrap_or_default()
 }
 
 fn by(culprit: &Option<PartyId>) -> String {
-    culprit.as_ref().map(|party| format!(", culprit {party}")).unwrap_or_default()
+    culprit
+        .as_ref()
+        .map(|party| format!(", culprit {party}"))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -115,8 +136,15 @@ mod tests {
 
     #[test]
     fn an_operator_reads_what_was_asked_what_is_allowed_and_where_to_change_it() {
-        let text = Refusal::Epsilon { asked: 3.0, allowed: 1.0 }.to_string();
-        assert_eq!(text, "the run asks for epsilon = 3, the policy of this party allows 1 (policy key `max_epsilon`)");
+        let text = Refusal::Epsilon {
+            asked: 3.0,
+            allowed: 1.0,
+        }
+        .to_string();
+        assert_eq!(
+            text,
+            "the run asks for epsilon = 3, the policy of this party allows 1 (policy key `max_epsilon`)"
+        );
         let text = Refusal::Check {
             check: CheckId(27),
             round: Some(RoundId { step: 1, attempt: 0 }),
@@ -124,6 +152,9 @@ mod tests {
             detail: "the sealed share does not open".into(),
         }
         .to_string();
-        assert_eq!(text, "CHK-027 failed in round 1.0, culprit beta: the sealed share does not open");
+        assert_eq!(
+            text,
+            "CHK-027 failed in round 1.0, culprit beta: the sealed share does not open"
+        );
     }
 }

@@ -53,7 +53,11 @@ pub fn verify_enrolment(
     verifier: &dyn CertificateVerifier,
 ) -> Result<VerifyingIdentity, RosterError> {
     let party = &enrolment.party;
-    let fail = |check, detail: String| RosterError { check, culprit: Some(party.clone()), detail };
+    let fail = |check, detail: String| RosterError {
+        check,
+        culprit: Some(party.clone()),
+        detail,
+    };
     if !config.lists(party) {
         return Err(fail(check::PARTICIPANTS_SORTED, "not a party of this run".into()));
     }
@@ -70,8 +74,17 @@ pub fn verify_enrolment(
         .map_err(|error| fail(check::CERTIFICATES, error.reason))?;
     // CHK-012: the same configuration for everybody.
     identity
-        .verify(binding::SIGN_ENROLMENT, &binding::enrolment_message(config_digest, party), &enrolment.signature)
-        .map_err(|_| fail(check::CONFIG_SIGNATURES, "no valid signature over this configuration".into()))?;
+        .verify(
+            binding::SIGN_ENROLMENT,
+            &binding::enrolment_message(config_digest, party),
+            &enrolment.signature,
+        )
+        .map_err(|_| {
+            fail(
+                check::CONFIG_SIGNATURES,
+                "no valid signature over this configuration".into(),
+            )
+        })?;
     Ok(identity)
 }
 
@@ -100,17 +113,29 @@ impl Roster {
         // CHK-008: sorted, without repetition, named in the configuration.
         let ids: Vec<&PartyId> = enrolments.iter().map(|enrolment| &enrolment.party).collect();
         if !strictly_sorted(&ids) {
-            return Err(fail(check::PARTICIPANTS_SORTED, None, "the list is not strictly sorted".into()));
+            return Err(fail(
+                check::PARTICIPANTS_SORTED,
+                None,
+                "the list is not strictly sorted".into(),
+            ));
         }
         if let Some(stranger) = ids.iter().find(|party| !config.lists(party)) {
-            return Err(fail(check::PARTICIPANTS_SORTED, Some(stranger), "not a party of this run".into()));
+            return Err(fail(
+                check::PARTICIPANTS_SORTED,
+                Some(stranger),
+                "not a party of this run".into(),
+            ));
         }
         // CHK-009: enough of them.
         if ids.len() < config.quorum() {
             return Err(fail(
                 check::PARTICIPANTS_ENOUGH,
                 None,
-                format!("{} participants, at least {} are needed", ids.len(), config.quorum()),
+                format!(
+                    "{} participants, at least {} are needed",
+                    ids.len(),
+                    config.quorum()
+                ),
             ));
         }
         let config_digest = config.digest();
@@ -128,7 +153,10 @@ impl Roster {
             }
             identities.insert(enrolment.party.clone(), identity);
         }
-        Ok(Self { identities, digest: binding::participants_digest(config.run, enrolments) })
+        Ok(Self {
+            identities,
+            digest: binding::participants_digest(config.run, enrolments),
+        })
     }
 
     /// H(participants).
@@ -163,7 +191,9 @@ impl Roster {
     /// Whether the party signed this message; never for a party that does not take part.
     #[must_use]
     pub fn signed(&self, party: &PartyId, domain: &str, message: &[u8], signature: &Signature) -> bool {
-        self.identities.get(party).is_some_and(|identity| identity.verify(domain, message, signature).is_ok())
+        self.identities
+            .get(party)
+            .is_some_and(|identity| identity.verify(domain, message, signature).is_ok())
     }
 }
 

@@ -81,10 +81,15 @@ pub(super) fn encode(config: &RunConfigLiteral) -> Vec<u8> {
 fn column(column: &Column) -> CanonicalColumn {
     let name = column.name.clone();
     match &column.kind {
-        ColumnKind::Numeric { min, max } => CanonicalColumn::Numeric { name, min: *min, max: *max },
-        ColumnKind::Categorical { categories } => {
-            CanonicalColumn::Categorical { name, categories: categories.clone() }
-        }
+        ColumnKind::Numeric { min, max } => CanonicalColumn::Numeric {
+            name,
+            min: *min,
+            max: *max,
+        },
+        ColumnKind::Categorical { categories } => CanonicalColumn::Categorical {
+            name,
+            categories: categories.clone(),
+        },
     }
 }
 
@@ -95,12 +100,14 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RunConfigLiteral, ConfigError> {
         .features
         .into_iter()
         .map(|column| match column {
-            CanonicalColumn::Numeric { name, min, max } => {
-                Column { name, kind: ColumnKind::Numeric { min, max } }
-            }
-            CanonicalColumn::Categorical { name, categories } => {
-                Column { name, kind: ColumnKind::Categorical { categories } }
-            }
+            CanonicalColumn::Numeric { name, min, max } => Column {
+                name,
+                kind: ColumnKind::Numeric { min, max },
+            },
+            CanonicalColumn::Categorical { name, categories } => Column {
+                name,
+                kind: ColumnKind::Categorical { categories },
+            },
         })
         .collect();
     Ok(RunConfigLiteral {
@@ -108,7 +115,13 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RunConfigLiteral, ConfigError> {
         name: mirror.name,
         task: mirror.task,
         partition: mirror.partition,
-        schema: Schema { features, label: Label { name: mirror.label, positive: mirror.positive } },
+        schema: Schema {
+            features,
+            label: Label {
+                name: mirror.label,
+                positive: mirror.positive,
+            },
+        },
         forest: ForestParams {
             trees: mirror.forest.trees,
             depth: mirror.forest.depth,

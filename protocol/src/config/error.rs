@@ -30,7 +30,9 @@ pub enum ConfigError {
         party: PartyId,
     },
     /// Threshold too small or too large.
-    #[error("the Shamir threshold is {actual}; with {parties} parties and collusion {collusion} it must be {least} to {parties}")]
+    #[error(
+        "the Shamir threshold is {actual}; with {parties} parties and collusion {collusion} it must be {least} to {parties}"
+    )]
     Threshold {
         /// Threshold given.
         actual: u32,
@@ -69,7 +71,9 @@ pub enum ConfigError {
         reason: String,
     },
     /// The modulus cannot hold the totals.
-    #[error("the modulus {modulus} is too small: totals need more than {needed} (twice the declared {max_rows} rows and the noise's tail)")]
+    #[error(
+        "the modulus {modulus} is too small: totals need more than {needed} (twice the declared {max_rows} rows and the noise's tail)"
+    )]
     Modulus {
         /// Modulus given, in words.
         modulus: u128,

@@ -33,9 +33,14 @@ pub(super) fn split_off(context: &Context<'_>, members: &Members) -> Result<Spli
             continue;
         }
         let keys = keys_of(context, &members.keys, aggregator)?;
-        let pair = own
-            .pair(&keys.seal, &binding)
-            .map_err(|error| broken(check::KEYS_DISTINCT, Some(context.round), Some(aggregator), error.to_string()))?;
+        let pair = own.pair(&keys.seal, &binding).map_err(|error| {
+            broken(
+                check::KEYS_DISTINCT,
+                Some(context.round),
+                Some(aggregator),
+                error.to_string(),
+            )
+        })?;
         sealed.push((aggregator.clone(), pair.seal(LABEL, &[], seed.expose_bytes())));
     }
     Ok((masks, sealed))
@@ -54,24 +59,39 @@ pub(super) fn sum(
     // CHK-037: one seed of each other survivor, no more and no fewer; each opens.
     let others = survivors.iter().filter(|party| **party != context.me.party);
     if !seeds.iter().map(|(party, _)| party).eq(others) {
-        let detail = format!("seeds of {} parties for {} survivors", seeds.len(), survivors.len());
+        let detail = format!(
+            "seeds of {} parties for {} survivors",
+            seeds.len(),
+            survivors.len()
+        );
         return Err(fail(check::SEEDS, None, detail));
     }
     let own = context.secret.sealing();
     let binding = context.sealing_context(&members.keys);
-    let mut masks = vec![(Sign::Add, Prg::new(&context.secret.aggregator_seed(&context.me.party)))];
+    let mut masks = vec![(
+        Sign::Add,
+        Prg::new(&context.secret.aggregator_seed(&context.me.party)),
+    )];
     for (party, sealed) in seeds {
         let keys = keys_of(context, &members.keys, party)?;
         let pair = own
             .pair(&keys.seal, &binding)
             .map_err(|error| fail(check::KEYS_DISTINCT, Some(party), error.to_string()))?;
-        let plaintext =
-            pair.open(LABEL, &[], sealed).map_err(|error| fail(check::SEEDS, Some(party), error.to_string()))?;
-        let bytes = <[u8; 32]>::try_from(plaintext.expose().as_slice())
-            .map_err(|_| fail(check::SEEDS, Some(party), "the sealed seed is not 32 bytes long".into()))?;
+        let plaintext = pair
+            .open(LABEL, &[], sealed)
+            .map_err(|error| fail(check::SEEDS, Some(party), error.to_string()))?;
+        let bytes = <[u8; 32]>::try_from(plaintext.expose().as_slice()).map_err(|_| {
+            fail(
+                check::SEEDS,
+                Some(party),
+                "the sealed seed is not 32 bytes long".into(),
+            )
+        })?;
         masks.push((Sign::Add, Prg::new(&Seed::from_bytes(bytes))));
     }
-    let vector =
-        mask_table::sum(&masks, context.shape.cells(), context.config.modulus).map_err(internal)?;
-    Ok(ToCoordinator::AggregatorSum { round: context.round, vector })
+    let vector = mask_table::sum(&masks, context.shape.cells(), context.config.modulus).map_err(internal)?;
+    Ok(ToCoordinator::AggregatorSum {
+        round: context.round,
+        vector,
+    })
 }

@@ -46,12 +46,19 @@ impl Answers {
         let kind = request.kind();
         match self.0.iter_mut().find(|accepted| accepted.kind == kind) {
             Some(accepted) => accepted.response = response,
-            None => self.0.push(Accepted { kind, request: digest(request), response }),
+            None => self.0.push(Accepted {
+                kind,
+                request: digest(request),
+                response,
+            }),
         }
     }
 
     /// The answer of some kind, if it was given.
     pub(super) fn given(&self, kind: Kind) -> Option<&ToCoordinator> {
-        self.0.iter().filter_map(|accepted| accepted.response.as_ref()).find(|response| response.kind() == kind)
+        self.0
+            .iter()
+            .filter_map(|accepted| accepted.response.as_ref())
+            .find(|response| response.kind() == kind)
     }
 }

@@ -4,7 +4,9 @@ use hedgerow_crypto::hash::Digest;
 use hedgerow_dp::Rho;
 
 use super::run::Run;
-use super::{Enrolment, Output, PROTOCOL_VERSIONS, PartyMachine, PartyProgress, Phase, broken, equivocation, internal};
+use super::{
+    Enrolment, Output, PROTOCOL_VERSIONS, PartyMachine, PartyProgress, Phase, broken, equivocation, internal,
+};
 use crate::binding;
 use crate::check;
 use crate::config::{ConfigError, RunConfig};
@@ -24,7 +26,13 @@ pub(super) struct Enrolled {
 
 impl PartyMachine {
     pub(super) fn welcome(&mut self, request: ToParty) -> Result<(), Refusal> {
-        let ToParty::Welcome { version, config: bytes } = &request else { return Ok(()) };
+        let ToParty::Welcome {
+            version,
+            config: bytes,
+        } = &request
+        else {
+            return Ok(());
+        };
         match &self.phase {
             Phase::Greeting => {}
             Phase::Enrolled(enrolled) => return self.welcome_again(enrolled.answer_to(bytes)?),
@@ -73,8 +81,16 @@ impl PartyMachine {
         let digest = binding::config_digest(bytes);
         let message = binding::enrolment_message(&digest, &self.me.party);
         let signature = self.me.identity.sign(binding::SIGN_ENROLMENT, &message);
-        let response = ToCoordinator::Enrol { certificate: self.me.certificate.clone(), signature };
-        Ok(Enrolled { config, digest, bytes: bytes.to_vec(), response })
+        let response = ToCoordinator::Enrol {
+            certificate: self.me.certificate.clone(),
+            signature,
+        };
+        Ok(Enrolled {
+            config,
+            digest,
+            bytes: bytes.to_vec(),
+            response,
+        })
     }
 
     /// The ledger could pay for the whole plan of the run.
@@ -82,25 +98,32 @@ impl PartyMachine {
         // CHK-005: said before the run begins, not in its middle.
         let mut asked = 0.0;
         for planned in privacy::plan(config) {
-            asked += privacy::mechanism(config, &planned).map_err(internal)?.cost().value();
+            asked += privacy::mechanism(config, &planned)
+                .map_err(internal)?
+                .cost()
+                .value();
         }
         let asked = Rho::at_least(asked).map_err(internal)?;
         match self.me.ledger.left() {
-            Some(left) if asked > left => {
-                Err(Refusal::Budget { asked: asked.to_string(), left: left.to_string() })
-            }
+            Some(left) if asked > left => Err(Refusal::Budget {
+                asked: asked.to_string(),
+                left: left.to_string(),
+            }),
             _ => Ok(()),
         }
     }
 
     pub(super) fn participants(&mut self, request: ToParty) -> Result<(), Refusal> {
-        let ToParty::Participants { enrolments } = &request else { return Ok(()) };
+        let ToParty::Participants { enrolments } = &request else {
+            return Ok(());
+        };
         match std::mem::replace(&mut self.phase, Phase::Ended) {
             Phase::Enrolled(enrolled) => match self.run(enrolled, enrolments) {
                 Ok(run) => {
                     let count = run.roster.len();
                     self.phase = Phase::Running(Box::new(run));
-                    self.outputs.push_back(Output::Progress(PartyProgress::Participants { count }));
+                    self.outputs
+                        .push_back(Output::Progress(PartyProgress::Participants { count }));
                     self.exchange(request, None);
                     Ok(())
                 }
@@ -111,9 +134,18 @@ impl PartyMachine {
             },
             Phase::Running(run) => {
                 // CHK-013: one run, one list.
-                let same = binding::participants_digest(run.enrolled.config.run, enrolments) == *run.roster.digest();
+                let same =
+                    binding::participants_digest(run.enrolled.config.run, enrolments) == *run.roster.digest();
                 self.phase = Phase::Running(run);
-                if same { Ok(()) } else { Err(equivocation(check::ONE_PARTICIPANTS, None, "list of participants")) }
+                if same {
+                    Ok(())
+                } else {
+                    Err(equivocation(
+                        check::ONE_PARTICIPANTS,
+                        None,
+                        "list of participants",
+                    ))
+                }
             }
             phase => {
                 self.phase = phase;
@@ -139,10 +171,16 @@ impl PartyMachine {
 
     fn check_participants(&self, enrolled: &Enrolled, enrolments: &[Enrolment]) -> Result<Roster, Refusal> {
         let roster = Roster::new(&enrolled.config, enrolments, self.me.verifier.as_ref()).map_err(
-            |RosterError { check, culprit, detail }| broken(check, None, culprit.as_ref(), detail),
+            |RosterError {
+                 check,
+                 culprit,
+                 detail,
+             }| broken(check, None, culprit.as_ref(), detail),
         )?;
         // CHK-010: this party as itself.
-        let mine = enrolments.iter().find(|enrolment| enrolment.party == self.me.party);
+        let mine = enrolments
+            .iter()
+            .find(|enrolment| enrolment.party == self.me.party);
         let as_sent = mine.is_some_and(|mine| {
             matches!(&enrolled.response, ToCoordinator::Enrol { certificate, signature }
                 if *certificate == mine.certificate && *signature == mine.signature)
@@ -160,6 +198,19 @@ impl PartyMachine {
 }
 
 impl Enrolled {
+    /// With the answer that was given then, if this party gave it. Its certificate may have been renewed since.
+    pub(super) fn with_stored(mut self, stored: ToCoordinator) -> Option<Self> {
+        match (&self.response, &stored) {
+            (ToCoordinator::Enrol { signature: mine, .. }, ToCoordinator::Enrol { signature: then, .. })
+                if mine == then =>
+            {
+                self.response = stored;
+                Some(self)
+            }
+            _ => None,
+        }
+    }
+
     /// The stored answer, if this is the configuration that it answers.
     fn answer_to(&self, bytes: &[u8]) -> Result<ToCoordinator, Refusal> {
         // CHK-006: one run, one configuration; CHK-045: the stored bytes.

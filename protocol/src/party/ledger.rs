@@ -32,17 +32,13 @@ impl LedgerState {
     /// says no, for policies without a budget.
     #[must_use]
     pub fn new(capacity: Option<Rho>, entries: impl IntoIterator<Item = LedgerEntry>) -> Self {
-        let mut books = Accountant::unlimited(NoDifferentialPrivacy::chosen_by_configuration());
-        for entry in entries {
-            // An unlimited accountant lets everything through. The charge is given up here and reclaimed if
-            // nobody has seen what it bought.
-            let _ = books.charge(entry.label, entry.rho);
+        let accountant = match capacity {
+            Some(capacity) => Accountant::new(capacity),
+            None => Accountant::unlimited(NoDifferentialPrivacy::chosen_by_configuration()),
+        };
+        Self {
+            accountant: accountant.with_history(entries.into_iter().map(|entry| (entry.label, entry.rho))),
         }
-        let mut accountant = forget_issued(&books).unwrap_or(books);
-        if let Some(capacity) = capacity {
-            accountant.set_capacity(capacity);
-        }
-        Self { accountant }
     }
 
     /// What is left; `None` if there is no limit.
@@ -59,7 +55,10 @@ impl LedgerState {
 
     /// Whether an attempt stands in the ledger already.
     pub(super) fn has(&self, label: &str) -> bool {
-        self.accountant.entries().iter().any(|entry| entry.label() == label)
+        self.accountant
+            .entries()
+            .iter()
+            .any(|entry| entry.label() == label)
     }
 
     /// Pays for an attempt, or takes up a payment that a restart left unused. The flag says whether the entry
@@ -75,11 +74,6 @@ impl LedgerState {
     pub(super) fn settle(&mut self, label: &str) {
         self.accountant.settle(label);
     }
-}
-
-/// The books as after a restart: no charge is in anybody's hands.
-fn forget_issued(books: &Accountant) -> Option<Accountant> {
-    postcard::from_bytes(&postcard::to_stdvec(books).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -116,6 +110,9 @@ mod tests {
     #[test]
     fn a_lowered_capacity_keeps_what_was_spent() {
         let ledger = LedgerState::new(Some(Rho::new(0.5).unwrap()), [entry(0, 0.75)]);
-        assert_eq!((ledger.spent().value(), ledger.left().unwrap().value()), (0.75, 0.0));
+        assert_eq!(
+            (ledger.spent().value(), ledger.left().unwrap().value()),
+            (0.75, 0.0)
+        );
     }
 }

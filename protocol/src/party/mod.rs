@@ -48,7 +48,7 @@ mod unmask;
 mod upload;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use ledger::{LedgerEntry, LedgerState};
 pub use output::{Output, PartyOutcome, PartyProgress, ReleasedRound};
@@ -107,7 +107,12 @@ impl PartyMachine {
     /// A party that knows of no run yet.
     #[must_use]
     pub fn new(setup: PartySetup) -> Self {
-        Self { me: setup, phase: Phase::Greeting, link: Link::Down, outputs: VecDeque::new() }
+        Self {
+            me: setup,
+            phase: Phase::Greeting,
+            link: Link::Down,
+            outputs: VecDeque::new(),
+        }
     }
 
     /// The configuration that this party has accepted; `None` before.
@@ -131,7 +136,9 @@ impl PartyMachine {
         if self.is_over() {
             return;
         }
-        self.link = Link::Up { hello_again: now.plus(HELLO_AGAIN_MS) };
+        self.link = Link::Up {
+            hello_again: now.plus(HELLO_AGAIN_MS),
+        };
         self.say_hello();
     }
 
@@ -143,7 +150,9 @@ impl PartyMachine {
     /// Time has come to what [`Self::poll_timeout`] said.
     pub fn handle_timeout(&mut self, now: Millis) {
         if self.poll_timeout().is_some_and(|at| at <= now) {
-            self.link = Link::Up { hello_again: now.plus(HELLO_AGAIN_MS) };
+            self.link = Link::Up {
+                hello_again: now.plus(HELLO_AGAIN_MS),
+            };
             self.say_hello();
         }
     }
@@ -216,7 +225,10 @@ impl PartyMachine {
 
     /// Journals an accepted request with its answer, then sends the answer.
     fn exchange(&mut self, request: ToParty, response: Option<ToCoordinator>) {
-        let record = Record::Exchange { request, response: response.clone() };
+        let record = Record::Exchange {
+            request,
+            response: response.clone(),
+        };
         self.outputs.push_back(Output::Persist(record.to_bytes()));
         if let Some(response) = response {
             self.send(response);
@@ -228,7 +240,9 @@ impl PartyMachine {
             return;
         }
         self.forget_secret();
-        self.send(ToCoordinator::Refuse { reason: refusal.clone() });
+        self.send(ToCoordinator::Refuse {
+            reason: refusal.clone(),
+        });
         self.outputs.push_back(Output::Refused(refusal));
         self.phase = Phase::Ended;
     }
@@ -260,13 +274,26 @@ impl fmt::Debug for PartyMachine {
             Phase::Running(run) => run.describe(),
             Phase::Ended => "ended".to_owned(),
         };
-        f.debug_struct("PartyMachine").field("party", &self.me.party).field("phase", &phase).finish_non_exhaustive()
+        f.debug_struct("PartyMachine")
+            .field("party", &self.me.party)
+            .field("phase", &phase)
+            .finish_non_exhaustive()
     }
 }
 
 /// A broken check, blamed on the coordinator's message or on a party's contribution to it.
-fn broken(check: CheckId, round: Option<RoundId>, culprit: Option<&PartyId>, detail: impl Into<String>) -> Refusal {
-    Refusal::Check { check, round, culprit: culprit.cloned(), detail: detail.into() }
+fn broken(
+    check: CheckId,
+    round: Option<RoundId>,
+    culprit: Option<&PartyId>,
+    detail: impl Into<String>,
+) -> Refusal {
+    Refusal::Check {
+        check,
+        round,
+        culprit: culprit.cloned(),
+        detail: detail.into(),
+    }
 }
 
 /// A second, different request where there is one already.
@@ -275,7 +302,9 @@ fn equivocation(check: CheckId, round: Option<RoundId>, what: &str) -> Refusal {
 }
 
 fn internal(detail: impl fmt::Display) -> Refusal {
-    Refusal::Internal { detail: detail.to_string() }
+    Refusal::Internal {
+        detail: detail.to_string(),
+    }
 }
 
 /// The keys of a member. Members are checked to have some.
@@ -284,5 +313,12 @@ fn keys_of<'a>(
     list: &'a round::KeyList,
     party: &PartyId,
 ) -> Result<&'a crate::wire::SignedRoundKeys, Refusal> {
-    list.of(party).ok_or_else(|| broken(check::KEYS_SORTED, Some(context.round), Some(party), "has no keys"))
+    list.of(party).ok_or_else(|| {
+        broken(
+            check::KEYS_SORTED,
+            Some(context.round),
+            Some(party),
+            "has no keys",
+        )
+    })
 }

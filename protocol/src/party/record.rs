@@ -15,7 +15,10 @@ const LAYOUT: u8 = 1;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Record {
     /// A request was accepted, and answered if it asks for an answer.
-    Exchange { request: ToParty, response: Option<ToCoordinator> },
+    Exchange {
+        request: ToParty,
+        response: Option<ToCoordinator>,
+    },
     /// The driver has evaluated the model.
     Done { response: ToCoordinator },
 }
@@ -46,6 +49,12 @@ pub enum RestoreError {
         /// Position in the journal.
         index: usize,
     },
+    /// The enrolment was signed with another key.
+    #[error("journal record {index} was not signed by this party: the state folder belongs to another one")]
+    OtherParty {
+        /// Position in the journal.
+        index: usize,
+    },
     /// A request that was accepted is not acceptable any more: identity, policy or certificates have changed.
     #[error("journal record {index} is not acceptable any more: {refusal}")]
     Refused {
@@ -65,9 +74,10 @@ impl Record {
 
     pub(super) fn from_bytes(index: usize, bytes: &[u8]) -> Result<Self, RestoreError> {
         match bytes.split_first() {
-            Some((&LAYOUT, body)) => {
-                wire::from_bytes(body).map_err(|_| RestoreError::Unreadable { index, length: bytes.len() })
-            }
+            Some((&LAYOUT, body)) => wire::from_bytes(body).map_err(|_| RestoreError::Unreadable {
+                index,
+                length: bytes.len(),
+            }),
             Some((&found, _)) => Err(RestoreError::Layout { index, found }),
             None => Err(RestoreError::Unreadable { index, length: 0 }),
         }

@@ -13,6 +13,7 @@ use crate::wire::{ToCoordinator, ToParty};
 /// Why a record cannot be taken.
 enum Fault {
     OutOfOrder,
+    OtherParty,
     Refused(Refusal),
 }
 
@@ -42,7 +43,11 @@ impl PartyMachine {
             };
             taken.map_err(|fault| match fault {
                 Fault::OutOfOrder => RestoreError::OutOfOrder { index },
-                Fault::Refused(refusal) => RestoreError::Refused { index, refusal: Box::new(refusal) },
+                Fault::OtherParty => RestoreError::OtherParty { index },
+                Fault::Refused(refusal) => RestoreError::Refused {
+                    index,
+                    refusal: Box::new(refusal),
+                },
             })?;
         }
         machine.outputs.clear();
@@ -74,33 +79,52 @@ impl PartyMachine {
     ) -> Result<(), Fault> {
         match &request {
             ToParty::Welcome { config, .. } => {
-                let Phase::Greeting = self.phase else { return Err(Fault::OutOfOrder) };
-                self.phase = Phase::Enrolled(self.accept(config)?);
+                let Phase::Greeting = self.phase else {
+                    return Err(Fault::OutOfOrder);
+                };
+                let response = response.ok_or(Fault::OutOfOrder)?;
+                let enrolled = self
+                    .accept(config)?
+                    .with_stored(response)
+                    .ok_or(Fault::OtherParty)?;
+                self.phase = Phase::Enrolled(enrolled);
                 Ok(())
             }
-            ToParty::Participants { enrolments } => {
-                match std::mem::replace(&mut self.phase, Phase::Ended) {
-                    Phase::Enrolled(enrolled) => {
-                        let run = self.run(enrolled, enrolments).map_err(|(_, refusal)| refusal)?;
-                        self.phase = Phase::Running(Box::new(run));
-                        Ok(())
-                    }
-                    _ => Err(Fault::OutOfOrder),
+            ToParty::Participants { enrolments } => match std::mem::replace(&mut self.phase, Phase::Ended) {
+                Phase::Enrolled(enrolled) => {
+                    let run = self.run(enrolled, enrolments).map_err(|(_, refusal)| refusal)?;
+                    self.phase = Phase::Running(Box::new(run));
+                    Ok(())
                 }
-            }
+                _ => Err(Fault::OutOfOrder),
+            },
             ToParty::RoundStart { round, .. } => {
                 let response = response.ok_or(Fault::OutOfOrder)?;
                 self.take_start(*round, &request, &response, secret)
             }
             ToParty::RoundResult { .. } => {
-                let Self { me, phase: Phase::Running(run), .. } = self else { return Err(Fault::OutOfOrder) };
+                let Self {
+                    me,
+                    phase: Phase::Running(run),
+                    ..
+                } = self
+                else {
+                    return Err(Fault::OutOfOrder);
+                };
                 take_result(me, run, &request)
             }
             ToParty::KeyList { .. }
             | ToParty::ShareInbox { .. }
             | ToParty::Survivors { .. }
             | ToParty::SurvivorProof { .. } => {
-                let Self { me, phase: Phase::Running(run), .. } = self else { return Err(Fault::OutOfOrder) };
+                let Self {
+                    me,
+                    phase: Phase::Running(run),
+                    ..
+                } = self
+                else {
+                    return Err(Fault::OutOfOrder);
+                };
                 take_round_request(me, run, &request, response)
             }
             ToParty::Finished { .. } | ToParty::Failed { .. } => Err(Fault::OutOfOrder),
@@ -114,7 +138,14 @@ impl PartyMachine {
         response: &ToCoordinator,
         secret: Option<&(RoundId, Seed)>,
     ) -> Result<(), Fault> {
-        let Self { me, phase: Phase::Running(run), .. } = self else { return Err(Fault::OutOfOrder) };
+        let Self {
+            me,
+            phase: Phase::Running(run),
+            ..
+        } = self
+        else {
+            return Err(Fault::OutOfOrder);
+        };
         if !start::is_next(run, id) {
             return Err(Fault::OutOfOrder);
         }
@@ -136,8 +167,12 @@ impl PartyMachine {
     }
 
     fn take_done(&mut self, response: ToCoordinator) -> Result<(), Fault> {
-        let Phase::Running(run) = &mut self.phase else { return Err(Fault::OutOfOrder) };
-        let Stage::Evaluating { model, .. } = run.stage else { return Err(Fault::OutOfOrder) };
+        let Phase::Running(run) = &mut self.phase else {
+            return Err(Fault::OutOfOrder);
+        };
+        let Stage::Evaluating { model, .. } = run.stage else {
+            return Err(Fault::OutOfOrder);
+        };
         run.stage = Stage::Done { model, response };
         Ok(())
     }
@@ -152,7 +187,11 @@ fn take_round_request(
     let id = round_of(request);
     let Stage::Open(round) = &mut run.stage else {
         // Of a round without its secret. Its requests were checked when they came.
-        return if id == run.latest { Ok(()) } else { Err(Fault::OutOfOrder) };
+        return if id == run.latest {
+            Ok(())
+        } else {
+            Err(Fault::OutOfOrder)
+        };
     };
     if id != Some(round.id) {
         return Err(Fault::OutOfOrder);

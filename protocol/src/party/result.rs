@@ -19,9 +19,13 @@ use crate::wire::{PartyMetrics, ToCoordinator, ToParty};
 
 impl PartyMachine {
     pub(super) fn round_result(&mut self, request: ToParty) -> Result<(), Refusal> {
-        let ToParty::RoundResult { round: id, .. } = &request else { return Ok(()) };
+        let ToParty::RoundResult { round: id, .. } = &request else {
+            return Ok(());
+        };
         let id = *id;
-        let Phase::Running(run) = &mut self.phase else { return Ok(()) };
+        let Phase::Running(run) = &mut self.phase else {
+            return Ok(());
+        };
         let step = run.progression.step();
         if id.step < step {
             return check_again(run, id, &request);
@@ -48,14 +52,23 @@ impl PartyMachine {
     pub(super) fn give_outcome(&mut self) {
         let Phase::Running(run) = &self.phase else { return };
         if let Some(forest) = run.progression.forest() {
-            let rounds = run.released.iter().map(|(_, released)| released.clone()).collect();
-            let outcome = PartyOutcome { forest: forest.clone(), rounds };
+            let rounds = run
+                .released
+                .iter()
+                .map(|(_, released)| released.clone())
+                .collect();
+            let outcome = PartyOutcome {
+                forest: forest.clone(),
+                rounds,
+            };
             self.outputs.push_back(Output::Finished(Box::new(outcome)));
         }
     }
 
     pub(super) fn evaluated(&mut self, metrics: Option<PartyMetrics>) -> Result<(), Refusal> {
-        let Phase::Running(run) = &mut self.phase else { return Ok(()) };
+        let Phase::Running(run) = &mut self.phase else {
+            return Ok(());
+        };
         let (model, asked) = match &run.stage {
             Stage::Evaluating { model, asked } => (*model, *asked),
             Stage::Done { response, .. } => {
@@ -68,9 +81,20 @@ impl PartyMachine {
         };
         // CHK-043: metrics carry no noise; both the party's policy and the run must want them out.
         let released = self.me.policy.release_metrics && run.enrolled.config.release_metrics;
-        let response = ToCoordinator::Done { model, metrics: metrics.filter(|_| released) };
-        run.stage = Stage::Done { model, response: response.clone() };
-        self.outputs.push_back(Output::Persist(Record::Done { response: response.clone() }.to_bytes()));
+        let response = ToCoordinator::Done {
+            model,
+            metrics: metrics.filter(|_| released),
+        };
+        run.stage = Stage::Done {
+            model,
+            response: response.clone(),
+        };
+        self.outputs.push_back(Output::Persist(
+            Record::Done {
+                response: response.clone(),
+            }
+            .to_bytes(),
+        ));
         self.send(response);
         if asked {
             self.outputs.push_back(Output::Confirmed);
@@ -80,13 +104,20 @@ impl PartyMachine {
 
     /// The coordinator ends the run with its model, and asks for this party's last word.
     pub(super) fn finished(&mut self, theirs: hedgerow_crypto::hash::Digest) -> Result<(), Refusal> {
-        let Phase::Running(run) = &mut self.phase else { return Ok(()) };
+        let Phase::Running(run) = &mut self.phase else {
+            return Ok(());
+        };
         // CHK-042: the model that everybody has.
         let compare = |ours: &hedgerow_crypto::hash::Digest| {
             if *ours == theirs {
                 Ok(())
             } else {
-                Err(broken(check::MODEL, None, None, format!("the coordinator has model {theirs}, here {ours}")))
+                Err(broken(
+                    check::MODEL,
+                    None,
+                    None,
+                    format!("the coordinator has model {theirs}, here {ours}"),
+                ))
             }
         };
         match &mut run.stage {
@@ -109,16 +140,35 @@ impl PartyMachine {
 
 /// Gives checked totals to the growth.
 pub(super) fn release(run: &mut Run, request: &ToParty) -> Result<Vec<PartyId>, Refusal> {
-    let ToParty::RoundResult { round: id, survivors, totals } = request else { return Ok(Vec::new()) };
-    let query = run.progression.query().ok_or_else(|| internal("no query is open"))?;
-    let released =
-        ReleasedRound { id: *id, kind: query.kind(), survivors: survivors.clone(), totals: totals.clone() };
-    run.progression.answer(survivors, totals.clone()).map_err(internal)?;
+    let ToParty::RoundResult {
+        round: id,
+        survivors,
+        totals,
+    } = request
+    else {
+        return Ok(Vec::new());
+    };
+    let query = run
+        .progression
+        .query()
+        .ok_or_else(|| internal("no query is open"))?;
+    let released = ReleasedRound {
+        id: *id,
+        kind: query.kind(),
+        survivors: survivors.clone(),
+        totals: totals.clone(),
+    };
+    run.progression
+        .answer(survivors, totals.clone())
+        .map_err(internal)?;
     run.released.push((digest(request), released));
     run.counts = Counts::Unasked;
     run.stage = match run.progression.forest() {
         None => Stage::Between,
-        Some(forest) => Stage::Evaluating { model: growth::model_digest(forest).map_err(internal)?, asked: false },
+        Some(forest) => Stage::Evaluating {
+            model: growth::model_digest(forest).map_err(internal)?,
+            asked: false,
+        },
     };
     Ok(survivors.clone())
 }
@@ -126,7 +176,9 @@ pub(super) fn release(run: &mut Run, request: &ToParty) -> Result<Vec<PartyId>, 
 /// A result that is known may come again; another for the same step may not.
 fn check_again(run: &Run, id: RoundId, request: &ToParty) -> Result<(), Refusal> {
     // CHK-041: one step, one result.
-    let known = usize::try_from(id.step).ok().and_then(|step| run.released.get(step));
+    let known = usize::try_from(id.step)
+        .ok()
+        .and_then(|step| run.released.get(step));
     match known {
         Some((known, _)) if *known == digest(request) => Ok(()),
         _ => Err(equivocation(check::RESULT_ONCE, Some(id), "result of the step")),
@@ -135,7 +187,14 @@ fn check_again(run: &Run, id: RoundId, request: &ToParty) -> Result<(), Refusal>
 
 /// What can be checked of totals without knowing anybody else's.
 pub(super) fn check_result(me: &PartySetup, run: &Run, request: &ToParty) -> Result<(), Refusal> {
-    let ToParty::RoundResult { round: id, survivors, totals } = request else { return Ok(()) };
+    let ToParty::RoundResult {
+        round: id,
+        survivors,
+        totals,
+    } = request
+    else {
+        return Ok(());
+    };
     let fail = |check, detail: String| broken(check, Some(*id), None, detail);
     // CHK-038: the survivors that this party knows, or possible ones.
     let needed = run.enrolled.config.quorum();
@@ -145,7 +204,10 @@ pub(super) fn check_result(me: &PartySetup, run: &Run, request: &ToParty) -> Res
     {
         return Err(fail(
             check::RESULT_SURVIVORS,
-            format!("{} survivors that are not {needed} or more sorted participants", survivors.len()),
+            format!(
+                "{} survivors that are not {needed} or more sorted participants",
+                survivors.len()
+            ),
         ));
     }
     let listed = survivors.binary_search(&me.party).is_ok();
@@ -156,9 +218,15 @@ pub(super) fn check_result(me: &PartySetup, run: &Run, request: &ToParty) -> Res
         _ => !listed,
     };
     if !fits {
-        return Err(fail(check::RESULT_SURVIVORS, "other survivors than those that this party knows of".into()));
+        return Err(fail(
+            check::RESULT_SURVIVORS,
+            "other survivors than those that this party knows of".into(),
+        ));
     }
-    let query = run.progression.query().ok_or_else(|| internal("no query is open"))?;
+    let query = run
+        .progression
+        .query()
+        .ok_or_else(|| internal("no query is open"))?;
     // CHK-039: one total per cell.
     if totals.len() != query.cells() {
         return Err(fail(
@@ -171,7 +239,10 @@ pub(super) fn check_result(me: &PartySetup, run: &Run, request: &ToParty) -> Res
     let mechanism = privacy::mechanism(config, &Planned::of(query)).map_err(internal)?;
     let bound = privacy::largest_total(config, &mechanism);
     if let Some(cell) = totals.iter().position(|total| total.unsigned_abs() > bound) {
-        return Err(fail(check::RESULT_PLAUSIBLE, format!("the total of cell {cell} is beyond {bound}")));
+        return Err(fail(
+            check::RESULT_PLAUSIBLE,
+            format!("the total of cell {cell} is beyond {bound}"),
+        ));
     }
     if matches!(mechanism, Mechanism::None(_)) && !are_counts(totals, query.shape()) {
         return Err(fail(
@@ -203,7 +274,13 @@ fn are_counts(totals: &[i64], shape: TableShape) -> bool {
         TableShape::LeafCounts { leaves, .. } => {
             let per_tree = (leaves as usize).saturating_mul(CLASSES).max(1);
             let mut trees = totals.chunks(per_tree).map(|tree| {
-                let rows = |class: usize| tree.iter().skip(class).step_by(CLASSES).map(|n| i128::from(*n)).sum::<i128>();
+                let rows = |class: usize| {
+                    tree.iter()
+                        .skip(class)
+                        .step_by(CLASSES)
+                        .map(|n| i128::from(*n))
+                        .sum::<i128>()
+                };
                 (rows(0), rows(1))
             });
             let first = trees.next();

@@ -42,9 +42,15 @@ pub(super) enum RoundPhase {
     /// Its masked vector.
     Uploaded { members: Members },
     /// Its signature under the survivors.
-    Signed { members: Members, survivors: Vec<PartyId> },
+    Signed {
+        members: Members,
+        survivors: Vec<PartyId>,
+    },
     /// What the sum needs; the round's result is awaited.
-    Opened { members: Members, survivors: Vec<PartyId> },
+    Opened {
+        members: Members,
+        survivors: Vec<PartyId>,
+    },
 }
 
 impl RoundPhase {
@@ -70,7 +76,10 @@ pub(super) struct KeyList {
 
 impl KeyList {
     pub(super) fn of(&self, party: &PartyId) -> Option<&SignedRoundKeys> {
-        self.keys.binary_search_by(|keys| keys.party.cmp(party)).ok().and_then(|index| self.keys.get(index))
+        self.keys
+            .binary_search_by(|keys| keys.party.cmp(party))
+            .ok()
+            .and_then(|index| self.keys.get(index))
     }
 }
 
@@ -103,7 +112,13 @@ impl Context<'_> {
 
     /// What sealed shares and seeds of this round are bound to.
     pub(super) fn sealing_context(&self, keys: &KeyList) -> Vec<u8> {
-        binding::sealing_context(self.config_digest, self.round, self.roster.digest(), self.answers, &keys.digest)
+        binding::sealing_context(
+            self.config_digest,
+            self.round,
+            self.roster.digest(),
+            self.answers,
+            &keys.digest,
+        )
     }
 
     /// What pairwise masks of this round are bound to.
@@ -139,17 +154,30 @@ pub(super) fn step(phase: RoundPhase, request: &ToParty, context: &Context<'_>) 
                 RoundPhase::Shares { keys }
             } else {
                 let parties = keys.keys.iter().map(|keys| keys.party.clone()).collect();
-                let members = Members { keys, parties, held: BTreeMap::new() };
-                RoundPhase::Counting { members, request: request.clone() }
+                let members = Members {
+                    keys,
+                    parties,
+                    held: BTreeMap::new(),
+                };
+                RoundPhase::Counting {
+                    members,
+                    request: request.clone(),
+                }
             }
         }
         (RoundPhase::Shares { keys }, ToParty::ShareInbox { sealed, .. }) => {
             let members = shares::open(context, keys, sealed)?;
-            RoundPhase::Counting { members, request: request.clone() }
+            RoundPhase::Counting {
+                members,
+                request: request.clone(),
+            }
         }
         (RoundPhase::Uploaded { members }, ToParty::Survivors { survivors, .. }) => {
             survivors::check(context, &members, survivors)?;
-            RoundPhase::Signed { members, survivors: survivors.clone() }
+            RoundPhase::Signed {
+                members,
+                survivors: survivors.clone(),
+            }
         }
         (RoundPhase::Signed { members, survivors }, ToParty::SurvivorProof { signatures, .. }) => {
             survivors::check_proof(context, &survivors, signatures)?;
@@ -162,7 +190,11 @@ pub(super) fn step(phase: RoundPhase, request: &ToParty, context: &Context<'_>) 
 
 /// The answer to the request that led to this phase; none where the answer has to wait, or nothing is asked of
 /// this party.
-fn respond(phase: &RoundPhase, request: &ToParty, context: &Context<'_>) -> Result<Option<ToCoordinator>, Refusal> {
+fn respond(
+    phase: &RoundPhase,
+    request: &ToParty,
+    context: &Context<'_>,
+) -> Result<Option<ToCoordinator>, Refusal> {
     match (phase, request) {
         (RoundPhase::Shares { keys }, _) => shares::seal(context, keys).map(Some),
         (RoundPhase::Signed { survivors, .. }, _) => Ok(Some(survivors::sign(context, survivors))),
@@ -182,8 +214,12 @@ fn respond(phase: &RoundPhase, request: &ToParty, context: &Context<'_>) -> Resu
 impl PartyMachine {
     /// A request of the round that is open; others are of rounds that are over or not begun, and are dropped.
     pub(super) fn round_request(&mut self, request: ToParty) -> Result<(), Refusal> {
-        let Phase::Running(run) = &mut self.phase else { return Ok(()) };
-        let Stage::Open(round) = &mut run.stage else { return Ok(()) };
+        let Phase::Running(run) = &mut self.phase else {
+            return Ok(());
+        };
+        let Stage::Open(round) = &mut run.stage else {
+            return Ok(());
+        };
         if round_of(&request) != Some(round.id) {
             return Ok(());
         }
@@ -202,7 +238,11 @@ impl PartyMachine {
                 return Ok(());
             }
             Known::Different(_) => {
-                return Err(equivocation(once(request.kind()), Some(round.id), request_name(request.kind())));
+                return Err(equivocation(
+                    once(request.kind()),
+                    Some(round.id),
+                    request_name(request.kind()),
+                ));
             }
         }
         let phase = std::mem::replace(&mut round.phase, RoundPhase::Keys);

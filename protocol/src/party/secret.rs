@@ -2,7 +2,7 @@
 
 use hedgerow_crypto::mask::pairwise::MaskSecret;
 use hedgerow_crypto::mask::self_mask::SelfMaskSeed;
-use hedgerow_crypto::mask::shamir::{self, Share, ShamirError};
+use hedgerow_crypto::mask::shamir::{self, ShamirError, Share};
 use hedgerow_crypto::seal::SealingSecret;
 use hedgerow_crypto::seed::Seed;
 use rand_core::CryptoRng;
@@ -54,11 +54,20 @@ impl RoundSecret {
 
     /// Shares of the mask key and of the self-mask seed, in the order of holders. The polynomials are bound to
     /// the list of keys, so that two lists could never give two points of one polynomial at one index.
-    pub(super) fn split(&self, threshold: usize, holders: usize, keys: &[u8]) -> Result<Vec<Held>, ShamirError> {
+    pub(super) fn split(
+        &self,
+        threshold: usize,
+        holders: usize,
+        keys: &[u8],
+    ) -> Result<Vec<Held>, ShamirError> {
         let mut rng = self.0.derive("shares", keys).rng();
         let mask_key = shamir::split(&self.mask_seed(), threshold, holders, &mut rng)?;
         let self_mask = shamir::split(self.self_mask().seed(), threshold, holders, &mut rng)?;
-        Ok(mask_key.into_iter().zip(self_mask).map(|(mask_key, self_mask)| Held { mask_key, self_mask }).collect())
+        Ok(mask_key
+            .into_iter()
+            .zip(self_mask)
+            .map(|(mask_key, self_mask)| Held { mask_key, self_mask })
+            .collect())
     }
 }
 

@@ -18,9 +18,13 @@ use crate::wire::{SignedRoundKeys, ToCoordinator, ToParty};
 
 impl PartyMachine {
     pub(super) fn round_start(&mut self, request: ToParty, rng: &mut impl CryptoRng) -> Result<(), Refusal> {
-        let ToParty::RoundStart { round: id, .. } = &request else { return Ok(()) };
+        let ToParty::RoundStart { round: id, .. } = &request else {
+            return Ok(());
+        };
         let id = *id;
-        let Phase::Running(run) = &mut self.phase else { return Ok(()) };
+        let Phase::Running(run) = &mut self.phase else {
+            return Ok(());
+        };
         if let Stage::Open(round) = &run.stage
             && round.id == id
         {
@@ -32,7 +36,11 @@ impl PartyMachine {
                     Ok(())
                 }
                 // CHK-017: one start.
-                _ => Err(equivocation(check::ROUND_START_ONCE, Some(id), "start of the round")),
+                _ => Err(equivocation(
+                    check::ROUND_START_ONCE,
+                    Some(id),
+                    "start of the round",
+                )),
             };
         }
         if !is_next(run, id) {
@@ -49,7 +57,8 @@ impl PartyMachine {
         self.can_pay_for(&round)?;
         let response = ToCoordinator::RoundKeys { keys, round: id };
         round.answers.insert(&request, Some(response.clone()));
-        self.outputs.push_back(Output::StoreRoundSecret(id, round.secret.seed().clone()));
+        self.outputs
+            .push_back(Output::StoreRoundSecret(id, round.secret.seed().clone()));
         self.exchange(request, Some(response));
         self.enter(round);
         self.ask_for_counts();
@@ -60,19 +69,25 @@ impl PartyMachine {
         // CHK-005: a round that cannot be paid for is not begun.
         let cost = round.mechanism.cost();
         match self.me.ledger.left() {
-            Some(left) if cost > left && !self.me.ledger.has(&round.label) => {
-                Err(Refusal::Budget { asked: cost.to_string(), left: left.to_string() })
-            }
+            Some(left) if cost > left && !self.me.ledger.has(&round.label) => Err(Refusal::Budget {
+                asked: cost.to_string(),
+                left: left.to_string(),
+            }),
             _ => Ok(()),
         }
     }
 
     pub(super) fn enter(&mut self, round: Round) {
-        let Phase::Running(run) = &mut self.phase else { return };
+        let Phase::Running(run) = &mut self.phase else {
+            return;
+        };
         let id = round.id;
         run.latest = Some(id);
         run.started = run.started.saturating_add(1);
-        let kind = run.progression.query().map(hedgerow_forest::query::TableQuery::kind);
+        let kind = run
+            .progression
+            .query()
+            .map(hedgerow_forest::query::TableQuery::kind);
         run.stage = Stage::Open(Box::new(round));
         if let Some(kind) = kind {
             self.progress(PartyProgress::RoundStarted { round: id, kind });
@@ -81,9 +96,16 @@ impl PartyMachine {
 
     /// Asks the data engine, unless the counts of this step are there or on their way.
     pub(super) fn ask_for_counts(&mut self) {
-        let Phase::Running(run) = &mut self.phase else { return };
-        let (Stage::Open(round), Counts::Unasked) = (&run.stage, &run.counts) else { return };
-        if !matches!(round.phase, RoundPhase::Keys | RoundPhase::Shares { .. } | RoundPhase::Counting { .. }) {
+        let Phase::Running(run) = &mut self.phase else {
+            return;
+        };
+        let (Stage::Open(round), Counts::Unasked) = (&run.stage, &run.counts) else {
+            return;
+        };
+        if !matches!(
+            round.phase,
+            RoundPhase::Keys | RoundPhase::Shares { .. } | RoundPhase::Counting { .. }
+        ) {
             return;
         }
         if let Some(query) = run.progression.query() {
@@ -102,7 +124,14 @@ pub(super) fn is_next(run: &Run, id: crate::ids::RoundId) -> bool {
 
 /// The coordinator sees the same query and the same answers.
 pub(super) fn check_start(run: &Run, request: &ToParty) -> Result<(), Refusal> {
-    let ToParty::RoundStart { round, query, answers } = request else { return Ok(()) };
+    let ToParty::RoundStart {
+        round,
+        query,
+        answers,
+    } = request
+    else {
+        return Ok(());
+    };
     // CHK-015: what has been released so far.
     if answers != run.progression.answers() {
         return Err(broken(
@@ -116,7 +145,12 @@ pub(super) fn check_start(run: &Run, request: &ToParty) -> Result<(), Refusal> {
     let own = run.progression.query().map(growth::query_digest);
     if own != Some(*query) {
         let own = own.map_or_else(|| "none".to_owned(), |own| own.to_string());
-        return Err(broken(check::QUERY, Some(*round), None, format!("query {query}, here {own}")));
+        return Err(broken(
+            check::QUERY,
+            Some(*round),
+            None,
+            format!("query {query}, here {own}"),
+        ));
     }
     Ok(())
 }
@@ -129,13 +163,21 @@ pub(super) fn open(
     secret: RoundSecret,
 ) -> Result<(Round, SignedRoundKeys), Refusal> {
     let config = &run.enrolled.config;
-    let query = run.progression.query().ok_or_else(|| internal("no query is open"))?;
+    let query = run
+        .progression
+        .query()
+        .ok_or_else(|| internal("no query is open"))?;
     let mechanism = privacy::mechanism(config, &Planned::of(query)).map_err(internal)?;
     let label = privacy::ledger_label(config.run, id, query.kind());
     let (seal, mask) = (secret.sealing().public(), secret.mask().public());
     let message = binding::keys_message(config.run, id, run.roster.digest(), &me.party, &seal, &mask);
     let signature = me.identity.sign(binding::SIGN_ROUND_KEYS, &message);
-    let keys = SignedRoundKeys { party: me.party.clone(), seal, mask, signature };
+    let keys = SignedRoundKeys {
+        party: me.party.clone(),
+        seal,
+        mask,
+        signature,
+    };
     let round = Round {
         id,
         secret,
@@ -156,7 +198,9 @@ pub(super) fn reopen(
     response: &ToCoordinator,
     secret: &Seed,
 ) -> Result<Option<Round>, Refusal> {
-    let ToParty::RoundStart { round: id, .. } = request else { return Ok(None) };
+    let ToParty::RoundStart { round: id, .. } = request else {
+        return Ok(None);
+    };
     let (mut round, keys) = open(me, run, *id, RoundSecret::from_seed(secret.clone()))?;
     // A secret that does not make the journaled keys is of another round: this one cannot go on.
     if *response != (ToCoordinator::RoundKeys { keys, round: *id }) {

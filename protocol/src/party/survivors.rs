@@ -17,13 +17,28 @@ pub(super) fn check(context: &Context<'_>, members: &Members, survivors: &[Party
     };
     // CHK-029: U3 is part of U2 and holds this party.
     if !strictly_sorted(survivors) {
-        return Err(fail(check::SURVIVORS_SUBSET, None, "the list of survivors is not strictly sorted".into()));
+        return Err(fail(
+            check::SURVIVORS_SUBSET,
+            None,
+            "the list of survivors is not strictly sorted".into(),
+        ));
     }
-    if let Some(stranger) = survivors.iter().find(|party| members.parties.binary_search(party).is_err()) {
-        return Err(fail(check::SURVIVORS_SUBSET, Some(stranger), "its masks are not in the sum".into()));
+    if let Some(stranger) = survivors
+        .iter()
+        .find(|party| members.parties.binary_search(party).is_err())
+    {
+        return Err(fail(
+            check::SURVIVORS_SUBSET,
+            Some(stranger),
+            "its masks are not in the sum".into(),
+        ));
     }
     if survivors.binary_search(&context.me.party).is_err() {
-        return Err(fail(check::SURVIVORS_SUBSET, None, "this party is asked about a sum without it".into()));
+        return Err(fail(
+            check::SURVIVORS_SUBSET,
+            None,
+            "this party is asked about a sum without it".into(),
+        ));
     }
     // CHK-030: enough of them.
     let needed = context.config.quorum();
@@ -41,7 +56,10 @@ pub(super) fn check(context: &Context<'_>, members: &Members, survivors: &[Party
 pub(super) fn sign(context: &Context<'_>, survivors: &[PartyId]) -> ToCoordinator {
     let message = message(context, survivors);
     let signature = context.me.identity.sign(binding::SIGN_SURVIVORS, &message);
-    ToCoordinator::SurvivorSignature { round: context.round, signature }
+    ToCoordinator::SurvivorSignature {
+        round: context.round,
+        signature,
+    }
 }
 
 /// Checks that tau survivors have signed the list that this party has signed.
@@ -56,15 +74,29 @@ pub(super) fn check_proof(
     // CHK-032: each signer counts once, and is a survivor.
     let signers: Vec<&PartyId> = signatures.iter().map(|(party, _)| party).collect();
     if !strictly_sorted(&signers) {
-        return Err(fail(check::PROOF_SIGNERS, None, "the signers are not strictly sorted".into()));
+        return Err(fail(
+            check::PROOF_SIGNERS,
+            None,
+            "the signers are not strictly sorted".into(),
+        ));
     }
-    if let Some(stranger) = signers.iter().find(|party| survivors.binary_search(party).is_err()) {
-        return Err(fail(check::PROOF_SIGNERS, Some(stranger), "signs without being a survivor".into()));
+    if let Some(stranger) = signers
+        .iter()
+        .find(|party| survivors.binary_search(party).is_err())
+    {
+        return Err(fail(
+            check::PROOF_SIGNERS,
+            Some(stranger),
+            "signs without being a survivor".into(),
+        ));
     }
     // CHK-033: over exactly the survivors that this party signed.
     let message = message(context, survivors);
     for (party, signature) in signatures {
-        if !context.roster.signed(party, binding::SIGN_SURVIVORS, &message, signature) {
+        if !context
+            .roster
+            .signed(party, binding::SIGN_SURVIVORS, &message, signature)
+        {
             return Err(fail(
                 check::PROOF_SIGNATURES,
                 Some(party),
@@ -78,12 +110,20 @@ pub(super) fn check_proof(
         return Err(fail(
             check::PROOF_ENOUGH,
             None,
-            format!("{} signatures under the survivors, {needed} are needed", signatures.len()),
+            format!(
+                "{} signatures under the survivors, {needed} are needed",
+                signatures.len()
+            ),
         ));
     }
     Ok(())
 }
 
 fn message(context: &Context<'_>, survivors: &[PartyId]) -> Vec<u8> {
-    binding::survivors_message(context.config_digest, context.config.run, context.round, survivors)
+    binding::survivors_message(
+        context.config_digest,
+        context.config.run,
+        context.round,
+        survivors,
+    )
 }

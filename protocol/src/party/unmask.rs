@@ -15,5 +15,9 @@ pub(super) fn open(context: &Context<'_>, members: &Members, survivors: &[PartyI
             mask_key.push((party.clone(), held.mask_key.to_bytes().expose().to_vec()));
         }
     }
-    ToCoordinator::Unmask { round: context.round, self_mask, mask_key }
+    ToCoordinator::Unmask {
+        round: context.round,
+        self_mask,
+        mask_key,
+    }
 }

@@ -19,19 +19,34 @@ use crate::wire::ToCoordinator;
 impl PartyMachine {
     /// Counts from the data engine. They belong to a step, not to an attempt.
     pub(super) fn counted(&mut self, id: RoundId, table: Result<Table, String>) -> Result<(), Refusal> {
-        let Phase::Running(run) = &mut self.phase else { return Ok(()) };
+        let Phase::Running(run) = &mut self.phase else {
+            return Ok(());
+        };
         if id.step != run.progression.step() || !matches!(run.counts, Counts::Asked) {
             return Ok(());
         }
         let table = table.map_err(|detail| Refusal::Data { detail })?;
         // CHK-044: a table of the query's shape, of counts.
-        let expected = run.progression.query().map(hedgerow_forest::query::TableQuery::shape);
+        let expected = run
+            .progression
+            .query()
+            .map(hedgerow_forest::query::TableQuery::shape);
         if expected != Some(table.shape()) {
             let detail = format!("a table of shape {:?}, expected {expected:?}", table.shape());
-            return Err(broken(check::COUNTED_SHAPE, Some(id), Some(&self.me.party), detail));
+            return Err(broken(
+                check::COUNTED_SHAPE,
+                Some(id),
+                Some(&self.me.party),
+                detail,
+            ));
         }
         if table.cells().iter().any(|cell| *cell < 0) {
-            return Err(broken(check::COUNTED_SHAPE, Some(id), Some(&self.me.party), "a count below zero"));
+            return Err(broken(
+                check::COUNTED_SHAPE,
+                Some(id),
+                Some(&self.me.party),
+                "a count below zero",
+            ));
         }
         run.counts = Counts::Ready(table);
         self.upload()
@@ -39,9 +54,21 @@ impl PartyMachine {
 
     /// Answers the waiting request as soon as the counts are there.
     pub(super) fn upload(&mut self) -> Result<(), Refusal> {
-        let Self { me, phase: Phase::Running(run), outputs, .. } = self else { return Ok(()) };
-        let Stage::Open(round) = &mut run.stage else { return Ok(()) };
-        let Counts::Ready(table) = &run.counts else { return Ok(()) };
+        let Self {
+            me,
+            phase: Phase::Running(run),
+            outputs,
+            ..
+        } = self
+        else {
+            return Ok(());
+        };
+        let Stage::Open(round) = &mut run.stage else {
+            return Ok(());
+        };
+        let Counts::Ready(table) = &run.counts else {
+            return Ok(());
+        };
         let (members, request) = match std::mem::replace(&mut round.phase, RoundPhase::Keys) {
             RoundPhase::Counting { members, request } => (members, request),
             other => {
@@ -51,15 +78,26 @@ impl PartyMachine {
         };
         // CHK-046: the ledger first. An entry that a restart left without its vector is used, not paid again.
         let rho = round.mechanism.cost();
-        let (charge, fresh) = me.ledger.pay(&round.label, rho).map_err(|error: BudgetExceeded| {
-            Refusal::Budget { asked: error.asked.to_string(), left: error.left.to_string() }
-        })?;
+        let (charge, fresh) = me
+            .ledger
+            .pay(&round.label, rho)
+            .map_err(|error: BudgetExceeded| Refusal::Budget {
+                asked: error.asked.to_string(),
+                left: error.left.to_string(),
+            })?;
         if fresh && matches!(round.mechanism, Mechanism::DiscreteGaussian(_)) {
             let (run, label) = (run.enrolled.config.run, round.label.clone());
-            outputs.push_back(Output::Charge(LedgerEntry { run, round: round.id, rho, label }));
+            outputs.push_back(Output::Charge(LedgerEntry {
+                run,
+                round: round.id,
+                rho,
+                label,
+            }));
         }
-        let noised =
-            round.mechanism.apply(Counted(table.clone()), charge, &mut round.secret.noise()).map_err(internal)?;
+        let noised = round
+            .mechanism
+            .apply(Counted(table.clone()), charge, &mut round.secret.noise())
+            .map_err(internal)?;
         let context = Context {
             me,
             config: &run.enrolled.config,
@@ -78,7 +116,11 @@ impl PartyMachine {
         };
         let vector = mask_table::mask(noised, &masks, context.config.modulus).map_err(internal)?;
         let id = round.id;
-        let response = ToCoordinator::Masked { round: id, vector, seeds };
+        let response = ToCoordinator::Masked {
+            round: id,
+            vector,
+            seeds,
+        };
         round.phase = RoundPhase::Uploaded { members };
         round.answers.insert(&request, Some(response.clone()));
         me.ledger.settle(&round.label);
@@ -94,11 +136,18 @@ fn pairwise(context: &Context<'_>, members: &Members) -> Result<Vec<(Sign, Prg)>
     let transcript = context.transcript(members);
     let mut masks = vec![(Sign::Add, context.secret.self_mask().prg())];
     for party in &members.parties {
-        let Some(sign) = Sign::between(&context.me.party, party) else { continue };
+        let Some(sign) = Sign::between(&context.me.party, party) else {
+            continue;
+        };
         let theirs = keys_of(context, &members.keys, party)?;
-        let seed = own
-            .pair_seed(&theirs.mask, &transcript)
-            .map_err(|error| broken(check::KEYS_DISTINCT, Some(context.round), Some(party), error.to_string()))?;
+        let seed = own.pair_seed(&theirs.mask, &transcript).map_err(|error| {
+            broken(
+                check::KEYS_DISTINCT,
+                Some(context.round),
+                Some(party),
+                error.to_string(),
+            )
+        })?;
         masks.push((sign, Prg::new(&seed)));
     }
     Ok(masks)

@@ -40,7 +40,11 @@ impl Header {
         let length = u32::from_be_bytes([l0, l1, l2, l3]) as usize;
         let limit = limits.of(kind);
         if length > limit {
-            return Err(WireError::TooLong { kind, actual: length, limit });
+            return Err(WireError::TooLong {
+                kind,
+                actual: length,
+                limit,
+            });
         }
         Ok(Self { kind, length })
     }
@@ -91,7 +95,11 @@ impl Frame {
     /// The header to send before the payload.
     #[must_use]
     pub fn header(&self) -> [u8; HEADER_LEN] {
-        Header { kind: self.kind, length: self.payload.len() }.encode()
+        Header {
+            kind: self.kind,
+            length: self.payload.len(),
+        }
+        .encode()
     }
 
     /// Header and payload together.
@@ -109,13 +117,22 @@ impl Frame {
     /// As [`Header::decode`], and [`WireError::Truncated`] for a wrong number of bytes.
     pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Self, WireError> {
         let Some((header, payload)) = bytes.split_first_chunk::<HEADER_LEN>() else {
-            return Err(WireError::Truncated { actual: bytes.len(), expected: HEADER_LEN });
+            return Err(WireError::Truncated {
+                actual: bytes.len(),
+                expected: HEADER_LEN,
+            });
         };
         let header = Header::decode(header, limits)?;
         if payload.len() != header.length {
-            return Err(WireError::Truncated { actual: bytes.len(), expected: HEADER_LEN + header.length });
+            return Err(WireError::Truncated {
+                actual: bytes.len(),
+                expected: HEADER_LEN + header.length,
+            });
         }
-        Ok(Self { kind: header.kind, payload: payload.to_vec() })
+        Ok(Self {
+            kind: header.kind,
+            payload: payload.to_vec(),
+        })
     }
 }
 
@@ -135,7 +152,10 @@ enum State {
 
 impl State {
     const fn start() -> Self {
-        Self::Header { bytes: [0; HEADER_LEN], filled: 0 }
+        Self::Header {
+            bytes: [0; HEADER_LEN],
+            filled: 0,
+        }
     }
 }
 
@@ -146,7 +166,10 @@ impl FrameDecoder {
     /// A decoder at the start of a frame.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, state: State::start() }
+        Self {
+            limits,
+            state: State::start(),
+        }
     }
 
     /// Limits for the frames whose headers are still to come.
@@ -227,18 +250,32 @@ mod tests {
         assert_eq!(broken(5, 0), WireError::Version { actual: 0 });
         assert_eq!(broken(6, 0x7f), WireError::Kind { actual: 0x7f });
         assert_eq!(broken(7, 1), WireError::Reserved { actual: 1 });
-        assert_eq!(broken(11, 2), WireError::Truncated { actual: 15, expected: 14 });
+        assert_eq!(
+            broken(11, 2),
+            WireError::Truncated {
+                actual: 15,
+                expected: 14
+            }
+        );
         let limit = limits.of(Kind::Failed);
         let huge = broken(8, 0xff);
-        assert!(matches!(huge, WireError::TooLong { kind: Kind::Failed, limit: l, .. } if l == limit), "CHK-048");
+        assert!(
+            matches!(huge, WireError::TooLong { kind: Kind::Failed, limit: l, .. } if l == limit),
+            "CHK-048"
+        );
     }
 
     #[test]
     fn a_promised_length_costs_no_memory() {
         let mut decoder = FrameDecoder::new(Limits::control());
-        let header = Header { kind: Kind::Welcome, length: Limits::control().of(Kind::Welcome) };
+        let header = Header {
+            kind: Kind::Welcome,
+            length: Limits::control().of(Kind::Welcome),
+        };
         decoder.push(&header.encode()).unwrap();
-        let State::Payload { payload, .. } = &decoder.state else { panic!("not in the payload") };
+        let State::Payload { payload, .. } = &decoder.state else {
+            panic!("not in the payload")
+        };
         assert!(payload.capacity() <= STEP, "CHK-048");
     }
 

@@ -101,7 +101,11 @@ impl Limits {
     /// Before the configuration is known: no vectors at all.
     #[must_use]
     pub const fn control() -> Self {
-        Self { parties: MAX_PARTIES, vector: 0, totals: 0 }
+        Self {
+            parties: MAX_PARTIES,
+            vector: 0,
+            totals: 0,
+        }
     }
 
     /// For the messages of one run.
@@ -137,11 +141,9 @@ impl Limits {
             Kind::Masked => self.each(MAX_SEALED_LEN).saturating_add(self.vector),
             Kind::AggregatorSum => SMALL.saturating_add(self.vector),
             Kind::RoundKeys => KEYS + NAME + SMALL,
-            Kind::RoundStart
-            | Kind::Finished
-            | Kind::Hello
-            | Kind::SurvivorSignature
-            | Kind::Done => 2 * SMALL,
+            Kind::RoundStart | Kind::Finished | Kind::Hello | Kind::SurvivorSignature | Kind::Done => {
+                2 * SMALL
+            }
         }
     }
 }
@@ -157,7 +159,11 @@ mod tests {
         }
         let known = Kind::ALL.iter().map(|kind| kind.code()).collect::<Vec<_>>();
         for code in 0..=u8::MAX {
-            assert_eq!(Kind::from_code(code).is_ok(), known.contains(&code), "CHK-047 {code:#04x}");
+            assert_eq!(
+                Kind::from_code(code).is_ok(),
+                known.contains(&code),
+                "CHK-047 {code:#04x}"
+            );
         }
     }
 

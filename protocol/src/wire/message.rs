@@ -224,9 +224,15 @@ pub trait Message: Serialize + DeserializeOwned + Sized {
     fn from_frame(frame: &Frame) -> Result<Self, WireError> {
         // CHK-049: one message of the header's kind, to the last byte.
         let kind = frame.kind();
-        let message: Self = super::from_bytes(frame.payload())
-            .map_err(|_| WireError::Payload { kind, length: frame.payload().len() })?;
-        if message.kind() == kind { Ok(message) } else { Err(WireError::KindMismatch { header: kind }) }
+        let message: Self = super::from_bytes(frame.payload()).map_err(|_| WireError::Payload {
+            kind,
+            length: frame.payload().len(),
+        })?;
+        if message.kind() == kind {
+            Ok(message)
+        } else {
+            Err(WireError::KindMismatch { header: kind })
+        }
     }
 }
 
@@ -263,3 +269,7 @@ impl Message for ToCoordinator {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "message_tests.rs"]
+mod tests;

@@ -34,7 +34,10 @@ mod tests {
         assert!(unpack(&bytes, modulus, 2).is_err(), "CHK-050");
         assert!(unpack(&bytes[1..], modulus, 3).is_err());
         let prime = Modulus::prime(251).unwrap();
-        assert!(unpack(&[250, 251], prime, 2).is_err(), "CHK-050: not below the modulus");
+        assert!(
+            unpack(&[250, 251], prime, 2).is_err(),
+            "CHK-050: not below the modulus"
+        );
         assert!(pack(&[251], prime).is_err());
     }
 }
