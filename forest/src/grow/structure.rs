@@ -17,7 +17,7 @@
 //! tree does not depend on how many others there are.
 
 use rand_chacha::ChaCha20Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
+use rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
 use super::GrowError;
