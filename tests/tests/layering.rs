@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
+use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
 
 /// Every workspace crate with exactly the workspace crates that it depends on.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -96,37 +96,65 @@ fn metadata() -> Metadata {
         .expect("cargo metadata reads the workspace")
 }
 
-#[test]
-fn workspace_arrows_are_exactly_those_of_the_floor_plan() {
-    let metadata = metadata();
+/// Workspace crates that each workspace crate names in its manifest as dependencies of these kinds.
+fn arrows(metadata: &Metadata, kinds: &[DependencyKind]) -> BTreeMap<String, BTreeSet<String>> {
     let members: BTreeSet<String> = metadata
         .workspace_packages()
         .iter()
         .map(|package| package.name.to_string())
         .collect();
-    let found: BTreeMap<String, BTreeSet<String>> = metadata
+    let of = |package: &Package| {
+        let of_kind = package
+            .dependencies
+            .iter()
+            .filter(|dependency| kinds.contains(&dependency.kind));
+        of_kind
+            .map(|dependency| dependency.name.clone())
+            .filter(|name| members.contains(name))
+            .collect()
+    };
+    metadata
         .workspace_packages()
         .iter()
-        .map(|package| {
-            let arrows = package
-                .dependencies
-                .iter()
-                .map(|dependency| dependency.name.to_string())
-                .filter(|name| members.contains(name))
-                .collect();
-            (package.name.to_string(), arrows)
-        })
-        .collect();
-    let planned: BTreeMap<String, BTreeSet<String>> = ARROWS
+        .map(|package| (package.name.to_string(), of(package)))
+        .collect()
+}
+
+fn planned() -> BTreeMap<String, BTreeSet<String>> {
+    let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    ARROWS
         .iter()
-        .map(|(from, to)| {
-            (
-                (*from).to_owned(),
-                to.iter().map(|name| (*name).to_owned()).collect(),
-            )
-        })
-        .collect();
-    assert_eq!(found, planned);
+        .map(|(from, to)| ((*from).to_owned(), names(to)))
+        .collect()
+}
+
+#[test]
+fn workspace_arrows_are_exactly_those_of_the_floor_plan() {
+    assert_eq!(
+        arrows(&metadata(), &[DependencyKind::Normal, DependencyKind::Build]),
+        planned()
+    );
+}
+
+#[test]
+fn tests_of_a_crate_see_only_what_is_below_it() {
+    let planned = planned();
+    for (from, to) in arrows(&metadata(), &[DependencyKind::Development]) {
+        let mut below = planned[&from].clone();
+        // Whatever its dependencies see, transitively: the plan is a few levels deep.
+        while let Some(next) = below
+            .iter()
+            .flat_map(|name| &planned[name])
+            .find(|name| !below.contains(*name))
+        {
+            let next = next.clone();
+            below.insert(next);
+        }
+        assert!(
+            to.is_subset(&below),
+            "tests of {from} see {to:?}, below it are {below:?}"
+        );
+    }
 }
 
 #[test]
