@@ -70,7 +70,7 @@ impl Dialer {
         let mut config = ClientConfig::new(Arc::new(crypto));
         config.transport_config(self.transport.config(address.ip()));
         let local = any(address.ip());
-        let socket = std::net::UdpSocket::bind(local)?;
+        let socket = Transport::socket(local)?;
         let mut endpoint = Endpoint::new(Transport::endpoint(), None, socket, Arc::new(quinn::TokioRuntime))?;
         endpoint.set_default_client_config(config);
 

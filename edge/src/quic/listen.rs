@@ -44,7 +44,7 @@ impl Listener {
         let mut config = ServerConfig::with_crypto(Arc::new(crypto));
         config.transport_config(transport.config(address.ip()));
         let failed = |source| ListenError::new(address, source);
-        let socket = std::net::UdpSocket::bind(address).map_err(failed)?;
+        let socket = Transport::socket(address).map_err(failed)?;
         let runtime = Arc::new(quinn::TokioRuntime);
         let endpoint = Endpoint::new(Transport::endpoint(), Some(config), socket, runtime).map_err(failed)?;
         Ok(Self {
