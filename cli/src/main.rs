@@ -1,1 +1,94 @@
-fn main() {}
+//! `hedgerow`: private federated forests, one command for everything a person does with them.
+//!
+//! This crate is the front of the house: it reads arguments, starts processes, compares and reports. It holds no
+//! protocol, no cryptography and no learning algorithm; those live in the crates it calls.
+//!
+//! - [`args`]: what can be typed.
+//! - [`simulate`]: a coordinator, its parties and the oracle that checks them, on one machine.
+//! - [`scenario`]: the file that describes a simulation; [`report`]: what it leaves behind.
+//! - [`process`]: coordinator and party; [`provision`]: their keys and certificates.
+//! - [`generate`], [`predict`], [`ledger`]: data to try; scores of rows; a party's privacy budget.
+#![forbid(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
+)]
+
+mod args;
+mod error;
+mod generate;
+mod ledger;
+mod predict;
+mod process;
+mod provision;
+mod report;
+mod scenario;
+mod simulate;
+
+use args::{Arguments, Command, Generate, Ledger};
+use clap::Parser;
+use error::{CliError, Result};
+use generate::rows::RowsSpec;
+use std::process::ExitCode;
+
+/// What a shell expects of a program that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            match error {
+                CliError::Interrupted => ExitCode::from(INTERRUPTED),
+                _ => ExitCode::FAILURE,
+            }
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<()> {
+    match command {
+        Command::Simulate(arguments) => block_on(simulate::run(arguments)),
+        Command::Coordinator(arguments) => block_on(process::coordinator(arguments)),
+        Command::Party(arguments) => block_on(process::party(arguments)),
+        Command::Provision(command) => provision::run(command),
+        Command::Generate(Generate::Adult {
+            out, raw: Some(raw), ..
+        }) => generate::adult::convert(raw, out),
+        Command::Generate(Generate::Adult {
+            out,
+            parties,
+            raw: None,
+        }) => generate::adult::generate(*parties, out)
+            .map(|scenario| println!("hedgerow simulate {}", scenario.display())),
+        Command::Generate(Generate::Rows {
+            rows,
+            features,
+            parties,
+            seed,
+            out,
+        }) => {
+            let spec = RowsSpec {
+                rows: *rows,
+                features: *features,
+                parties: *parties,
+                seed: *seed,
+            };
+            generate::rows::generate(&spec, out)
+                .map(|scenario| println!("hedgerow simulate {}", scenario.display()))
+        }
+        Command::Predict(arguments) => block_on(predict::run(arguments)),
+        Command::Inspect(arguments) => {
+            predict::model(&arguments.model).map(|forest| print!("{}", forest.inspect()))
+        }
+        Command::Ledger(Ledger::Show { state, delta }) => ledger::show(state, *delta),
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<()>>) -> Result<()> {
+    tokio::runtime::Runtime::new()
+        .map_err(CliError::library("start"))?
+        .block_on(work)
+}

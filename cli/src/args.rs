@@ -1,0 +1,267 @@
+//! What can be typed.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// Private federated forests: several organisations learn one forest, and nobody shows a row.
+#[derive(Debug, Parser)]
+#[command(version, about, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Train with a coordinator and several parties on this machine, and compare with central training
+    Simulate(Simulate),
+    /// Run the coordinator of a consortium
+    Coordinator(Process),
+    /// Run a party, or check that it could
+    Party(Party),
+    /// Make keys and certificates
+    #[command(subcommand)]
+    Provision(Provision),
+    /// Write data to try things on, with a scenario that runs it
+    #[command(subcommand)]
+    Generate(Generate),
+    /// Score rows with a model
+    Predict(Predict),
+    /// Describe a model
+    Inspect(Inspect),
+    /// Read a party's privacy ledger
+    #[command(subcommand)]
+    Ledger(Ledger),
+}
+
+/// `hedgerow simulate`.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    /// `adult` (the built-in data), or a scenario file
+    #[arg(default_value = "adult", value_name = "adult|SCENARIO.toml")]
+    pub scenario: PathBuf,
+    /// Override a key of the scenario, as `forest.trees=200`; a value that is not TOML is a string
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+    /// Where report.json, report.html and model.json go; only our own files there are replaced
+    #[arg(long, default_value = "hedgerow-out", value_name = "DIR")]
+    pub out: PathBuf,
+    /// Continue the simulation whose state is under --out
+    #[arg(long)]
+    pub resume: bool,
+    /// Rehearse a drop-out: kill this party at the start of a round and do not restart it
+    #[arg(long = "drop", value_name = "PARTY[@ROUND]")]
+    pub drops: Vec<String>,
+    /// Rehearse a crash: kill this party, or the coordinator, at the start of a round and restart it
+    #[arg(long = "crash", value_name = "PROCESS[@ROUND]")]
+    pub crashes: Vec<String>,
+    /// Print every key of a scenario file with its default, and stop
+    #[arg(long)]
+    pub keys: bool,
+}
+
+/// A process with a configuration file.
+#[derive(Debug, Args)]
+pub struct Process {
+    /// Its configuration file
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    #[command(flatten)]
+    pub output: ProcessOutput,
+}
+
+/// How a process reports.
+#[derive(Debug, Default, Args)]
+pub struct ProcessOutput {
+    /// Write progress to standard output, one JSON object a line
+    #[arg(long, value_enum, value_name = "FORM")]
+    pub progress: Option<Progress>,
+    /// Stop when standard input closes, so that no process outlives the one that started it
+    #[arg(long, hide = true)]
+    pub until_stdin_closes: bool,
+}
+
+/// Form of progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Progress {
+    /// One JSON object a line.
+    Json,
+}
+
+/// `hedgerow party`.
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Party {
+    /// Check instead of run.
+    #[command(subcommand)]
+    pub command: Option<PartyCommand>,
+    /// Its configuration file
+    #[arg(long, value_name = "FILE", required = true)]
+    pub config: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: ProcessOutput,
+}
+
+/// `hedgerow party check`.
+#[derive(Debug, Subcommand)]
+pub enum PartyCommand {
+    /// Try everything before a run: certificate, reachability, data, schema, policy
+    Check {
+        /// The party's configuration file
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+/// `hedgerow provision`.
+#[derive(Debug, Subcommand)]
+pub enum Provision {
+    /// At the organisation: make a key, which never leaves, and a request for a certificate
+    Request {
+        /// Party id, or the coordinator's name
+        #[arg(long)]
+        id: String,
+        /// What the certificate is for
+        #[arg(long, value_enum, default_value = "party")]
+        role: Role,
+        /// Identity folder to make
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// At the consortium, offline: make the certificate authority
+    Ca {
+        /// Name of the consortium
+        #[arg(long)]
+        name: String,
+        /// Folder to make
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// How long the authority is valid
+        #[arg(long, default_value_t = 3650)]
+        days: u32,
+    },
+    /// At the consortium, offline: turn a request into a certificate
+    Sign {
+        /// The authority's folder
+        #[arg(long, value_name = "DIR")]
+        ca: PathBuf,
+        /// The request
+        #[arg(long, value_name = "FILE")]
+        request: PathBuf,
+        /// The id that the request must have: compare it with the organisation over another channel
+        #[arg(long)]
+        id: String,
+        /// Where the certificate goes
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// How long the certificate is valid
+        #[arg(long, default_value_t = 365)]
+        days: u32,
+    },
+    /// Back at the organisation: put the certificate beside the key, after checking that they fit
+    Install {
+        /// The identity folder that `request` made
+        #[arg(long, value_name = "DIR")]
+        identity: PathBuf,
+        /// The certificate
+        #[arg(long, value_name = "FILE")]
+        certificate: PathBuf,
+        /// The authority's certificate
+        #[arg(long, value_name = "FILE")]
+        ca: PathBuf,
+    },
+    /// FOR SIMULATIONS: make an authority and everybody's keys in one place
+    AllInOne {
+        /// Party ids
+        #[arg(long = "party", value_name = "ID", required = true)]
+        parties: Vec<String>,
+        /// The coordinator's name
+        #[arg(long, default_value = "coordinator")]
+        coordinator: String,
+        /// Folder to make
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+/// What a certificate is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// A party.
+    Party,
+    /// The coordinator.
+    Coordinator,
+}
+
+/// `hedgerow generate`.
+#[derive(Debug, Subcommand)]
+pub enum Generate {
+    /// The built-in census data (UCI Adult), divided over parties
+    Adult {
+        /// Folder to write to
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Divide the rows evenly over this many parties, instead of over four lines of work
+        #[arg(long)]
+        parties: Option<u32>,
+        /// Convert the UCI files in this folder into the Parquet files that are built in, instead
+        #[arg(long, value_name = "DIR", conflicts_with = "parties")]
+        raw: Option<PathBuf>,
+    },
+    /// Synthetic labelled rows
+    Rows {
+        /// Rows over all parties
+        #[arg(long)]
+        rows: u64,
+        /// Feature columns
+        #[arg(long, default_value_t = 20)]
+        features: u16,
+        /// Row parties
+        #[arg(long, default_value_t = 4)]
+        parties: u32,
+        /// The same seed gives the same bytes
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Folder to write to
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
+}
+
+/// `hedgerow predict`.
+#[derive(Debug, Args)]
+pub struct Predict {
+    /// The model file
+    #[arg(long, value_name = "MODEL.json")]
+    pub model: PathBuf,
+    /// Rows: a CSV or Parquet file, a folder, or SQL
+    #[arg(long, value_name = "SOURCE")]
+    pub input: String,
+    /// Where the scores go (CSV); standard output if left out
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// `hedgerow inspect`.
+#[derive(Debug, Args)]
+pub struct Inspect {
+    /// The model file
+    #[arg(value_name = "MODEL.json")]
+    pub model: PathBuf,
+}
+
+/// `hedgerow ledger`.
+#[derive(Debug, Subcommand)]
+pub enum Ledger {
+    /// Show what was charged and what is left
+    Show {
+        /// The party's state folder
+        #[arg(long, value_name = "DIR")]
+        state: PathBuf,
+        /// Delta at which epsilon is shown
+        #[arg(long, default_value_t = 1e-6)]
+        delta: f64,
+    },
+}

@@ -1,0 +1,211 @@
+//! Every key of a scenario file with its default, for people: `hedgerow simulate --keys` prints this table and
+//! the README quotes it. A test sets every key to its default and finds nothing changed.
+
+use hedgerow_edge::configfile::nearest;
+
+/// One key of a scenario file.
+pub struct Key {
+    /// Dotted name; `party.*` stands for any party, by its id or its number from 0.
+    pub name: &'static str,
+    /// What it is when the file does not say, as TOML; `required` where the file must; in words where it depends.
+    pub default: &'static str,
+    /// What it means.
+    pub meaning: &'static str,
+}
+
+const fn key(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
+    Key {
+        name,
+        default,
+        meaning,
+    }
+}
+
+/// The default of a key that the file must give.
+pub const REQUIRED: &str = "required";
+
+/// All keys, in the order of a file.
+pub const KEYS: &[Key] = &[
+    key("task.name", REQUIRED, "name of the task, as reports show it"),
+    key("task.label", REQUIRED, "column that is to be predicted"),
+    key(
+        "task.positive",
+        REQUIRED,
+        "value of the label that counts as positive; compared as text",
+    ),
+    key(
+        "data.partition",
+        REQUIRED,
+        "`horizontal`: every party has rows with all the columns",
+    ),
+    key(
+        "party.*.id",
+        REQUIRED,
+        "1 to 64 of letters, digits, `.`, `_`, `-`; unique",
+    ),
+    key(
+        "party.*.role",
+        "\"rows\"",
+        "`rows`: the party holds labelled rows",
+    ),
+    key(
+        "party.*.source",
+        REQUIRED,
+        "CSV file, Parquet file, folder of these, or SQL (`SELECT ... FROM 'file.csv'`)",
+    ),
+    key(
+        "party.*.test_source",
+        "none",
+        "test rows; where given, all of `source` is for training",
+    ),
+    key(
+        "party.*.features",
+        "all but the label",
+        "columns to learn from; the same for every party",
+    ),
+    key(
+        "schema",
+        "derived from the pooled data",
+        "`[schema]` table or a file: types, categories, public bounds; a deployment must declare it",
+    ),
+    key("forest.trees", "32 with noise, 200 without", "trees, 1 to 4096"),
+    key(
+        "forest.depth",
+        "6 with noise, 10 without",
+        "levels of splits, 1 to 12: a tree has 2^depth leaves",
+    ),
+    key(
+        "forest.bins",
+        "64",
+        "bins of equal width between the public bounds, 2 to 254; one more for missing",
+    ),
+    key(
+        "forest.growth",
+        "\"random\"",
+        "`random`: random decision trees (Fan et al. 2003)",
+    ),
+    key(
+        "privacy.epsilon",
+        "1.0",
+        "whole run's epsilon, or `none` for no noise at all",
+    ),
+    key(
+        "privacy.delta",
+        "1e-6, or 1 / rows where that is less",
+        "whole run's delta; above 1 / rows is refused",
+    ),
+    key(
+        "privacy.unit",
+        "\"row\"",
+        "what is protected: `row`, one row of one party, added or removed",
+    ),
+    key(
+        "test.fraction",
+        "0.25",
+        "share of rows kept for testing where a party names no `test_source`, 0 to 0.9",
+    ),
+    key(
+        "test.seed",
+        "1",
+        "seed of the hash of party and row that picks them",
+    ),
+    key("run.seed", "1", "public seed of the trees' structure"),
+    key(
+        "run.min_parties",
+        "all parties",
+        "fewest parties a table may be summed over; fewer end the run",
+    ),
+    key(
+        "run.collusion",
+        "1",
+        "parties that may pool what they know with the coordinator and still learn nothing",
+    ),
+    key(
+        "run.aggregation",
+        "\"masked\"",
+        "`masked`: double-masked secure summation; `shares`: additive shares to aggregators",
+    ),
+    key(
+        "run.aggregators",
+        "the first collusion + 1 parties, at least two",
+        "parties that sum the shares, with `shares`",
+    ),
+    key(
+        "timeouts.enrol_s",
+        "60",
+        "seconds to wait for the parties to enrol",
+    ),
+    key(
+        "timeouts.phase_s",
+        "600",
+        "seconds a party may be silent within a phase before it counts as dropped",
+    ),
+    key(
+        "timeouts.grace_s",
+        "10",
+        "seconds a lost connection may take to come back",
+    ),
+    key(
+        "resources.threads",
+        "cores / parties, at least 1",
+        "threads of each party's data engine",
+    ),
+    key(
+        "resources.memory_mib",
+        "512",
+        "memory of each party's data engine, MiB",
+    ),
+];
+
+/// The table as Markdown.
+pub fn markdown() -> String {
+    let mut text = String::from("| key | default | meaning |\n|---|---|---|\n");
+    for key in KEYS {
+        text += &format!("| `{}` | {} | {} |\n", key.name, code(key.default), key.meaning);
+    }
+    text
+}
+
+fn code(default: &str) -> String {
+    match default.parse::<toml::Value>() {
+        Ok(_) => format!("`{default}`"),
+        Err(_) => default.to_owned(),
+    }
+}
+
+/// The documented key that `path` names, array positions and party ids standing for `*`.
+pub fn find(path: &[String]) -> Result<(), Unknown> {
+    let mut general: Vec<&str> = path.iter().map(String::as_str).collect();
+    if let ["party", any, _] = general.as_mut_slice() {
+        *any = "*";
+    }
+    let name = general.join(".");
+    // Below `schema` the forest crate's own format rules.
+    if general.first() == Some(&"schema") || KEYS.iter().any(|key| key.name == name) {
+        return Ok(());
+    }
+    let nearest = nearest(&name, KEYS.iter().map(|key| key.name));
+    Err(Unknown {
+        name: path.join("."),
+        nearest,
+    })
+}
+
+/// A key that no scenario has.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Unknown {
+    /// As the user wrote it.
+    pub name: String,
+    /// The documented key that differs least.
+    pub nearest: Option<&'static str>,
+}
+
+impl std::fmt::Display for Unknown {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "unknown key `{}`", self.name)?;
+        match self.nearest {
+            Some(near) => write!(out, "; did you mean `{near}`?"),
+            None => write!(out, "; `hedgerow simulate --keys` lists all"),
+        }
+    }
+}

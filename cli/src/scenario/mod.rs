@@ -1,0 +1,260 @@
+//! The file that describes a simulation: parsed, checked, with every default filled in.
+
+pub mod file;
+pub mod keys;
+pub mod overrides;
+pub mod source;
+
+use crate::error::{CliError, Result};
+pub use file::{Aggregation, ScenarioFile, SchemaSource};
+use hedgerow_forest::params::{ForestParams, Growth};
+use hedgerow_forest::schema::Schema;
+use hedgerow_party::data::{DataSpec, SourceSpec};
+use hedgerow_protocol::ids::PartyId;
+use overrides::Override;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// Names of folders beside the parties' own.
+const RESERVED: [&str; 2] = ["ca", "coordinator"];
+/// Delta where the file does not say, if the rows allow it.
+pub const DEFAULT_DELTA: f64 = 1e-6;
+/// Memory of a party's data engine where the file does not say, MiB.
+const DEFAULT_MEMORY_MIB: u64 = 512;
+
+/// A checked scenario.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// The file it came from.
+    pub path: PathBuf,
+    /// Its tables as written, overrides applied.
+    pub file: ScenarioFile,
+    /// Hyper-parameters, defaults filled in.
+    pub forest: ForestParams,
+    /// Declared schema; `None`: to be derived.
+    pub schema: Option<Schema>,
+    /// Parties in the order of the file.
+    pub parties: Vec<ScenarioParty>,
+    /// Fewest parties of a sum.
+    pub min_parties: u32,
+    /// Sums the shares, with `aggregation = "shares"`; else empty.
+    pub aggregators: Vec<String>,
+    /// Threads of each party's data engine.
+    pub threads: usize,
+    /// Memory of each party's data engine, MiB.
+    pub memory_mib: u64,
+}
+
+/// One row party of a scenario.
+#[derive(Clone, Debug)]
+pub struct ScenarioParty {
+    /// Its id.
+    pub id: String,
+    /// Its rows.
+    pub data: DataSpec,
+}
+
+impl Scenario {
+    /// Reads a scenario file and applies overrides.
+    ///
+    /// # Errors
+    /// [`CliError::Config`] naming file and line, or the `--set` at fault.
+    pub fn load(path: &Path, sets: &[String]) -> Result<Self> {
+        let overrides = sets
+            .iter()
+            .map(|set| Override::parse(set))
+            .collect::<Result<Vec<_>>>()?;
+        let text = std::fs::read_to_string(path).map_err(CliError::file(path, "reading"))?;
+        let mut file: ScenarioFile = hedgerow_edge::configfile::parse(&text, path)
+            .map_err(|error| CliError::Config(error.to_string()))?;
+        if !overrides.is_empty() {
+            let mut table: toml::Table = text
+                .parse()
+                .map_err(CliError::library(path.display().to_string()))?;
+            for change in &overrides {
+                change.apply(&mut table)?;
+            }
+            file = table.try_into().map_err(|error: toml::de::Error| {
+                CliError::Config(format!("--set {}: {}", sets.join(" --set "), error.message()))
+            })?;
+        }
+        Self::check(path, file)
+    }
+
+    fn check(path: &Path, file: ScenarioFile) -> Result<Self> {
+        let wrong = |why: String| CliError::Config(format!("{}: {why}", path.display()));
+        let base = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let count = u32::try_from(file.parties.len()).unwrap_or(u32::MAX);
+        if count < 2 {
+            return Err(wrong(format!(
+                "a federation needs at least two [[party]], found {count}"
+            )));
+        }
+        let mut ids = BTreeSet::new();
+        for party in &file.parties {
+            PartyId::new(party.id.as_str())
+                .map_err(|error| wrong(format!("party {:?}: {error}", party.id)))?;
+            if RESERVED.contains(&party.id.as_str()) {
+                return Err(wrong(format!(
+                    "party {:?}: a simulation uses this name itself",
+                    party.id
+                )));
+            }
+            if !ids.insert(party.id.as_str()) {
+                return Err(wrong(format!(
+                    "two [[party]] have the id {:?}; ids are unique",
+                    party.id
+                )));
+            }
+        }
+        let default = ForestParams::default_for(file.privacy.epsilon.is_some());
+        let forest = ForestParams {
+            trees: file.forest.trees.unwrap_or(default.trees),
+            depth: file.forest.depth.unwrap_or(default.depth),
+            bins: file.forest.bins,
+            growth: Growth::Random,
+        };
+        forest.validate().map_err(|error| wrong(error.to_string()))?;
+        if !(0.0..=0.9).contains(&file.test.fraction) {
+            return Err(wrong(format!(
+                "test.fraction: expected 0 to 0.9, found {}",
+                file.test.fraction
+            )));
+        }
+        if let Some(delta) = file.privacy.delta.filter(|delta| !(*delta > 0.0 && *delta < 1.0)) {
+            return Err(wrong(format!(
+                "privacy.delta: expected a number between 0 and 1, found {delta}"
+            )));
+        }
+        let parties = file
+            .parties
+            .iter()
+            .map(|party| {
+                let source = |text: &str| {
+                    SourceSpec::parse(text, &base)
+                        .map_err(|error| wrong(format!("party {:?}: {error}", party.id)))
+                };
+                let test_source = party.test_source.as_deref().map(source).transpose()?;
+                Ok(ScenarioParty {
+                    id: party.id.clone(),
+                    data: DataSpec {
+                        source: source(&party.source)?,
+                        test_source,
+                    },
+                })
+            })
+            .collect::<Result<Vec<_>>>()?;
+        let schema = match &file.schema {
+            None => None,
+            Some(source) => Some(declared_schema(&base, source, &file).map_err(wrong)?),
+        };
+        let aggregators = match (file.run.aggregation, &file.run.aggregators) {
+            (Aggregation::Masked, None) => Vec::new(),
+            (Aggregation::Masked, Some(_)) => {
+                return Err(wrong(
+                    "run.aggregators: only with aggregation = \"shares\"".into(),
+                ));
+            }
+            (Aggregation::Shares, Some(named)) => named.clone(),
+            (Aggregation::Shares, None) => {
+                let wanted = (file.run.collusion.max(1) as usize).saturating_add(1);
+                parties
+                    .iter()
+                    .take(wanted)
+                    .map(|party| party.id.clone())
+                    .collect()
+            }
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = match file.resources.threads {
+            Some(threads) => threads as usize,
+            None => (cores / parties.len()).max(1),
+        };
+        Ok(Self {
+            path: path.to_path_buf(),
+            forest,
+            schema,
+            min_parties: file.run.min_parties.unwrap_or(count),
+            aggregators,
+            threads,
+            memory_mib: file.resources.memory_mib.unwrap_or(DEFAULT_MEMORY_MIB),
+            parties,
+            file,
+        })
+    }
+
+    /// Delta of the run over this many training rows; `None` without noise.
+    ///
+    /// # Errors
+    /// A configured delta above `1 / rows`: it would allow a whole row to be published.
+    pub fn delta(&self, rows: u64) -> Result<Option<f64>> {
+        let most = 1.0 / rows.max(1) as f64;
+        match (self.file.privacy.epsilon, self.file.privacy.delta) {
+            (None, _) => Ok(None),
+            (Some(_), None) => Ok(Some(DEFAULT_DELTA.min(most))),
+            (Some(_), Some(delta)) if delta > most => Err(CliError::Config(format!(
+                "{}: privacy.delta: {delta:e} is above 1 / rows = {most:.1e}: a mechanism that publishes one \
+                 whole row would satisfy it; leave it out for the default",
+                self.path.display()
+            ))),
+            (Some(_), Some(delta)) => Ok(Some(delta)),
+        }
+    }
+}
+
+/// A `[schema]` table may leave its label to `[task]`; a party's `features` narrow it.
+fn declared_schema(base: &Path, source: &SchemaSource, file: &ScenarioFile) -> Result<Schema, String> {
+    let mut table = match source {
+        SchemaSource::Table(table) => table.clone(),
+        SchemaSource::File(name) => {
+            let path = base.join(name);
+            let text = std::fs::read_to_string(&path)
+                .map_err(|error| format!("schema: cannot read {}: {error}", path.display()))?;
+            text.parse()
+                .map_err(|error| format!("schema: {}: {error}", path.display()))?
+        }
+    };
+    if !table.contains_key("label") {
+        let mut label = toml::Table::new();
+        label.insert("name".into(), file.task.label.clone().into());
+        label.insert("positive".into(), file.task.positive.clone().into());
+        table.insert("label".into(), label.into());
+    }
+    let mut schema: Schema = table
+        .try_into()
+        .map_err(|error: toml::de::Error| format!("schema: {}", error.message()))?;
+    if let Some(wanted) = file.wanted_features()? {
+        for name in &wanted {
+            if !schema.features.iter().any(|column| column.name == *name) {
+                return Err(format!("features: {name:?} is not in the schema"));
+            }
+        }
+        schema.features.retain(|column| wanted.contains(&column.name));
+    }
+    schema.validate().map_err(|error| format!("schema: {error}"))?;
+    Ok(schema)
+}
+
+impl ScenarioFile {
+    /// The features that the parties name; all who name some must name the same.
+    pub fn wanted_features(&self) -> Result<Option<Vec<String>>, String> {
+        let mut wanted: Option<(&str, &Vec<String>)> = None;
+        for party in &self.parties {
+            let Some(features) = &party.features else { continue };
+            match wanted {
+                Some((first, same)) if same != features => {
+                    return Err(format!(
+                        "party {:?} and party {first:?} name different features; with horizontal data all learn \
+                         from the same",
+                        party.id
+                    ));
+                }
+                _ => wanted = Some((&party.id, features)),
+            }
+        }
+        Ok(wanted.map(|(_, features)| features.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! Turns a scenario into the files of a deployment: the same that organisations would write for themselves.
+
+use super::layout::Layout;
+use crate::error::{CliError, Result};
+use crate::scenario::source::absolute;
+use crate::scenario::{Aggregation, Scenario};
+use hedgerow_edge::files;
+use hedgerow_forest::schema::Schema;
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+/// Where the coordinator listens before it is known which port is free.
+pub const ANY_PORT: &str = "127.0.0.1:0";
+/// Name of the coordinator's process and certificate.
+pub const COORDINATOR: &str = "coordinator";
+
+/// What is written once and stays the same over restarts.
+pub struct Deployment<'a> {
+    /// The scenario.
+    pub scenario: &'a Scenario,
+    /// Declared or derived.
+    pub schema: &'a Schema,
+    /// Delta of the run.
+    pub delta: Option<f64>,
+    /// Where everything goes.
+    pub layout: &'a Layout,
+}
+
+impl Deployment<'_> {
+    /// Writes consortium, schema and policy, and makes identities. With `resume` they must be what is there.
+    ///
+    /// # Errors
+    /// [`CliError::Config`] if a resumed run would be another run; [`CliError::File`].
+    pub fn write(&self, resume: bool) -> Result<()> {
+        let schema = self.schema.to_toml().map_err(CliError::library("schema"))?;
+        let files = [
+            ("schema.toml", schema),
+            ("consortium.toml", text(self.consortium())?),
+            ("policy.toml", text(self.policy())?),
+        ];
+        for (name, text) in files {
+            let path = self.layout.config().join(name);
+            if resume {
+                let before = files::read_text(&path)?;
+                if before != text {
+                    return Err(CliError::Config(format!(
+                        "--resume: {} would be another run's; give the same scenario and --set as before",
+                        path.display()
+                    )));
+                }
+            } else {
+                write(&path, &text)?;
+            }
+        }
+        if !resume {
+            self.identities()?;
+        }
+        Ok(())
+    }
+
+    fn identities(&self) -> Result<()> {
+        let parties: Vec<&str> = self
+            .scenario
+            .parties
+            .iter()
+            .map(|party| party.id.as_str())
+            .collect();
+        crate::provision::all_in_one(&self.layout.config().join("identities"), COORDINATOR, &parties)
+    }
+
+    /// One process's identity folder.
+    pub fn identity(&self, id: &str) -> PathBuf {
+        self.layout.config().join("identities").join(id)
+    }
+
+    fn consortium(&self) -> Table {
+        let (file, forest) = (&self.scenario.file, &self.scenario.forest);
+        let mut run = table([
+            ("seed", integer(file.run.seed)),
+            ("min_parties", integer(self.scenario.min_parties)),
+            ("collusion", integer(file.run.collusion)),
+            ("aggregation", file.run.aggregation.as_str().into()),
+        ]);
+        if file.run.aggregation == Aggregation::Shares {
+            run.insert("aggregators".into(), strings(&self.scenario.aggregators));
+        }
+        let privacy = match (file.privacy.epsilon, self.delta) {
+            (Some(epsilon), Some(delta)) => table([
+                ("epsilon", epsilon.into()),
+                ("delta", delta.into()),
+                ("unit", "row".into()),
+            ]),
+            _ => table([("epsilon", "none".into())]),
+        };
+        let ids: Vec<String> = self
+            .scenario
+            .parties
+            .iter()
+            .map(|party| party.id.clone())
+            .collect();
+        table([
+            ("schema", "schema.toml".into()),
+            ("parties", strings(&ids)),
+            (
+                "task",
+                table([
+                    ("name", file.task.name.clone().into()),
+                    ("label", file.task.label.clone().into()),
+                    ("positive", file.task.positive.clone().into()),
+                ])
+                .into(),
+            ),
+            ("data", table([("partition", "horizontal".into())]).into()),
+            (
+                "forest",
+                table([
+                    ("trees", integer(forest.trees)),
+                    ("depth", integer(forest.depth)),
+                    ("bins", integer(forest.bins)),
+                    ("growth", "random".into()),
+                ])
+                .into(),
+            ),
+            ("privacy", privacy.into()),
+            (
+                "test",
+                table([
+                    ("fraction", file.test.fraction.into()),
+                    ("seed", integer(file.test.seed)),
+                ])
+                .into(),
+            ),
+            ("run", run.into()),
+        ])
+    }
+
+    /// Every simulated party allows exactly what the scenario asks for.
+    fn policy(&self) -> Table {
+        let file = &self.scenario.file;
+        let noise = file.privacy.epsilon.zip(self.delta);
+        let mut policy = table([
+            ("min_parties", integer(self.scenario.min_parties)),
+            ("min_collusion", integer(file.run.collusion)),
+            ("require_noise", noise.is_some().into()),
+            ("release_metrics", false.into()),
+        ]);
+        if let Some((epsilon, delta)) = noise {
+            policy.insert("max_epsilon".into(), epsilon.into());
+            policy.insert("max_delta".into(), delta.into());
+        }
+        policy
+    }
+
+    /// Writes the coordinator's file; `listen` is [`ANY_PORT`] until the port is known.
+    ///
+    /// # Errors
+    /// [`CliError::File`].
+    pub fn coordinator(&self, listen: &str) -> Result<PathBuf> {
+        let timeouts = &self.scenario.file.timeouts;
+        let path = self.layout.config().join("coordinator.toml");
+        let config = table([
+            ("listen", listen.into()),
+            ("consortium", "consortium.toml".into()),
+            ("identity", path_value(&self.identity(COORDINATOR))),
+            ("state", path_value(&self.layout.process(COORDINATOR))),
+            ("out", path_value(&self.layout.result())),
+            (
+                "timeouts",
+                table([
+                    ("enrol_s", integer(timeouts.enrol_s)),
+                    ("phase_s", integer(timeouts.phase_s)),
+                    ("grace_s", integer(timeouts.grace_s)),
+                ])
+                .into(),
+            ),
+        ]);
+        write(&path, &text(config)?)?;
+        Ok(path)
+    }
+
+    /// Writes the file of the party at `position`, which dials `address`.
+    ///
+    /// # Errors
+    /// [`CliError::File`].
+    pub fn party(&self, position: usize, address: &str) -> Result<PathBuf> {
+        let Some(party) = self.scenario.parties.get(position) else {
+            return Err(CliError::Config(format!("no party {position}")));
+        };
+        let base = self
+            .scenario
+            .path
+            .parent()
+            .filter(|base| !base.as_os_str().is_empty());
+        let base = base.unwrap_or(Path::new("."));
+        let base = std::fs::canonicalize(base).map_err(CliError::file(base, "finding"))?;
+        let mut data = table([("source", absolute(&party.data.source, &base).into())]);
+        if let Some(test) = &party.data.test_source {
+            data.insert("test_source".into(), absolute(test, &base).into());
+        }
+        let path = self.layout.config().join(format!("party-{}.toml", party.id));
+        let config = table([
+            ("id", party.id.clone().into()),
+            ("coordinator", address.into()),
+            ("identity", path_value(&self.identity(&party.id))),
+            ("state", path_value(&self.layout.process(&party.id))),
+            ("policy", "policy.toml".into()),
+            ("data", data.into()),
+            (
+                "resources",
+                table([
+                    (
+                        "threads",
+                        integer(u32::try_from(self.scenario.threads).unwrap_or(u32::MAX)),
+                    ),
+                    ("memory_mib", integer(self.scenario.memory_mib)),
+                ])
+                .into(),
+            ),
+        ]);
+        write(&path, &text(config)?)?;
+        Ok(path)
+    }
+}
+
+fn table<const N: usize>(entries: [(&str, Value); N]) -> Table {
+    entries
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
+}
+
+fn strings(list: &[String]) -> Value {
+    Value::Array(list.iter().map(|text| Value::String(text.clone())).collect())
+}
+
+/// TOML has signed integers only; what is larger could not have come from a TOML file.
+fn integer(number: impl Into<u64>) -> Value {
+    Value::Integer(i64::try_from(number.into()).unwrap_or(i64::MAX))
+}
+
+fn path_value(path: &Path) -> Value {
+    Value::String(path.display().to_string())
+}
+
+fn text(table: Table) -> Result<String> {
+    toml::to_string_pretty(&table).map_err(CliError::library("write a configuration"))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    Ok(files::write_atomic(path, text.as_bytes())?)
+}

@@ -1,0 +1,8 @@
+//! The command as a person uses it, in processes of its own. One binary: what these tests need is linked once.
+
+mod commands;
+mod deployment;
+mod mistakes;
+mod rehearsals;
+mod simulation;
+mod support;
