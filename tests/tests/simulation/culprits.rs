@@ -8,10 +8,10 @@ use hedgerow_protocol::wire::ToCoordinator;
 use hedgerow_tests::deployment::Shape;
 
 use crate::oracle;
-use crate::world::{World, party};
+use crate::world::{Tamper, World, party};
 
 /// Party 2 tampers with what it sends; the others complete the run, and party 2 is named for this.
-fn named(shape: &Shape, tamper: fn(&mut ToCoordinator), phase: PhaseName, what: &str) -> World {
+fn named(shape: &Shape, tamper: Tamper, phase: PhaseName, what: &str) -> World {
     let mut world = World::new(shape, 20);
     world.dishonest = Some((party(2), tamper));
     world.gone.insert(party(2));

@@ -27,6 +27,9 @@ pub const TIMEOUTS: Timeouts = Timeouts {
     resend: Millis(2_000),
 };
 
+/// What becomes of a message on its way out of a party.
+pub type Tamper = fn(&mut ToCoordinator);
+
 /// Something that will happen.
 #[derive(Clone, Debug)]
 pub enum Event {
@@ -88,7 +91,7 @@ pub struct World {
     pub gone: BTreeSet<PartyId>,
     pub parties: BTreeMap<PartyId, PartyNode>,
     /// A party that is not honest, and what becomes of its messages.
-    pub dishonest: Option<(PartyId, fn(&mut ToCoordinator))>,
+    pub dishonest: Option<(PartyId, Tamper)>,
     /// Every failed attempt and every exclusion, for cases that expect some.
     pub progress: Vec<coordinator::CoordinatorProgress>,
     coordinator: CoordinatorNode,
