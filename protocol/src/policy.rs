@@ -70,14 +70,15 @@ impl Policy {
             None if self.require_noise => return Err(Refusal::NoNoise),
             None => {}
             Some(privacy) => {
-                // Negated, so that a policy of NaN refuses everything.
-                if !(privacy.epsilon <= self.max_epsilon) {
+                // False for NaN on either side, so that a broken policy refuses everything.
+                let within = |asked: f64, allowed: f64| asked <= allowed;
+                if !within(privacy.epsilon, self.max_epsilon) {
                     return Err(Refusal::Epsilon {
                         asked: privacy.epsilon,
                         allowed: self.max_epsilon,
                     });
                 }
-                if !(privacy.delta <= self.max_delta) {
+                if !within(privacy.delta, self.max_delta) {
                     return Err(Refusal::Delta {
                         asked: privacy.delta,
                         allowed: self.max_delta,

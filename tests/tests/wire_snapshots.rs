@@ -14,6 +14,11 @@ use hedgerow_crypto::identity::Signature;
 use hedgerow_crypto::mask::modulus::Modulus;
 use hedgerow_crypto::mask::pairwise::MaskPublic;
 use hedgerow_crypto::seal::SealingPublic;
+use hedgerow_forest::params::{ForestParams, Growth};
+use hedgerow_forest::schema::{Column, Label, Schema};
+use hedgerow_protocol::config::{
+    Aggregation, Partition, PrivacyParams, RunConfig, RunConfigLiteral, TestSplit, Unit,
+};
 use hedgerow_protocol::ids::{PartyId, RoundId, RunId};
 use hedgerow_protocol::refusal::Refusal;
 use hedgerow_protocol::wire::{
@@ -201,6 +206,58 @@ fn every_kind_is_pinned_and_nothing_else() {
         .map(|entry| entry.unwrap().path())
         .collect();
     assert_eq!(found, expected);
+}
+
+/// What every party signs the hash of.
+#[test]
+fn a_configuration_has_the_pinned_bytes() {
+    let literal = RunConfigLiteral {
+        run: RunId([1; 16]),
+        name: "pinned".to_owned(),
+        task: "income".to_owned(),
+        partition: Partition::Horizontal,
+        schema: Schema {
+            features: vec![
+                Column::numeric("age", 17.0, 90.0),
+                Column::categorical("sex", ["f", "m"]),
+            ],
+            label: Label {
+                name: "label".to_owned(),
+                positive: ">50K".to_owned(),
+            },
+        },
+        forest: ForestParams {
+            trees: 200,
+            depth: 6,
+            bins: 64,
+            growth: Growth::Random,
+        },
+        privacy: Some(PrivacyParams {
+            epsilon: 1.0,
+            delta: 1e-6,
+            unit: Unit::Row,
+            threshold_share: 0.1,
+        }),
+        aggregation: Aggregation::Shares {
+            aggregators: vec![id("alpha"), id("beta")],
+        },
+        parties: vec![id("alpha"), id("beta"), id("gamma")],
+        min_parties: 3,
+        collusion: 1,
+        shamir_threshold: 3,
+        modulus: Modulus::power_of_two(48).unwrap(),
+        max_rows: 1_000_000,
+        test: TestSplit {
+            fraction: 0.25,
+            seed: 7,
+        },
+        seed: [42; 32],
+        release_metrics: true,
+    };
+    let config = RunConfig::new(literal).unwrap();
+    let pinned = vectors::read(&vectors::folder("config").join("run.hex")).bytes;
+    assert_eq!(vectors::hex(&config.to_bytes()), vectors::hex(&pinned));
+    assert_eq!(RunConfig::from_bytes(&pinned).unwrap(), config);
 }
 
 /// A flipped bit is another message or none; it is never taken for the same.

@@ -49,7 +49,7 @@ impl PartyMachine {
         let enrolled = self.accept(bytes)?;
         self.can_pay(&enrolled.config)?;
         let response = enrolled.response.clone();
-        self.phase = Phase::Enrolled(enrolled);
+        self.phase = Phase::Enrolled(Box::new(enrolled));
         self.exchange(request, Some(response));
         self.progress(PartyProgress::Enrolled);
         Ok(())
@@ -128,7 +128,7 @@ impl PartyMachine {
                     Ok(())
                 }
                 Err((enrolled, refusal)) => {
-                    self.phase = Phase::Enrolled(*enrolled);
+                    self.phase = Phase::Enrolled(enrolled);
                     Err(refusal)
                 }
             },
@@ -157,15 +157,15 @@ impl PartyMachine {
     /// Checks the participants and starts the growth.
     pub(super) fn run(
         &self,
-        enrolled: Enrolled,
+        enrolled: Box<Enrolled>,
         enrolments: &[Enrolment],
     ) -> Result<Run, (Box<Enrolled>, Refusal)> {
         match self.check_participants(&enrolled, enrolments) {
             Ok(roster) => match crate::growth::Progression::start(&enrolled.config) {
-                Ok(progression) => Ok(Run::new(enrolled, roster, progression)),
-                Err(error) => Err((Box::new(enrolled), internal(error))),
+                Ok(progression) => Ok(Run::new(*enrolled, roster, progression)),
+                Err(error) => Err((enrolled, internal(error))),
             },
-            Err(refusal) => Err((Box::new(enrolled), refusal)),
+            Err(refusal) => Err((enrolled, refusal)),
         }
     }
 

@@ -82,7 +82,7 @@ enum Phase {
     /// No configuration is known.
     Greeting,
     /// The configuration is signed; who else takes part is not known.
-    Enrolled(Enrolled),
+    Enrolled(Box<Enrolled>),
     /// The participants are known.
     Running(Box<Run>),
     /// Refused, or ended by the coordinator.

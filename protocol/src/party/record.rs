@@ -67,9 +67,8 @@ pub enum RestoreError {
 
 impl Record {
     pub(super) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![LAYOUT];
-        bytes.append(&mut wire::to_bytes(self));
-        bytes
+        // Our types have no unsupported parts, so this cannot fail.
+        postcard::to_extend(self, vec![LAYOUT]).unwrap_or_default()
     }
 
     pub(super) fn from_bytes(index: usize, bytes: &[u8]) -> Result<Self, RestoreError> {

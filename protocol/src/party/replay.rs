@@ -87,7 +87,7 @@ impl PartyMachine {
                     .accept(config)?
                     .with_stored(response)
                     .ok_or(Fault::OtherParty)?;
-                self.phase = Phase::Enrolled(enrolled);
+                self.phase = Phase::Enrolled(Box::new(enrolled));
                 Ok(())
             }
             ToParty::Participants { enrolments } => match std::mem::replace(&mut self.phase, Phase::Ended) {

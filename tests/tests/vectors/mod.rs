@@ -1,4 +1,8 @@
 //! Reads annotated hexadecimal files: a field to a line, its name behind `#`; lines of `# key: value` at the top.
+#![allow(
+    dead_code,
+    reason = "each test binary has its own copy of this module and uses a part of it"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +64,6 @@ pub fn read(path: &Path) -> Vector {
 }
 
 /// Bytes as hexadecimal, for messages of failed tests.
-#[allow(dead_code, reason = "each test binary has its own copy of this module")]
 pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

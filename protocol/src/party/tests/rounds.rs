@@ -1,5 +1,6 @@
 //! Shares, counts, survivors, proofs: each check broken by one change to an honest message.
 
+use hedgerow_crypto::identity::Signature;
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::table::Table;
 
@@ -10,6 +11,9 @@ use crate::ids::{PartyId, RoundId};
 use crate::refusal::Refusal;
 use crate::time::Millis;
 use crate::wire::{ToCoordinator, ToParty};
+
+type Sealed = Vec<(PartyId, Vec<u8>)>;
+type Signed = Vec<(PartyId, Signature)>;
 
 const ROUND: RoundId = RoundId::first_of(0);
 
@@ -43,7 +47,7 @@ fn survivors(of: &[usize]) -> ToParty {
 
 #[test]
 fn an_inbox_is_checked_share_by_share() {
-    let hear = |change: &dyn Fn(&mut Vec<(PartyId, Vec<u8>)>, &Requests)| {
+    let hear = |change: &dyn Fn(&mut Sealed, &Requests)| {
         let (mut world, inboxes) = at_inboxes();
         let Some(ToParty::ShareInbox { mut sealed, round }) = inboxes.get(&0).cloned() else {
             panic!()
@@ -168,7 +172,7 @@ fn survivors_are_signed_once() {
 
 #[test]
 fn a_proof_is_tau_signatures_of_survivors_over_the_same_list() {
-    let hear = |change: &dyn Fn(&mut World, &mut Vec<(PartyId, hedgerow_crypto::identity::Signature)>)| {
+    let hear = |change: &dyn Fn(&mut World, &mut Signed)| {
         let mut world = at_survivors();
         let ToParty::SurvivorProof { mut signatures, .. } = world.vote(ROUND, &[0, 1, 2, 3]) else {
             panic!()
@@ -279,7 +283,7 @@ fn in_shares_mode_aggregators_have_keys_and_seeds_of_all_survivors() {
     world.parties[0].hear(list);
     assert_refused(&mut world.parties[0], "CHK-023");
 
-    let hear = |change: &dyn Fn(&mut Vec<(PartyId, Vec<u8>)>)| {
+    let hear = |change: &dyn Fn(&mut Sealed)| {
         let mut world = World::new(in_shares(literal(5)));
         world.enrol();
         let (mut proof, _) = super::sums::shares_round(&mut world, ROUND, &[0, 1, 2, 3]);

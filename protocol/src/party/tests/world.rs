@@ -84,7 +84,11 @@ impl World {
             of.iter().map(|&index| (index, Vec::new())).collect();
         let mut round = RoundId::first_of(0);
         for &from in of {
-            let ToCoordinator::Shares { round: of_shares, sealed } = self.parties[from].answer(list.clone()) else {
+            let ToCoordinator::Shares {
+                round: of_shares,
+                sealed,
+            } = self.parties[from].answer(list.clone())
+            else {
                 panic!("no shares")
             };
             round = of_shares;
