@@ -1,5 +1,6 @@
 //! `out/rounds.json`: what was released, whose data it holds, and how long it took.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use hedgerow_protocol::config::{Aggregation, RunConfig, Unit};
@@ -82,12 +83,12 @@ pub struct Confirmation {
 pub struct MetricsReport {
     /// Test rows.
     pub rows: u64,
-    /// Average precision.
-    pub auprc: f64,
-    /// Area under the receiver operating characteristic.
-    pub auroc: f64,
-    /// Part of the rows on the right side of the threshold.
-    pub accuracy: f64,
+    /// Average precision; `None` where the rows do not define it.
+    pub auprc: Option<f64>,
+    /// Area under the receiver operating characteristic; `None` where the rows do not define it.
+    pub auroc: Option<f64>,
+    /// Part of the rows on the right side of the threshold; `None` without rows.
+    pub accuracy: Option<f64>,
 }
 
 /// Takes times while the run goes on.
@@ -96,7 +97,8 @@ pub(crate) struct Stopwatch {
     started: Instant,
     enrolled: Option<Instant>,
     published: Option<Instant>,
-    attempt: Option<(RoundId, Instant)>,
+    /// Attempts that began in this process.
+    attempts: BTreeMap<RoundId, Instant>,
     rounds: Vec<(RoundId, f64)>,
     resumed: bool,
 }
@@ -108,7 +110,7 @@ impl Stopwatch {
             started,
             enrolled: None,
             published: None,
-            attempt: None,
+            attempts: BTreeMap::new(),
             rounds: Vec::new(),
             resumed,
         }
@@ -131,13 +133,13 @@ impl Stopwatch {
                 if !self.resumed {
                     self.enrolled.get_or_insert(now);
                 }
-                if self.attempt.is_none_or(|(attempt, _)| attempt != *round) {
-                    // An attempt that is met in a later phase was begun before this process.
-                    self.attempt = (*phase == PhaseName::KeyCollection).then_some((*round, now));
+                // An attempt that is met in a later phase was begun before this process.
+                if *phase == PhaseName::KeyCollection {
+                    self.attempts.entry(*round).or_insert(now);
                 }
             }
             CoordinatorProgress::RoundDone { round, .. } => {
-                if let Some((_, begun)) = self.attempt.take().filter(|(attempt, _)| attempt == round) {
+                if let Some(begun) = self.attempts.remove(round) {
                     self.rounds
                         .push((*round, now.duration_since(begun).as_secs_f64()));
                 }
@@ -165,6 +167,11 @@ impl Stopwatch {
             .find(|(id, _)| *id == round)
             .map(|(_, seconds)| *seconds)
     }
+}
+
+/// JSON has no other numbers, and these come from outside.
+fn finite(number: f64) -> Option<f64> {
+    number.is_finite().then_some(number)
 }
 
 impl RoundsFile {
@@ -205,9 +212,9 @@ impl RoundsFile {
                     party: party.clone(),
                     metrics: metrics.map(|metrics| MetricsReport {
                         rows: metrics.rows,
-                        auprc: metrics.auprc,
-                        auroc: metrics.auroc,
-                        accuracy: metrics.accuracy,
+                        auprc: finite(metrics.auprc),
+                        auroc: finite(metrics.auroc),
+                        accuracy: finite(metrics.accuracy),
                     }),
                 })
                 .collect(),

@@ -15,8 +15,8 @@ use crate::certificate::Member;
 #[derive(Debug)]
 pub(super) struct Shared {
     connection: quinn::Connection,
-    /// A dialer's endpoint lives as long as its connection.
-    endpoint: quinn::Endpoint,
+    /// A dialer has an endpoint for each connection, which lives as long.
+    _endpoint: Option<quinn::Endpoint>,
     peer: Member,
     certificate: Vec<u8>,
     traffic: Traffic,
@@ -60,7 +60,8 @@ pub struct Connection {
 /// The parts of a new connection.
 pub(super) struct Parts {
     pub(super) connection: quinn::Connection,
-    pub(super) endpoint: quinn::Endpoint,
+    /// Of a dialer.
+    pub(super) endpoint: Option<quinn::Endpoint>,
     pub(super) peer: Member,
     pub(super) certificate: Vec<u8>,
     pub(super) traffic: Traffic,
@@ -81,7 +82,7 @@ impl Connection {
         } = parts;
         let shared = Arc::new(Shared {
             connection,
-            endpoint,
+            _endpoint: endpoint,
             peer,
             certificate,
             traffic,
@@ -172,14 +173,6 @@ impl FrameSender {
             Err(error) => Err(LinkError::Lost {
                 detail: error.to_string(),
             }),
-        }
-    }
-
-    /// Closes the connection, waits until the other side knows, and lets go of the socket.
-    pub async fn close(self, reason: &str) {
-        self.shared.close(code::DONE, reason);
-        if Arc::strong_count(&self.shared) == 1 {
-            self.shared.endpoint.wait_idle().await;
         }
     }
 }

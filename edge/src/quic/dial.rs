@@ -113,7 +113,7 @@ impl Dialer {
             return Err(ConnectError::OtherProtocol { address });
         }
         let (send, receive) = connection.open_bi().await.map_err(lost)?;
-        let endpoint = endpoint.clone();
+        let endpoint = Some(endpoint.clone());
         let traffic = self.traffic.clone();
         Ok(Connection::new(Parts {
             connection,

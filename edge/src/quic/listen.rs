@@ -68,7 +68,6 @@ impl Listener {
         let incoming = self.endpoint.accept().await?;
         Some(Arrival {
             incoming,
-            endpoint: self.endpoint.clone(),
             consortium: self.consortium.clone(),
             traffic: self.traffic.clone(),
             timeout: self.timeout,
@@ -89,7 +88,6 @@ const CLOSING: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct Arrival {
     incoming: quinn::Incoming,
-    endpoint: Endpoint,
     consortium: Consortium,
     traffic: Traffic,
     timeout: Duration,
@@ -133,7 +131,7 @@ impl Arrival {
         let (send, receive) = connection.accept_bi().await.map_err(LinkError::from_connection)?;
         Ok(Connection::new(Parts {
             connection,
-            endpoint: self.endpoint,
+            endpoint: None,
             peer,
             certificate,
             traffic: self.traffic,
