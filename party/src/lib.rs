@@ -1,9 +1,19 @@
 //! Hedgerow's row party: the process that holds an organisation's rows and lets nobody see them.
 //!
-//! What it is: the data engine that answers a [`hedgerow_forest::query::TableQuery`] from CSV, Parquet or SQL
-//! without loading the data ([`data`]).
-//! What it is not: the protocol (a state machine without I/O in `hedgerow_protocol`), nor transport, journal and
+//! What it is: a data engine that answers a [`hedgerow_forest::query::TableQuery`] from CSV, Parquet or SQL without
+//! loading the data, and the process around the party's state machine.
+//! What it is not: the protocol (a state machine without I/O in `hedgerow_protocol`), nor transport, journal format and
 //! logs (`hedgerow_edge`).
+//!
+//! # Map
+//! - [`data`]: from files to contingency tables and blocks of binned rows
+//! - [`config`]: `party.toml`
+//! - [`process`]: [`process::run`], the life of the process; [`check`]: everything that can be tried before
+//! - [`ledger`]: what the party's rows have paid
+//! - [`evaluate`]: the model on own test rows
+//!
+//! Private: `machine` (events and outputs of the loop), `storage` (journal and round secrets), `answers` (data as the
+//! protocol asks for it).
 
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -11,4 +21,16 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
 )]
 
+mod answers;
+pub mod check;
+pub mod config;
 pub mod data;
+pub mod evaluate;
+pub mod ledger;
+mod machine;
+pub mod process;
+mod storage;
+
+pub use check::{Tried, check};
+pub use config::PartyFile;
+pub use process::{Ending, PartyError, run};

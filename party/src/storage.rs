@@ -1,0 +1,298 @@
+//! What a party keeps of a run: the journal, the round's secret, and the journals of runs that are over.
+
+use std::path::{Path, PathBuf};
+
+use hedgerow_crypto::secret::Secret;
+use hedgerow_crypto::seed::Seed;
+use hedgerow_edge::files::{self, FileError};
+use hedgerow_edge::journal::{Entry, Journal, JournalError};
+use hedgerow_protocol::ids::{RoundId, RunId};
+use hedgerow_protocol::party::{LedgerEntry, Output};
+
+use crate::ledger::{Ledger, LedgerError};
+use crate::machine::Todo;
+
+const JOURNAL: &str = "journal.redb";
+const OVER: &str = "runs-over";
+
+/// First byte of each entry of the journal.
+const RECORD: u8 = 0;
+const ROUND_SECRET: u8 = 1;
+
+/// State that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StorageError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The ledger.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Another file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// An entry that this software did not write.
+    #[error("the journal's entry {index} is of no known kind")]
+    UnknownEntry {
+        /// Its position.
+        index: usize,
+    },
+}
+
+/// The state folder of a party, opened by one process.
+pub(crate) struct Storage {
+    folder: PathBuf,
+    journal: Journal,
+    ledger: Ledger,
+    /// The round whose secret is kept now.
+    kept: Option<RoundId>,
+}
+
+/// What a journal holds.
+pub(crate) struct Restored {
+    pub(crate) records: Vec<Vec<u8>>,
+    pub(crate) secret: Option<(RoundId, Seed)>,
+}
+
+impl Storage {
+    pub(crate) fn open(folder: &Path) -> Result<(Self, Restored), StorageError> {
+        files::create_folder(folder)?;
+        let ledger = Ledger::open(folder)?;
+        let journal = Journal::open(&folder.join(JOURNAL))?;
+        let mut restored = Restored {
+            records: Vec::new(),
+            secret: None,
+        };
+        for (index, entry) in journal.records()?.into_iter().enumerate() {
+            match entry.split_first() {
+                Some((&RECORD, record)) => restored.records.push(record.to_vec()),
+                Some((&ROUND_SECRET, secret)) => {
+                    let secret = Secret::new(secret.to_vec());
+                    restored.secret =
+                        Some(decode(secret.expose()).ok_or(StorageError::UnknownEntry { index })?);
+                }
+                _ => return Err(StorageError::UnknownEntry { index }),
+            }
+        }
+        let kept = restored.secret.as_ref().map(|(round, _)| *round);
+        Ok((
+            Self {
+                folder: folder.to_path_buf(),
+                journal,
+                ledger,
+                kept,
+            },
+            restored,
+        ))
+    }
+
+    pub(crate) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// Makes all records among the outputs durable, in order: one commit of the journal between two payments.
+    pub(crate) fn record(&mut self, outputs: &[Todo]) -> Result<(), StorageError> {
+        let mut batch = Batch::default();
+        for output in outputs {
+            let Todo::Plain(output) = output else { continue };
+            match output {
+                Output::Persist(record) => batch.plain(RECORD, record),
+                Output::StoreRoundSecret(round, seed) => batch.secret(*round, seed),
+                Output::Charge(entry) => {
+                    self.commit(&mut batch)?;
+                    self.charge(entry)?;
+                }
+                _ => {}
+            }
+        }
+        self.commit(&mut batch)
+    }
+
+    fn charge(&mut self, entry: &LedgerEntry) -> Result<(), StorageError> {
+        Ok(self.ledger.append(entry.clone())?)
+    }
+
+    fn commit(&mut self, batch: &mut Batch) -> Result<(), StorageError> {
+        let batch = std::mem::take(batch);
+        let entries: Vec<Entry<'_>> = batch.entries.iter().map(Piece::entry).collect();
+        self.journal.commit(&entries)?;
+        if let Some(round) = batch.newest_secret()
+            && let Some(before) = self.kept.replace(round).filter(|before| *before != round)
+        {
+            self.journal.erase(&group(before))?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn forget_secret(&mut self, round: RoundId) -> Result<(), StorageError> {
+        self.journal.erase(&group(round))?;
+        if self.kept == Some(round) {
+            self.kept = None;
+        }
+        Ok(())
+    }
+
+    /// Puts the journal away: this run is over for this party, and a run of the same id is never joined again.
+    pub(crate) fn archive(self, run: RunId) -> Result<(), StorageError> {
+        let Self { folder, journal, .. } = self;
+        drop(journal);
+        let over = folder.join(OVER);
+        files::create_folder(&over)?;
+        let (from, to) = (folder.join(JOURNAL), over.join(format!("{run}.redb")));
+        std::fs::rename(&from, &to).map_err(|error| FileError::new("archiving", &from, error))?;
+        Ok(())
+    }
+
+    /// Runs whose journals are put away.
+    pub(crate) fn over(&self) -> Result<Vec<RunId>, StorageError> {
+        let over = self.folder.join(OVER);
+        let entries = match std::fs::read_dir(&over) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(FileError::new("reading", &over, error).into()),
+        };
+        let mut runs = Vec::new();
+        for entry in entries {
+            let name = entry
+                .map_err(|error| FileError::new("reading", &over, error))?
+                .file_name();
+            if let Some(run) = name
+                .to_str()
+                .and_then(|name| name.strip_suffix(".redb"))
+                .and_then(run_id)
+            {
+                runs.push(run);
+            }
+        }
+        Ok(runs)
+    }
+}
+
+enum Piece {
+    Plain(Vec<u8>),
+    Secret {
+        round: RoundId,
+        group: String,
+        bytes: Secret<Vec<u8>>,
+    },
+}
+
+impl Piece {
+    fn entry(&self) -> Entry<'_> {
+        match self {
+            Self::Plain(bytes) => Entry::Plain(bytes),
+            Self::Secret { group, bytes, .. } => Entry::Secret {
+                group,
+                bytes: bytes.expose(),
+            },
+        }
+    }
+}
+
+#[derive(Default)]
+struct Batch {
+    entries: Vec<Piece>,
+}
+
+impl Batch {
+    fn plain(&mut self, tag: u8, record: &[u8]) {
+        let mut bytes = Vec::with_capacity(record.len() + 1);
+        bytes.push(tag);
+        bytes.extend_from_slice(record);
+        self.entries.push(Piece::Plain(bytes));
+    }
+
+    fn secret(&mut self, round: RoundId, seed: &Seed) {
+        let mut bytes = Vec::with_capacity(41);
+        bytes.push(ROUND_SECRET);
+        bytes.extend_from_slice(&round.to_bytes());
+        bytes.extend_from_slice(seed.expose_bytes());
+        self.entries.push(Piece::Secret {
+            round,
+            group: group(round),
+            bytes: Secret::new(bytes),
+        });
+    }
+
+    fn newest_secret(&self) -> Option<RoundId> {
+        self.entries.iter().rev().find_map(|piece| match piece {
+            Piece::Secret { round, .. } => Some(*round),
+            Piece::Plain(_) => None,
+        })
+    }
+}
+
+fn group(round: RoundId) -> String {
+    format!("round-{round}")
+}
+
+fn decode(bytes: &[u8]) -> Option<(RoundId, Seed)> {
+    let (step, rest) = bytes.split_first_chunk::<4>()?;
+    let (attempt, rest) = rest.split_first_chunk::<4>()?;
+    let seed: [u8; 32] = rest.try_into().ok()?;
+    let round = RoundId {
+        step: u32::from_be_bytes(*step),
+        attempt: u32::from_be_bytes(*attempt),
+    };
+    Some((round, Seed::from_bytes(seed)))
+}
+
+fn run_id(hex: &str) -> Option<RunId> {
+    if hex.len() != 32 || !hex.is_ascii() {
+        return None;
+    }
+    let mut id = [0; 16];
+    for (byte, digits) in id.iter_mut().zip(hex.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+    }
+    Some(RunId(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(step: u32, attempt: u32) -> RoundId {
+        RoundId { step, attempt }
+    }
+
+    #[test]
+    fn records_and_the_last_secret_come_back_and_forgotten_ones_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let outputs = [
+            Todo::Plain(Output::Persist(b"first".to_vec())),
+            Todo::Plain(Output::StoreRoundSecret(round(0, 0), Seed::from_bytes([1; 32]))),
+            Todo::Plain(Output::Persist(b"second".to_vec())),
+            Todo::Plain(Output::StoreRoundSecret(round(0, 1), Seed::from_bytes([2; 32]))),
+        ];
+        let (mut storage, restored) = Storage::open(folder.path()).unwrap();
+        assert!(restored.records.is_empty() && restored.secret.is_none());
+        storage.record(&outputs).unwrap();
+        drop(storage);
+
+        let (mut storage, restored) = Storage::open(folder.path()).unwrap();
+        assert_eq!(restored.records, [b"first".to_vec(), b"second".to_vec()]);
+        let (kept, seed) = restored.secret.unwrap();
+        assert_eq!((kept, seed.expose_bytes()), (round(0, 1), &[2; 32]));
+        storage.forget_secret(kept).unwrap();
+        drop(storage);
+        let (_, restored) = Storage::open(folder.path()).unwrap();
+        assert!(restored.secret.is_none());
+        assert_eq!(restored.records.len(), 2);
+    }
+
+    #[test]
+    fn a_run_that_is_over_is_remembered() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunId([0xab; 16]);
+        let (mut storage, _) = Storage::open(folder.path()).unwrap();
+        storage
+            .record(&[Todo::Plain(Output::Persist(b"x".to_vec()))])
+            .unwrap();
+        storage.archive(run).unwrap();
+        let (storage, restored) = Storage::open(folder.path()).unwrap();
+        assert!(restored.records.is_empty());
+        assert_eq!(storage.over().unwrap(), [run]);
+    }
+}
