@@ -204,11 +204,12 @@ impl CsvFile {
                 found: shorten(found),
             }
         };
-        let values = texts.iter().map(|text| self.value(text)).enumerate();
+        let values = texts.iter().map(|text| self.value(text));
         Ok(match kind {
-            TextType::Text => Arc::new(values.map(|(_, text)| text).collect::<StringArray>()),
+            TextType::Text => Arc::new(values.collect::<StringArray>()),
             TextType::Number => Arc::new(
                 values
+                    .enumerate()
                     .map(|(i, text)| {
                         text.map(|t| number::parse(t).ok_or_else(|| wrong(i, t, "a number")))
                             .transpose()
@@ -217,6 +218,7 @@ impl CsvFile {
             ),
             TextType::Integer => Arc::new(
                 values
+                    .enumerate()
                     .map(|(i, text)| {
                         text.map(|t| t.parse::<i64>().map_err(|_| wrong(i, t, "a whole number")))
                             .transpose()

@@ -16,7 +16,7 @@ fn good_line(i: usize) -> String {
         "{},{},red,true,{}\n",
         20 + i % 50,
         i % 40,
-        if i % 3 == 0 { "yes" } else { "no" }
+        if i.is_multiple_of(3) { "yes" } else { "no" }
     )
 }
 
@@ -158,7 +158,7 @@ async fn a_missing_column_is_named_with_its_neighbour() {
 async fn one_file_of_a_folder_differs() {
     let folder = tempfile::tempdir().unwrap();
     let good = batch(&rows(5, 1));
-    write_batches(&folder.path().join("a.parquet"), &[good.clone()]).unwrap();
+    write_batches(&folder.path().join("a.parquet"), std::slice::from_ref(&good)).unwrap();
     write_batches(
         &folder.path().join("b.parquet"),
         &[good.project(&[0, 1, 2, 3, 5]).unwrap()],

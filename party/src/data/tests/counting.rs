@@ -1,6 +1,8 @@
 //! The aggregate function against plain counting; splits; blocks.
 
-use datafusion::logical_expr::AggregateUDFImpl;
+use datafusion::arrow::array::AsArray;
+use datafusion::logical_expr::{AggregateUDF, AggregateUDFImpl};
+use datafusion::prelude::SessionContext;
 use hedgerow_forest::query::TableQuery;
 use proptest::prelude::*;
 
@@ -9,6 +11,7 @@ use super::fixture::{
 };
 use crate::data::block::Chosen;
 use crate::data::leaf_counts::LeafCounts;
+use crate::data::scan::column;
 use crate::data::write::write_batches;
 use crate::data::{DataSet, DataSpec, Rows, SourceSpec, Split};
 
@@ -160,6 +163,43 @@ async fn score_histograms_count_every_row_once() {
     let positives: i64 = cells.iter().skip(1).step_by(2).sum();
     assert_eq!(positives, rows.iter().filter(|row| row.positive).count() as i64);
     assert_eq!(cells.iter().sum::<i64>(), 500);
+}
+
+#[tokio::test]
+async fn a_function_made_from_bytes_counts_in_a_session_that_knows_nothing_else() {
+    let rows = rows(300, 6);
+    let query = query(3, 4, 7);
+    let sent = LeafCounts::new("x", &schema(), BINS, &query, Chosen::All, false).unwrap();
+    let function = std::sync::Arc::new(LeafCounts::from_bytes(sent.to_bytes()).unwrap());
+    let call = AggregateUDF::new_from_shared_impl(std::sync::Arc::clone(&function) as _).call(
+        ["age", "Hours.per-week", "colour", "member", "outcome"]
+            .map(column)
+            .to_vec(),
+    );
+    let frame = SessionContext::new().read_batch(batch(&rows)).unwrap();
+    let result = frame
+        .aggregate(vec![], vec![call])
+        .unwrap()
+        .collect()
+        .await
+        .unwrap();
+    let counted = function
+        .decode(result[0].column(0).as_binary::<i64>().value(0))
+        .unwrap();
+    let expected: Vec<u64> = plain_counts(rows, &query)
+        .into_iter()
+        .map(|cell| cell as u64)
+        .collect();
+    assert_eq!(counted.cells, expected);
+    assert_eq!(counted.tally.chosen, 300);
+}
+
+#[test]
+fn a_query_beyond_the_schema_is_refused() {
+    let mut narrow = schema();
+    narrow.features.truncate(1);
+    let found = LeafCounts::new("x", &narrow, BINS, &query(2, 5, 1), Chosen::All, false).unwrap_err();
+    assert!(found.to_string().contains("the schema has 1"), "{found}");
 }
 
 #[test]

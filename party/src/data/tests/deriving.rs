@@ -85,7 +85,7 @@ async fn a_mistake_among_numbers_is_named_and_a_code_is_a_category() {
         folder.path(),
         "codes.csv",
         column(&|i| {
-            if i % 2 == 0 {
+            if i.is_multiple_of(2) {
                 "A".to_owned()
             } else {
                 "1".to_owned()

@@ -24,7 +24,7 @@ fn noise(random: &mut Lcg) -> RecordBatch {
     let flags: ArrayRef = Arc::new(StringArray::from(vec!["true"; BATCH_ROWS]));
     let outcome: ArrayRef = Arc::new(
         (0..BATCH_ROWS)
-            .map(|i| Some(if i % 2 == 0 { "yes" } else { "no" }))
+            .map(|i| Some(if i.is_multiple_of(2) { "yes" } else { "no" }))
             .collect::<StringArray>(),
     );
     RecordBatch::try_from_iter([
