@@ -2,6 +2,7 @@
 
 use hedgerow_crypto::mask::modulus::Modulus;
 use hedgerow_protocol::coordinator::{Absence, PhaseName, RunFailure};
+use hedgerow_protocol::wire::Kind;
 use hedgerow_tests::deployment::Shape;
 
 use crate::oracle;
@@ -11,6 +12,19 @@ fn complete(shape: &Shape) {
     let mut world = World::new(shape, 1);
     world.run_to_the_end();
     oracle::complete_and_exact(&world);
+    at_the_first_attempt(&world);
+}
+
+/// No round was tried twice: the masks came off although parties were missing, and nobody paid twice.
+fn at_the_first_attempt(world: &World) {
+    let Some(Ok(outcome)) = &world.ended else {
+        unreachable!("complete")
+    };
+    assert!(
+        outcome.rounds.iter().all(|round| round.id.attempt == 0),
+        "{:#?}",
+        world.progress
+    );
 }
 
 /// These parties die for good when the coordinator is in `phase`; the others complete the run.
@@ -22,6 +36,7 @@ fn complete_without(shape: &Shape, lost: &[u32], phase: PhaseName) {
     }
     world.run_to_the_end();
     oracle::complete_and_exact(&world);
+    at_the_first_attempt(&world);
     let outcome = world
         .ended
         .as_ref()
@@ -226,6 +241,27 @@ fn one_party_that_comes_back_is_counted_again() {
         unreachable!("complete")
     };
     assert!(!outcome.rounds[0].survivors.contains(&party(3)));
+}
+
+#[test]
+fn a_vector_that_comes_after_the_survivors_are_fixed_is_not_counted() {
+    for phase in [PhaseName::SurvivorVote, PhaseName::Unmasking] {
+        let mut world = World::new(&Shape::masked(5, 4), 9);
+        world.hold = Some((party(4), Kind::Masked));
+        world.run_until(|world| world.phase() == Some(PhaseName::Upload));
+        // It has said everything, and is away for longer than the grace period.
+        world.run_for(1_000);
+        world.cut(&party(4), 6_000);
+        world.run_until(|world| world.phase() == Some(phase));
+        world.let_go();
+        world.run_to_the_end();
+        oracle::complete_and_exact(&world);
+        at_the_first_attempt(&world);
+        let Some(Ok(outcome)) = &world.ended else {
+            unreachable!("complete")
+        };
+        assert!(!outcome.rounds[0].survivors.contains(&party(4)));
+    }
 }
 
 #[test]
