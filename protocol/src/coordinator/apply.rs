@@ -44,7 +44,7 @@ impl CoordinatorMachine {
         if self.growth_failure.is_none() {
             self.enter(now);
         }
-        if matches!(self.phase, Phase::Done) {
+        if matches!(self.phase, Phase::Done(_)) {
             self.finish();
         }
         true
@@ -124,12 +124,9 @@ impl CoordinatorMachine {
                 }
                 _ => return Err(wrong()),
             },
-            Record::Finished => match std::mem::replace(&mut self.phase, Phase::Done) {
-                Phase::Publishing(phase) => self.confirmed = phase.confirmed,
-                other => {
-                    self.phase = other;
-                    return Err(wrong());
-                }
+            Record::Finished => match &mut self.phase {
+                Phase::Publishing(phase) => self.phase = Phase::Done(std::mem::take(phase)),
+                _ => return Err(wrong()),
             },
             Record::Released {
                 round,

@@ -23,7 +23,7 @@ use crate::growth::Progression;
 use crate::ids::{PartyId, RoundId};
 use crate::roster::CertificateVerifier;
 use crate::time::Millis;
-use crate::wire::{PartyMetrics, ToCoordinator, ToParty};
+use crate::wire::{ToCoordinator, ToParty};
 
 mod advance;
 mod answer;
@@ -83,8 +83,6 @@ pub struct CoordinatorMachine {
     /// Who is left out of the present round, or for malformed messages out of all that follow.
     excluded: BTreeMap<PartyId, Absence>,
     failure: Option<RunFailure>,
-    /// Who has the model, once the run is done.
-    confirmed: BTreeMap<PartyId, Option<PartyMetrics>>,
     /// So many answers were tried and did not open the sum.
     tried_answers: usize,
     deadline: Millis,
@@ -134,7 +132,7 @@ impl CoordinatorMachine {
         machine.enter(now);
         if let Some(failure) = machine.failure.clone() {
             machine.outputs.push_back(Output::Failed(failure));
-        } else if matches!(machine.phase, Phase::Done) {
+        } else if matches!(machine.phase, Phase::Done(_)) {
             machine.finish();
         }
         machine.advance(now);
@@ -180,7 +178,6 @@ impl CoordinatorMachine {
             presences,
             excluded: BTreeMap::new(),
             failure: None,
-            confirmed: BTreeMap::new(),
             tried_answers: 0,
             deadline: Millis(0),
             last_seen: Millis(0),
@@ -271,9 +268,7 @@ impl CoordinatorMachine {
 
     /// Time has come to what [`Self::poll_timeout`] said.
     pub fn handle_timeout(&mut self, now: Millis) {
-        if !self.phase.is_over() {
-            self.ask_again(now);
-        }
+        self.ask_again(now);
         self.advance(now);
     }
 
@@ -297,9 +292,6 @@ impl CoordinatorMachine {
     /// When to call [`Self::handle_timeout`] if nothing happens before.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Millis> {
-        if self.phase.is_over() {
-            return None;
-        }
         let of_parties = self.owing().into_iter().filter_map(|party| {
             let presence = self.presences.get(&party)?;
             if presence.is_connected() {
@@ -308,10 +300,12 @@ impl CoordinatorMachine {
                 // A time that has passed has had its effect: nothing happens again at the end of grace.
                 presence
                     .lost_at(self.timeouts.grace)
-                    .filter(|at| *at > self.last_seen)
+                    .filter(|at| *at > self.last_seen && !self.phase.is_over())
             }
         });
-        of_parties.chain([self.deadline]).min()
+        // A complete run waits for nobody, but whoever is here and has not confirmed is told again.
+        let deadline = (!self.phase.is_over()).then_some(self.deadline);
+        of_parties.chain(deadline).min()
     }
 
     fn progress(&mut self, progress: CoordinatorProgress) {

@@ -19,7 +19,7 @@ pub enum Output {
     Persist(Vec<u8>),
     /// Something to show an operator.
     Progress(CoordinatorProgress),
-    /// The run is complete; nothing follows.
+    /// The run is complete. Only parties that were away and come back are still told so.
     Finished(Box<CoordinatorOutcome>),
     /// The run is over without a model; nothing follows.
     Failed(RunFailure),

@@ -24,7 +24,8 @@ pub(super) enum Phase {
     SurvivorVote(SurvivorVote),
     Unmasking(Unmasking),
     Publishing(Publishing),
-    Done,
+    /// The run is complete; parties that were away are still told.
+    Done(Publishing),
     Failed,
 }
 
@@ -119,7 +120,7 @@ impl Phase {
             Self::SurvivorVote(_) => PhaseName::SurvivorVote,
             Self::Unmasking(_) => PhaseName::Unmasking,
             Self::Publishing(_) => PhaseName::Publishing,
-            Self::Done => PhaseName::Done,
+            Self::Done(_) => PhaseName::Done,
             Self::Failed => PhaseName::Failed,
         }
     }
@@ -131,25 +132,27 @@ impl Phase {
             Self::Upload(phase) => Some(phase.masking.round()),
             Self::SurvivorVote(phase) => Some(phase.masking.round()),
             Self::Unmasking(phase) => Some(phase.masking.round()),
-            Self::Enrolling(_) | Self::Publishing(_) | Self::Done | Self::Failed => None,
+            Self::Enrolling(_) | Self::Publishing(_) | Self::Done(_) | Self::Failed => None,
         }
     }
 
     pub(super) fn is_over(&self) -> bool {
-        matches!(self, Self::Done | Self::Failed)
+        matches!(self, Self::Done(_) | Self::Failed)
     }
 
     /// Who owes an answer in this phase, answered or not.
     pub(super) fn asked(&self, circle: &Circle) -> Vec<PartyId> {
         match self {
             Self::Enrolling(_) => circle.configured.clone(),
-            Self::KeyCollection(_) | Self::Publishing(_) => circle.participants.keys().cloned().collect(),
+            Self::KeyCollection(_) | Self::Publishing(_) | Self::Done(_) => {
+                circle.participants.keys().cloned().collect()
+            }
             Self::ShareCollection(phase) => phase.keyed.keys.keys().cloned().collect(),
             Self::Upload(phase) => phase.masking.members().cloned().collect(),
             Self::SurvivorVote(phase) => phase.survivors.clone(),
             // Also in shares mode: after a restart the vectors of all survivors are asked for again.
             Self::Unmasking(phase) => phase.survivors.clone(),
-            Self::Done | Self::Failed => Vec::new(),
+            Self::Failed => Vec::new(),
         }
     }
 
@@ -168,8 +171,8 @@ impl Phase {
                 };
                 opened && phase.uploads.has(party)
             }
-            Self::Publishing(phase) => phase.confirmed.contains_key(party),
-            Self::Done | Self::Failed => true,
+            Self::Publishing(phase) | Self::Done(phase) => phase.confirmed.contains_key(party),
+            Self::Failed => true,
         }
     }
 }

@@ -19,7 +19,7 @@ impl CoordinatorMachine {
         metrics: Option<PartyMetrics>,
         now: Millis,
     ) {
-        let Phase::Publishing(phase) = &self.phase else {
+        let (Phase::Publishing(phase) | Phase::Done(phase)) = &self.phase else {
             return;
         };
         let outside = !self.circle.participants.contains_key(party) || self.excluded.contains_key(party);
@@ -34,6 +34,11 @@ impl CoordinatorMachine {
         if let Some(presence) = self.presences.get_mut(party) {
             presence.oriented = true;
             presence.steps_known = self.history.len();
+        }
+        if let Phase::Done(phase) = &mut self.phase {
+            // The outcome is out; this only ends the asking.
+            phase.confirmed.insert(party.clone(), metrics);
+            return;
         }
         self.commit(
             Record::Confirmed {
@@ -50,7 +55,9 @@ impl CoordinatorMachine {
             .as_ref()
             .and_then(|progression| progression.forest())
             .cloned();
-        let Some(forest) = forest else { return };
+        let (Some(forest), Phase::Done(phase)) = (forest, &self.phase) else {
+            return;
+        };
         let outcome = CoordinatorOutcome {
             forest,
             rounds: self
@@ -63,7 +70,7 @@ impl CoordinatorMachine {
                 .iter()
                 .map(|released| released.totals.clone())
                 .collect(),
-            confirmed: self
+            confirmed: phase
                 .confirmed
                 .iter()
                 .map(|(party, metrics)| (party.clone(), *metrics))

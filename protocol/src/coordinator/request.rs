@@ -135,7 +135,7 @@ impl CoordinatorMachine {
                     });
                 }
             }
-            Phase::Publishing(_) | Phase::Done => {
+            Phase::Publishing(_) | Phase::Done(_) => {
                 requests.extend(self.model.map(|model| ToParty::Finished { model }));
             }
             _ => {}

@@ -1,10 +1,11 @@
 //! Generated misfortunes, and those that once broke something.
 
-use hedgerow_protocol::coordinator::Timeouts;
+use hedgerow_protocol::coordinator::{PhaseName, Timeouts};
 use hedgerow_protocol::time::Millis;
 use hedgerow_tests::deployment::Shape;
 use proptest::prelude::*;
 
+use crate::network::Weather;
 use crate::op::{Op, ops};
 use crate::oracle;
 use crate::world::{TIMEOUTS, World};
@@ -80,6 +81,30 @@ proptest! {
     #[test]
     fn four_parties_with_shares_in_a_hurry_stay_safe(seed in any::<u64>(), ops in ops()) {
         stay_safe(&Shape::shares(4, 3), seed, &ops);
+    }
+}
+
+/// Found by `four_parties_with_shares_survive`: a party that came back after the end was told the rest once, the
+/// last two totals overtook each other, and nobody told it again.
+#[test]
+fn repro_a_party_that_missed_the_end_is_told_until_it_has_the_model() {
+    for seed in 0..20 {
+        let ops = [
+            Op::Until {
+                phase: PhaseName::Upload,
+            },
+            Op::Cut { party: 3, ms: 20_000 },
+            Op::Until {
+                phase: PhaseName::Done,
+            },
+            Op::Weather(Weather {
+                lost: 0,
+                doubled: 0,
+                jitter: 400,
+            }),
+            Op::Wait { ms: 25_000 },
+        ];
+        survive(&Shape::shares(4, 3), seed, &ops);
     }
 }
 
