@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use hedgerow_coordinator::report::RoundsFile;
@@ -44,8 +45,8 @@ async fn end(coordinator: Coordinator) -> Result<Ending, CoordinatorError> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_gives_everybody_the_replayed_model_and_leaves_its_files() {
     let deployment = Deployment::new("North", 4);
-    let (coordinator, address) = deployment.start().await;
-    let parties = PARTIES.map(|id| deployment.party(id, &address));
+    let (coordinator, _) = deployment.start().await;
+    let parties = PARTIES.map(|id| deployment.party(id));
     assert_eq!(end(coordinator).await.unwrap(), Ending::Finished);
     let model = read(&deployment.path("out").join(MODEL_FILE));
     for party in parties {
@@ -85,9 +86,8 @@ async fn a_run_gives_everybody_the_replayed_model_and_leaves_its_files() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stopped_at_any_step_and_started_again_it_gives_the_same_model() {
     let deployment = Deployment::new("North", 4);
-    let (mut coordinator, address) = deployment.start().await;
-    deployment.listen(&address);
-    let parties = PARTIES.map(|id| deployment.party(id, &address));
+    let (mut coordinator, _) = deployment.start().await;
+    let parties = PARTIES.map(|id| deployment.party(id));
     let mut stops = 0;
     let mut patience = 1;
     let ending = loop {
@@ -118,8 +118,8 @@ async fn a_party_that_never_comes_is_named() {
     let deployment = Deployment::new("North", 4);
     let text = read(&deployment.path("coordinator.toml")).replace("enrol_s = 20", "enrol_s = 1");
     std::fs::write(deployment.path("coordinator.toml"), text).unwrap();
-    let (coordinator, address) = deployment.start().await;
-    let parties = ["a", "b", "d"].map(|id| deployment.party(id, &address));
+    let (coordinator, _) = deployment.start().await;
+    let parties = ["a", "b", "d"].map(|id| deployment.party(id));
     let error = end(coordinator).await.unwrap_err();
     assert!(
         matches!(error, CoordinatorError::Run(RunFailure::TooFew { .. })),
@@ -141,8 +141,8 @@ async fn three_of_four_are_enough_where_three_are_asked_for() {
     let deployment = Deployment::new("North", 3);
     let text = read(&deployment.path("coordinator.toml")).replace("enrol_s = 20", "enrol_s = 1");
     std::fs::write(deployment.path("coordinator.toml"), text).unwrap();
-    let (coordinator, address) = deployment.start().await;
-    let parties = ["a", "b", "d"].map(|id| deployment.party(id, &address));
+    let (coordinator, _) = deployment.start().await;
+    let parties = ["a", "b", "d"].map(|id| deployment.party(id));
     assert_eq!(end(coordinator).await.unwrap(), Ending::Finished);
     let rounds = rounds(&deployment);
     let expected: Vec<PartyId> = ["a", "b", "d"].map(|id| PartyId::new(id).unwrap()).to_vec();
@@ -157,8 +157,11 @@ async fn three_of_four_are_enough_where_three_are_asked_for() {
 async fn strangers_stay_outside_and_twins_do_not_disturb() {
     let deployment = Deployment::new("North", 4);
     let other = Deployment::new("South", 4);
-    let (coordinator, address) = deployment.start().await;
-    let refusal = other.party("a", &address).await.unwrap();
+    let (coordinator, _) = deployment.start().await;
+    let refusal = other
+        .party_at("a", Arc::clone(&deployment.address))
+        .await
+        .unwrap();
     assert!(refusal.contains("another consortium"), "{refusal}");
 
     // A second certificate for "a", of the same consortium: two parties with one id.
@@ -175,12 +178,12 @@ async fn strangers_stay_outside_and_twins_do_not_disturb() {
     hedgerow_edge::provision::install(&twin, &certificate, &folder.join("ca").join("ca.pem"), now).unwrap();
 
     let mut heard = coordinator.heard;
-    let first = deployment.party("a", &address);
+    let first = deployment.party("a");
     while !matches!(heard.recv().await, Some(ProgressEvent::Phase { step: 1, .. })) {}
     std::fs::rename(folder.join("a"), folder.join("a-first")).unwrap();
     std::fs::rename(&twin, folder.join("a")).unwrap();
-    let second = deployment.party("a", &address);
-    let others = ["b", "c", "d"].map(|id| deployment.party(id, &address));
+    let second = deployment.party("a");
+    let others = ["b", "c", "d"].map(|id| deployment.party(id));
     let outcome = end(Coordinator { heard, ..coordinator }).await.unwrap();
     assert_eq!(outcome, Ending::Finished);
     let model = read(&deployment.path("out").join(MODEL_FILE));

@@ -93,12 +93,8 @@ pub fn create_folder(path: &Path) -> Result<(), FileError> {
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-    let written = write_synced(
-        &temporary,
-        bytes,
-        &mut OpenOptions::new().create(true).truncate(true),
-    )
-    .and_then(|()| fs::rename(&temporary, path));
+    let written = write_synced(&temporary, bytes, OpenOptions::new().create(true).truncate(true))
+        .and_then(|()| fs::rename(&temporary, path));
     if let Err(source) = written {
         // The temporary file is of no use to anybody; that it cannot be removed says nothing new.
         let _ = fs::remove_file(&temporary);

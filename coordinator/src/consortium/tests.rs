@@ -1,3 +1,5 @@
+use hedgerow_protocol::ids::PartyId;
+
 use super::*;
 
 const SCHEMA: &str = "[[feature]]\nname = \"age\"\ntype = \"numeric\"\nmin = 17\nmax = 90\n\n\
@@ -48,7 +50,7 @@ fn the_smallest_file_describes_a_safe_run() {
 
 #[test]
 fn every_key_of_the_sample_is_known() {
-    let source = include_str!("../consortium.rs");
+    let source = include_str!("file.rs");
     let sample: String = source
         .lines()
         .skip_while(|line| !line.contains("```toml"))

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hedgerow_coordinator::{CoordinatorError, Ending};
@@ -31,12 +31,15 @@ const SCHEMA: &str = "[[feature]]\nname = \"age\"\ntype = \"numeric\"\nmin = 17\
 /// The files of a deployment.
 pub struct Deployment {
     pub folder: tempfile::TempDir,
+    /// Where the coordinator listens now: the kernel keeps an old port of this very process for a while.
+    pub address: Arc<Mutex<String>>,
 }
 
 impl Deployment {
     pub fn new(name: &str, min_parties: u32) -> Self {
         let deployment = Self {
             folder: tempfile::tempdir().unwrap(),
+            address: Arc::default(),
         };
         let parties = PARTIES.map(|id| PartyId::new(id).unwrap());
         let subjects = provision::subjects(&PartyId::new("hub").unwrap(), &parties);
@@ -73,39 +76,38 @@ impl Deployment {
         Arc::new(Identity::load(&self.path("identities").join(id), now()).unwrap())
     }
 
-    /// Starts a coordinator and gives its address once it listens. A port that the last coordinator of this very
-    /// process had may take a moment to become free.
+    /// Starts a coordinator and gives its address once it listens. Parties that look for one find it there.
     pub async fn start(&self) -> (Coordinator, String) {
-        loop {
-            let (lines, mut heard) = mpsc::unbounded_channel();
-            let shutdown = Shutdown::new();
-            let (path, asked) = (self.path("coordinator.toml"), shutdown.clone());
-            let progress = Progress::to(Lines(lines, Vec::new()));
-            let task = tokio::spawn(async move { hedgerow_coordinator::run(&path, progress, asked).await });
-            match heard.recv().await {
-                Some(ProgressEvent::Listening { address }) => {
-                    return (
-                        Coordinator {
-                            task,
-                            shutdown,
-                            heard,
-                        },
-                        address,
-                    );
-                }
-                Some(ProgressEvent::Failed { reason }) if reason.contains("UDP port") => {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-                other => panic!("expected to hear of an address, not {other:?}"),
-            }
-        }
+        let (lines, mut heard) = mpsc::unbounded_channel();
+        let shutdown = Shutdown::new();
+        let (path, asked) = (self.path("coordinator.toml"), shutdown.clone());
+        let progress = Progress::to(Lines(lines, Vec::new()));
+        let task = tokio::spawn(async move { hedgerow_coordinator::run(&path, progress, asked).await });
+        let address = match heard.recv().await {
+            Some(ProgressEvent::Listening { address }) => address,
+            other => panic!("expected to hear of an address, not {other:?}"),
+        };
+        *self.address.lock().unwrap() = address.clone();
+        (
+            Coordinator {
+                task,
+                shutdown,
+                heard,
+            },
+            address,
+        )
     }
 
-    pub fn party(&self, id: &str, address: &str) -> tokio::task::JoinHandle<String> {
+    /// A party that dials this deployment's coordinator, wherever it listens by then.
+    pub fn party(&self, id: &str) -> tokio::task::JoinHandle<String> {
+        self.party_at(id, Arc::clone(&self.address))
+    }
+
+    pub fn party_at(&self, id: &str, address: Arc<Mutex<String>>) -> tokio::task::JoinHandle<String> {
         let party = Party {
             id: PartyId::new(id).unwrap(),
             identity: self.identity(id),
-            address: address.to_owned(),
+            address,
             weight: 1 + PARTIES.iter().position(|party| *party == id).unwrap() as i64,
         };
         tokio::spawn(party.run())
@@ -146,7 +148,7 @@ pub fn table(query: &TableQuery, weight: i64) -> Table {
 struct Party {
     id: PartyId,
     identity: Arc<Identity>,
-    address: String,
+    address: Arc<Mutex<String>>,
     weight: i64,
 }
 
@@ -174,9 +176,9 @@ impl Party {
             ledger: LedgerState::new(None, []),
             verifier: Arc::new(self.identity.consortium().clone()),
         };
-        let dialer = Dialer {
+        let mut dialer = Dialer {
             identity: Arc::clone(&self.identity),
-            address: self.address.clone(),
+            address: String::new(),
             expected: Some(Subject::Coordinator(PartyId::new("hub").unwrap())),
             transport: Transport {
                 connect_s: Some(1),
@@ -187,6 +189,7 @@ impl Party {
         let (mut machine, clock) = (PartyMachine::new(setup), Clock::start());
         let mut model = None;
         loop {
+            dialer.address = self.address.lock().unwrap().clone();
             let connection = match dialer.dial().await {
                 Ok(connection) => connection,
                 Err(error) if error.is_final() => return error.to_string(),
