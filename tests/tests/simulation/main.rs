@@ -4,13 +4,14 @@
 //! # Map
 //! - [`world`]: virtual time, machines, journals; [`node`]: one party's process and disk.
 //! - [`network`], [`op`]: what can go wrong. - [`oracle`]: what must hold whatever does.
-//! - [`cases`]: named cases; [`chaos`]: generated ones;
+//! - [`cases`]: named cases; [`chaos`]: generated ones; [`journal`]: what is continued;
 //!   [`culprits`]: parties that send nonsense; [`adversary`]: a coordinator that lies, with the parties of [`rig`] in its hands.
 
 mod adversary;
 mod cases;
 mod chaos;
 mod culprits;
+mod journal;
 mod network;
 mod node;
 mod op;

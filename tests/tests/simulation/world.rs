@@ -185,6 +185,11 @@ impl World {
         self.coordinator.machine.as_ref().map(CoordinatorMachine::phase)
     }
 
+    /// What the coordinator has on disk.
+    pub fn coordinator_journal(&self) -> &[Vec<u8>] {
+        &self.coordinator.journal
+    }
+
     /// Fair weather, no more fuses, whole links. What is down comes back by itself.
     pub fn heal(&mut self) {
         self.weather = Weather::default();
