@@ -7,7 +7,7 @@
 //! - [`config`]: `coordinator.toml`; [`consortium`]: `consortium.toml`, and the run that it describes.
 //! - [`state`]: the state folder: which run, and how far it is.
 //! - `endpoint`: the accept loop; `machine`, `driver`: the machine between its connections and its journal.
-//! - [`report`]: `out/rounds.json`.
+//! - [`report`] holds `out/rounds.json`.
 //! - [`run`]: all of it together.
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -82,7 +82,7 @@ impl Listener {
     }
 }
 
-const CLOSING: Duration = Duration::from_secs(3);
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// Somebody who dials.
 #[derive(Debug)]
