@@ -11,6 +11,8 @@ use tokio::runtime::Runtime;
 
 use super::error::DataError;
 
+mod functions;
+
 /// How CSV text becomes values. Blanks around a value never count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CsvRules {
@@ -144,9 +146,8 @@ impl Engine {
         sql.enable_ident_normalization = false;
         let state = SessionStateBuilder::new()
             .with_config(config)
-            .with_runtime_env(Arc::clone(&self.inner.environment))
-            .with_default_features()
-            .build();
+            .with_runtime_env(Arc::clone(&self.inner.environment));
+        let state = functions::register(state).build();
         SessionContext::new_with_state(state)
     }
 

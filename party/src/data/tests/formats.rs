@@ -63,6 +63,46 @@ async fn csv_parquet_and_sql_count_the_same() {
 }
 
 #[tokio::test]
+async fn features_can_be_computed() {
+    let folder = tempfile::tempdir().unwrap();
+    write(
+        folder.path(),
+        "pay.csv",
+        "who,amount,day\na,10,1\nb,30,1\na,20,2\nb,?,2\nb,6,3\n",
+    );
+    write(folder.path(), "who.csv", "who,kind\na,red\nb,green\n");
+    let sql = r#"
+        WITH p AS (
+            SELECT who, COALESCE(amount, 0) AS amount, day,
+                   ROW_NUMBER() OVER (PARTITION BY who ORDER BY day) AS n,
+                   LAG(amount) OVER (PARTITION BY who ORDER BY day) AS last
+            FROM 'pay.csv')
+        SELECT AVG(p.amount) AS age, MAX(n) + ABS(MIN(last)) AS "Hours.per-week", kind AS colour,
+               COUNT(*) > 2 AS member, CASE WHEN SUM(amount) > 35 THEN 'yes' ELSE 'no' END AS outcome
+        FROM p JOIN 'who.csv' w ON p.who = w.who GROUP BY kind ORDER BY kind DESC"#;
+    let data = open(&engine(2), sql, folder.path()).await.unwrap();
+    let (mut blocks, binner) = (Vec::new(), super::fixture::binner());
+    let see = |block: &hedgerow_forest::binning::Binned, labels: &[u8]| {
+        blocks.push((block.clone(), labels.to_vec()))
+    };
+    data.for_each_block(&binner, Rows::All, see).await.unwrap();
+    let [(block, labels)] = blocks.as_slice() else {
+        panic!("{} blocks", blocks.len())
+    };
+    assert_eq!(labels, &[0, 1]);
+    let number = |i: usize, value| binner.feature(i).number(value);
+    assert_eq!(block.column(0), [number(0, 15.0), number(0, 12.0)]);
+    assert_eq!(block.column(1), [number(1, 12.0), number(1, 33.0)]);
+    assert_eq!(
+        block.column(3),
+        [
+            binner.feature(3).category("false"),
+            binner.feature(3).category("true")
+        ]
+    );
+}
+
+#[tokio::test]
 async fn arrow_types_of_one_value_count_the_same() {
     let rows = rows(400, 31);
     let query = query(5, 4, 32);
