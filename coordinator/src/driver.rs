@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hedgerow_edge::drive::{Effects, Flow};
 use hedgerow_edge::files;
@@ -28,16 +28,31 @@ pub(crate) struct Desk {
     pub(crate) out: PathBuf,
     pub(crate) progress: Progress,
     pub(crate) watch: Stopwatch,
-    /// How long a party that has confirmed the model may take to come back and be told that this was heard.
-    pub(crate) patience: Duration,
+    /// The journal was that of a complete run already: it was started again for parties that missed the end.
+    pub(crate) late: Option<Latecomers>,
     pub(crate) runtime: Handle,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) links: BTreeMap<PartyId, Link<ToParty>>,
-    /// Parties that were told how the run ended.
-    pub(crate) told: BTreeSet<PartyId>,
-    /// Parties that must be told before the process ends.
-    pub(crate) waiting: Option<BTreeSet<PartyId>>,
     pub(crate) ending: Option<Result<(), RunFailure>>,
+}
+
+/// Whom a complete run waits for, after a restart.
+pub(crate) struct Latecomers {
+    /// How long a party may take to come.
+    pub(crate) patience: Duration,
+    /// When nobody is waited for any more, not even those who are here.
+    pub(crate) end: Instant,
+    /// Parties that have not confirmed the model.
+    pub(crate) missing: BTreeSet<PartyId>,
+    /// Of these, whom the machine has asked for their last word.
+    pub(crate) told: BTreeSet<PartyId>,
+}
+
+impl Latecomers {
+    /// A party has left. Was it the last one to come for the model?
+    fn served(&mut self, party: &PartyId) -> bool {
+        self.told.contains(party) && self.missing.remove(party) && self.missing.is_empty()
+    }
 }
 
 impl Effects for Desk {
@@ -57,7 +72,15 @@ impl Effects for Desk {
 
     fn perform(&mut self, output: Todo) -> Result<Flow, CoordinatorError> {
         match output {
-            Todo::Plain(Output::Send(party, message)) => return Ok(self.send(party, message)),
+            Todo::Plain(Output::Send(party, message)) => {
+                if let (ToParty::Finished { .. }, Some(late)) = (&message, &mut self.late) {
+                    late.told.insert(party.clone());
+                }
+                if let Some(link) = self.links.get(&party) {
+                    // A link that is over says so by itself, and the machine asks again.
+                    link.send(message);
+                }
+            }
             Todo::Plain(Output::Persist(_)) => {}
             Todo::Plain(Output::Progress(progress)) => {
                 self.watch.see(&progress);
@@ -66,7 +89,7 @@ impl Effects for Desk {
             Todo::Plain(Output::Finished(outcome)) => {
                 self.publish(&outcome)?;
                 self.ending = Some(Ok(()));
-                return Ok(self.farewell(outcome.confirmed.into_iter().map(|(party, _)| party).collect()));
+                return Ok(self.wait_for_latecomers(&outcome));
             }
             Todo::Plain(Output::Failed(failure)) => {
                 self.ending = Some(Err(failure));
@@ -82,50 +105,66 @@ impl Effects for Desk {
                 self.links.remove(&party);
                 if self.ending.is_none() {
                     warn!(%party, "disconnected: {why}");
+                } else if self.late.as_mut().is_some_and(|late| late.served(&party)) {
+                    return Ok(Flow::Stop);
                 }
             }
             Todo::TurnAway { party, link } => {
                 warn!(%party, "a second process with another certificate claims to be this party; it is turned away");
                 link.abort("another process with another certificate is connected as this party");
             }
-            Todo::Stop => return Ok(Flow::Stop),
+            Todo::Farewell => return Ok(self.farewell()),
         }
         Ok(Flow::Continue)
     }
 }
 
 impl Desk {
-    fn send(&mut self, party: PartyId, message: ToParty) -> Flow {
-        let last = matches!(message, ToParty::Finished { .. } | ToParty::Failed { .. });
-        if self.links.get(&party).is_some_and(|link| link.send(message)) && last {
-            self.told.insert(party);
-        }
-        match &self.waiting {
-            Some(waiting) if waiting.is_subset(&self.told) => Flow::Stop,
-            _ => Flow::Continue,
-        }
-    }
-
-    /// Ends the process once the parties that have the model know that this is known: one of them that does not
-    /// would dial for ever.
-    fn farewell(&mut self, confirmed: BTreeSet<PartyId>) -> Flow {
-        if confirmed.is_subset(&self.told) {
+    /// A run that has just become complete has waited for everybody long enough. One that is started again is
+    /// there for the parties that missed the end; without it they would dial for ever.
+    fn wait_for_latecomers(&mut self, outcome: &CoordinatorOutcome) -> Flow {
+        let Some(late) = &mut self.late else {
+            return Flow::Stop;
+        };
+        let confirmed: BTreeSet<&PartyId> = outcome.confirmed.iter().map(|(party, _)| party).collect();
+        late.missing = self
+            .config
+            .parties
+            .iter()
+            .filter(|party| !confirmed.contains(party))
+            .cloned()
+            .collect();
+        if late.missing.is_empty() {
             return Flow::Stop;
         }
-        let missing: Vec<&str> = confirmed.difference(&self.told).map(PartyId::as_str).collect();
+        let names: Vec<&str> = late.missing.iter().map(PartyId::as_str).collect();
         info!(
-            "waiting up to {} s for {} to hear that the run is complete",
-            self.patience.as_secs(),
-            missing.join(", ")
+            "the run is complete; {} have not confirmed the model and may come for it now",
+            names.join(", ")
         );
-        self.waiting = Some(confirmed);
-        let (events, patience) = (self.events.clone(), self.patience);
+        self.ask_again_later();
+        Flow::Continue
+    }
+
+    fn farewell(&mut self) -> Flow {
+        let here = |late: &Latecomers| {
+            Instant::now() < late.end && late.missing.iter().any(|party| self.links.contains_key(party))
+        };
+        if !self.late.as_ref().is_some_and(here) {
+            return Flow::Stop;
+        }
+        self.ask_again_later();
+        Flow::Continue
+    }
+
+    fn ask_again_later(&self) {
+        let Some(late) = &self.late else { return };
+        let (events, patience) = (self.events.clone(), late.patience);
         self.runtime.spawn(async move {
             tokio::time::sleep(patience).await;
             // Nobody takes events any more if the process is ending by itself.
             let _ = events.send(Event::Farewell).await;
         });
-        Flow::Continue
     }
 
     fn publish(&self, outcome: &CoordinatorOutcome) -> Result<(), CoordinatorError> {

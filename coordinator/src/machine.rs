@@ -26,7 +26,7 @@ pub(crate) enum Event {
         number: u64,
         event: LinkEvent<ToCoordinator>,
     },
-    /// The run is over, and time for latecomers too.
+    /// Is there still somebody to wait for?
     Farewell,
 }
 
@@ -40,8 +40,8 @@ pub(crate) enum Todo {
     Detach { party: PartyId, why: LinkError },
     /// Close a connection that must not replace the one there is.
     TurnAway { party: PartyId, link: Link<ToParty> },
-    /// Nobody is waited for any more.
-    Stop,
+    /// Stop unless there is somebody to wait for.
+    Farewell,
 }
 
 /// The machine, and which connection of each party counts.
@@ -105,7 +105,7 @@ impl drive::Machine for Driven {
                 }
             },
             Event::Link { .. } => {}
-            Event::Farewell => self.extra.push_back(Todo::Stop),
+            Event::Farewell => self.extra.push_back(Todo::Farewell),
         }
     }
 

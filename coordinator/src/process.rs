@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hedgerow_edge::certificate::{Subject, now};
 use hedgerow_edge::configfile::ConfigFileError;
@@ -14,14 +14,14 @@ use hedgerow_edge::journal::JournalError;
 use hedgerow_edge::progress::{Progress, ProgressEvent};
 use hedgerow_edge::quic::{ListenError, Listener, Traffic};
 use hedgerow_edge::telemetry::ProcessLife;
-use hedgerow_protocol::coordinator::{CoordinatorMachine, RestoreError, RunFailure};
+use hedgerow_protocol::coordinator::{CoordinatorMachine, PhaseName, RestoreError, RunFailure};
 use hedgerow_protocol::wire::Limits;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tracing::info;
 
 use crate::config::CoordinatorFile;
-use crate::driver::Desk;
+use crate::driver::{Desk, Latecomers};
 use crate::endpoint;
 use crate::machine::Driven;
 use crate::report::Stopwatch;
@@ -183,6 +183,12 @@ async fn serve(
     info!(%address, "listening");
     progress.emit(&ProgressEvent::Listening { address });
 
+    let late = (machine.phase() == PhaseName::Done).then(|| Latecomers {
+        patience: Duration::from_millis(timeouts.grace.0),
+        end: Instant::now() + Duration::from_millis(timeouts.phase.0),
+        missing: BTreeSet::new(),
+        told: BTreeSet::new(),
+    });
     let (events, inbox) = mpsc::channel(QUEUE);
     let accepting = tokio::spawn(endpoint::accept(
         Arc::clone(&listener),
@@ -195,12 +201,10 @@ async fn serve(
         out: file.out.clone(),
         progress: progress.clone(),
         watch: Stopwatch::start(resumed),
-        patience: Duration::from_millis(timeouts.grace.0),
+        late,
         runtime: Handle::current(),
         events,
         links: BTreeMap::new(),
-        told: BTreeSet::new(),
-        waiting: None,
         ending: None,
     };
     let machine = Driven::new(machine.with_threads(file.resources.threads()));

@@ -2,7 +2,6 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use hedgerow_coordinator::report::RoundsFile;
@@ -154,14 +153,38 @@ async fn three_of_four_are_enough_where_three_are_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_party_that_missed_the_end_gets_the_model_from_a_coordinator_that_is_started_again() {
+    let deployment = Deployment::new("North", 3);
+    let (coordinator, _) = deployment.start().await;
+    let early = deployment.party_without_last_word("a");
+    let others = ["b", "c", "d"].map(|id| deployment.party(id));
+    assert_eq!(end(coordinator).await.unwrap(), Ending::Finished);
+    let model = read(&deployment.path("out").join(MODEL_FILE));
+    for party in others {
+        assert_eq!(party.await.unwrap(), model);
+    }
+    assert_eq!(early.await.unwrap(), model);
+    let confirmed: Vec<String> = rounds(&deployment)
+        .confirmed
+        .iter()
+        .map(|c| c.party.to_string())
+        .collect();
+    assert_eq!(confirmed, ["b", "c", "d"]);
+
+    let text = read(&deployment.path("coordinator.toml")).replace("grace_s = 2", "grace_s = 30");
+    std::fs::write(deployment.path("coordinator.toml"), text).unwrap();
+    let (coordinator, _) = deployment.start().await;
+    let late = deployment.party("a");
+    assert_eq!(late.await.unwrap(), model);
+    assert_eq!(end(coordinator).await.unwrap(), Ending::Finished);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_stay_outside_and_twins_do_not_disturb() {
     let deployment = Deployment::new("North", 4);
     let other = Deployment::new("South", 4);
     let (coordinator, _) = deployment.start().await;
-    let refusal = other
-        .party_at("a", Arc::clone(&deployment.address))
-        .await
-        .unwrap();
+    let refusal = other.party_at("a", &deployment).await.unwrap();
     assert!(refusal.contains("another consortium"), "{refusal}");
 
     // A second certificate for "a", of the same consortium: two parties with one id.

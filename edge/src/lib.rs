@@ -7,7 +7,7 @@
 //! run), a reader of data, or a process of its own.
 //!
 //! # Map
-//! - [`quic`]: [`quic::Listener`], [`quic::connect`], [`quic::Connection`] of frames; counted bytes.
+//! - [`quic`]: [`quic::Listener`], [`quic::Dialer`], [`quic::Connection`] of frames; counted bytes.
 //! - [`drive`]: the loop around a machine: events in, journal, outputs, timers.
 //! - [`tls`], [`certificate`], [`identity`]: TLS 1.3 on both sides; who somebody is; the identity folder.
 //! - [`provision`]: CA, requests, certificates, installation.

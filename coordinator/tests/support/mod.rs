@@ -1,11 +1,13 @@
 //! A consortium in a folder, and parties that count nothing but answer like real ones.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use hedgerow_coordinator::{CoordinatorError, Ending};
+use hedgerow_crypto::seed::Seed;
 use hedgerow_edge::certificate::{Subject, now};
 use hedgerow_edge::drive::{Clock, Shutdown};
 use hedgerow_edge::identity::Identity;
@@ -15,7 +17,7 @@ use hedgerow_edge::quic::{Dialer, Link, LinkEvent, Traffic, Transport};
 use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::table::Table;
 use hedgerow_protocol::config::RunConfig;
-use hedgerow_protocol::ids::PartyId;
+use hedgerow_protocol::ids::{PartyId, RoundId};
 use hedgerow_protocol::party::{LedgerState, Output, PartyMachine, PartySetup};
 use hedgerow_protocol::policy::Policy;
 use hedgerow_protocol::wire::{Limits, ToCoordinator, ToParty};
@@ -33,6 +35,15 @@ pub struct Deployment {
     pub folder: tempfile::TempDir,
     /// Where the coordinator listens now: the kernel keeps an old port of this very process for a while.
     pub address: Arc<Mutex<String>>,
+    /// By the party's key.
+    journals: Mutex<BTreeMap<String, Arc<Mutex<Kept>>>>,
+}
+
+/// What a party has written down; it outlives the party's task.
+#[derive(Default)]
+struct Kept {
+    records: Vec<Vec<u8>>,
+    secret: Option<(RoundId, Seed)>,
 }
 
 impl Deployment {
@@ -40,6 +51,7 @@ impl Deployment {
         let deployment = Self {
             folder: tempfile::tempdir().unwrap(),
             address: Arc::default(),
+            journals: Mutex::default(),
         };
         let parties = PARTIES.map(|id| PartyId::new(id).unwrap());
         let subjects = provision::subjects(&PartyId::new("hub").unwrap(), &parties);
@@ -100,17 +112,37 @@ impl Deployment {
 
     /// A party that dials this deployment's coordinator, wherever it listens by then.
     pub fn party(&self, id: &str) -> tokio::task::JoinHandle<String> {
-        self.party_at(id, Arc::clone(&self.address))
+        tokio::spawn(self.new_party(id, Arc::clone(&self.address)).run())
     }
 
-    pub fn party_at(&self, id: &str, address: Arc<Mutex<String>>) -> tokio::task::JoinHandle<String> {
-        let party = Party {
+    /// The same, dialling another deployment's coordinator.
+    pub fn party_at(&self, id: &str, other: &Self) -> tokio::task::JoinHandle<String> {
+        tokio::spawn(self.new_party(id, Arc::clone(&other.address)).run())
+    }
+
+    /// A party whose process ends when it has the model, before it says so.
+    pub fn party_without_last_word(&self, id: &str) -> tokio::task::JoinHandle<String> {
+        let party = self.new_party(id, Arc::clone(&self.address));
+        tokio::spawn(
+            Party {
+                last_word: false,
+                ..party
+            }
+            .run(),
+        )
+    }
+
+    fn new_party(&self, id: &str, address: Arc<Mutex<String>>) -> Party {
+        let identity = self.identity(id);
+        let key = identity.signing().verifying().to_string();
+        Party {
             id: PartyId::new(id).unwrap(),
-            identity: self.identity(id),
+            identity,
             address,
+            kept: Arc::clone(self.journals.lock().unwrap().entry(key).or_default()),
             weight: 1 + PARTIES.iter().position(|party| *party == id).unwrap() as i64,
-        };
-        tokio::spawn(party.run())
+            last_word: true,
+        }
     }
 }
 
@@ -149,7 +181,9 @@ struct Party {
     id: PartyId,
     identity: Arc<Identity>,
     address: Arc<Mutex<String>>,
+    kept: Arc<Mutex<Kept>>,
     weight: i64,
+    last_word: bool,
 }
 
 /// The sum that the weights give, by survivors.
@@ -186,7 +220,7 @@ impl Party {
             },
             traffic: Traffic::default(),
         };
-        let (mut machine, clock) = (PartyMachine::new(setup), Clock::start());
+        let (mut machine, clock) = (self.restore(setup), Clock::start());
         let mut model = None;
         loop {
             dialer.address = self.address.lock().unwrap().clone();
@@ -224,6 +258,11 @@ impl Party {
         }
     }
 
+    fn restore(&self, setup: PartySetup) -> PartyMachine {
+        let kept = self.kept.lock().unwrap();
+        PartyMachine::restore(setup, &kept.records, kept.secret.clone()).unwrap()
+    }
+
     fn perform(
         &self,
         machine: &mut PartyMachine,
@@ -241,16 +280,20 @@ impl Party {
                 }
                 Output::Finished(outcome) => {
                     *model = Some(outcome.forest.to_json().unwrap());
+                    if !self.last_word {
+                        return model.take();
+                    }
                     machine.handle_metrics(None);
                 }
                 Output::Confirmed => return Some(model.take().unwrap_or_default()),
                 Output::Refused(refusal) => return Some(refusal.to_string()),
                 Output::Failed(reason) => return Some(reason),
-                Output::Persist(_)
-                | Output::StoreRoundSecret(..)
-                | Output::ForgetRoundSecret(_)
-                | Output::Charge(_)
-                | Output::Progress(_) => {}
+                Output::Persist(record) => self.kept.lock().unwrap().records.push(record),
+                Output::StoreRoundSecret(round, seed) => {
+                    self.kept.lock().unwrap().secret = Some((round, seed))
+                }
+                Output::ForgetRoundSecret(_) => self.kept.lock().unwrap().secret = None,
+                Output::Charge(_) | Output::Progress(_) => {}
             }
         }
         None
