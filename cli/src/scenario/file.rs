@@ -217,13 +217,21 @@ impl Default for Timeouts {
 }
 
 /// `[resources]` of each party process.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Resources {
     /// `None`: the machine's cores divided by the parties, at least one.
     pub threads: Option<u32>,
-    /// `None`: 512.
-    pub memory_mib: Option<u64>,
+    pub memory_mib: u64,
+}
+
+impl Default for Resources {
+    fn default() -> Self {
+        Self {
+            threads: None,
+            memory_mib: 512,
+        }
+    }
 }
 
 fn as_text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {

@@ -19,8 +19,6 @@ use std::path::{Path, PathBuf};
 const RESERVED: [&str; 2] = ["ca", "coordinator"];
 /// Delta where the file does not say, if the rows allow it.
 pub const DEFAULT_DELTA: f64 = 1e-6;
-/// Memory of a party's data engine where the file does not say, MiB.
-const DEFAULT_MEMORY_MIB: u64 = 512;
 
 /// A checked scenario.
 #[derive(Clone, Debug)]
@@ -177,7 +175,7 @@ impl Scenario {
             min_parties: file.run.min_parties.unwrap_or(count),
             aggregators,
             threads,
-            memory_mib: file.resources.memory_mib.unwrap_or(DEFAULT_MEMORY_MIB),
+            memory_mib: file.resources.memory_mib,
             parties,
             file,
         })

@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
-use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 use hedgerow_party::data::SourceSpec;
 use std::path::Path;
 
@@ -13,25 +13,46 @@ pub fn absolute(source: &SourceSpec, base: &Path) -> String {
         return base.join(source.text()).display().to_string();
     }
     // Wrong SQL is the data engine's to explain.
-    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, source.text()).tokenize() else {
+    let Ok(tokens) = Tokenizer::new(&GenericDialect {}, source.text()).tokenize_with_location() else {
         return source.text().to_owned();
     };
-    let mut is_table = false;
-    let mut text = String::new();
-    for token in tokens {
-        let token = match token {
-            Token::SingleQuotedString(name) if is_table => {
-                Token::SingleQuotedString(base.join(name).display().to_string())
-            }
-            other => other,
-        };
+    let characters: Vec<char> = source.text().chars().collect();
+    let (mut text, mut copied, mut is_table) = (String::new(), 0, false);
+    for TokenWithSpan { token, span } in tokens {
+        if let Token::SingleQuotedString(name) = &token
+            && is_table
+        {
+            text.extend(
+                characters
+                    .get(copied..offset(&characters, span.start))
+                    .unwrap_or_default(),
+            );
+            let path = base.join(name).display().to_string();
+            text += &format!("'{}'", path.replace('\'', "''"));
+            copied = offset(&characters, span.end);
+        }
         if !matches!(token, Token::Whitespace(_)) {
             is_table =
                 matches!(&token, Token::Word(word) if matches!(word.keyword, Keyword::FROM | Keyword::JOIN));
         }
-        text += &token.to_string();
     }
+    text.extend(characters.get(copied..).unwrap_or_default());
     text
+}
+
+/// Characters before a place of the tokenizer, whose lines and columns count characters from 1.
+fn offset(characters: &[char], place: Location) -> usize {
+    let line = place.line.saturating_sub(1) as usize;
+    let before = match line {
+        0 => 0,
+        line => characters
+            .iter()
+            .enumerate()
+            .filter(|(_, c)| **c == '\n')
+            .nth(line - 1)
+            .map_or(characters.len(), |(at, _)| at + 1),
+    };
+    before + place.column.saturating_sub(1) as usize
 }
 
 #[cfg(test)]
@@ -51,9 +72,9 @@ mod tests {
         assert_eq!(made("/else/rows.csv"), "/else/rows.csv");
         assert_eq!(
             made(
-                "SELECT a, 'rows.csv' AS b FROM 'rows.csv' JOIN\n 'x/y.parquet' USING (k) WHERE c = 'it''s'"
+                "SELECT a, 'rows.csv' AS b FROM 'rows.csv' JOIN\n 'x/y\u{e4}.parquet' USING (k) WHERE c = 'it''s'"
             ),
-            "SELECT a, 'rows.csv' AS b FROM '/data/rows.csv' JOIN\n '/data/x/y.parquet' USING (k) WHERE c = 'it''s'"
+            "SELECT a, 'rows.csv' AS b FROM '/data/rows.csv' JOIN\n '/data/x/y\u{e4}.parquet' USING (k) WHERE c = 'it''s'"
         );
     }
 

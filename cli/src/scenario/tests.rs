@@ -92,7 +92,7 @@ fn documented_keys_are_the_parsers() {
 #[test]
 fn a_misspelt_key_is_found_with_its_line() {
     let error = refusal(&format!("{MINIMAL}\n[forest]\ntress = 5\n"), &[]);
-    assert!(error.contains("scenario.toml:18"), "{error}");
+    assert!(error.contains("scenario.toml:19"), "{error}");
     assert!(error.contains("did you mean `trees`"), "{error}");
 }
 

@@ -8,7 +8,7 @@ use crate::error::{CliError, Result};
 use crate::report::Span;
 use hedgerow_edge::progress::ProgressEvent;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long other processes may still say why they failed once one has.
@@ -41,6 +41,8 @@ pub struct Run<'a> {
     timeline: Timeline,
     /// Reasons given by processes, in the order they came.
     failures: Vec<(String, String)>,
+    /// Parties that the coordinator left out: where a run fails, they are the reason and the others its victims.
+    left_out: Vec<String>,
     running: BTreeSet<String>,
     done: BTreeSet<String>,
     stopped: BTreeSet<String>,
@@ -79,6 +81,7 @@ impl<'a> Run<'a> {
             started: Instant::now(),
             timeline: Timeline::default(),
             failures: Vec::new(),
+            left_out: Vec::new(),
             running: BTreeSet::new(),
             done: BTreeSet::new(),
             stopped: BTreeSet::new(),
@@ -142,12 +145,7 @@ impl<'a> Run<'a> {
                 } => self.ended(id, success, &status, killed)?,
             }
             let parties_needed = self.deployment.scenario.min_parties as usize;
-            let parties_left = self
-                .running
-                .iter()
-                .chain(&self.done)
-                .filter(|id| *id != COORDINATOR)
-                .count();
+            let parties_left = self.parties_left();
             let hopeless = !self.failures.is_empty()
                 && (self.failures.iter().any(|(id, _)| id == COORDINATOR)
                     || self.programs.len() > 1 && parties_left < parties_needed);
@@ -198,7 +196,8 @@ impl<'a> Run<'a> {
             ProgressEvent::RoundDone { .. } => self.timeline.end(id, now),
             ProgressEvent::Dropped { party, reason } if id == COORDINATOR => {
                 self.bars
-                    .say(&format!("party {party} was left out of a round: {reason}"));
+                    .say(&format!("party {party:?} was left out of a round: {reason}"));
+                self.left_out.push(party.clone());
             }
             ProgressEvent::Finished => self.timeline.end(id, now),
             ProgressEvent::Stopped => {
@@ -237,28 +236,38 @@ impl<'a> Run<'a> {
                     let (role, config) = (program.role, program.config.clone());
                     self.start(&id, role, config)?;
                 }
-                _ => self.bars.say(&format!("rehearsal: {id} was killed for good")),
+                _ => self.dropped(&id),
             }
         } else if self.stopped.contains(&id) {
             self.bars.say(&format!("{id} was stopped"));
         } else if success {
             self.done.insert(id);
         } else if !self.failures.iter().any(|(other, _)| *other == id) {
-            let reason = self
-                .last_words(&id)
+            let reason = last_words(&self.deployment.layout.log(&id))
                 .unwrap_or_else(|| format!("it ended with {status}"));
             self.failures.push((id, reason));
         }
         Ok(())
     }
 
-    /// The last line of a log, for a process that ended without an event.
-    fn last_words(&self, id: &str) -> Option<String> {
-        let log = std::fs::read_to_string(self.deployment.layout.log(id)).ok()?;
-        log.lines()
-            .rev()
-            .find(|line| !line.trim().is_empty())
-            .map(str::to_owned)
+    /// A party is gone for good. If the others are too few, there is no use in waiting for it as long as a
+    /// coordinator would that does not know.
+    fn dropped(&mut self, id: &str) {
+        self.bars.say(&format!("rehearsal: {id} was killed for good"));
+        let needed = self.deployment.scenario.min_parties;
+        if self.parties_left() < needed as usize {
+            let reason =
+                format!("it was killed for good, and the run needs {needed} parties (run.min_parties)");
+            self.failures.push((id.to_owned(), reason));
+        }
+    }
+
+    fn parties_left(&self) -> usize {
+        self.running
+            .iter()
+            .chain(&self.done)
+            .filter(|id| *id != COORDINATOR)
+            .count()
     }
 
     fn conclude(&self) -> Result<()> {
@@ -269,23 +278,51 @@ impl<'a> Run<'a> {
         if !self.stopped.is_empty() && self.failures.is_empty() {
             return Err(CliError::Interrupted);
         }
-        let (id, reason) = self.failures.first().cloned().unwrap_or_else(|| {
-            (
-                COORDINATOR.to_owned(),
-                "no process is left and there is no model".to_owned(),
-            )
-        });
+        let is = |wanted: &str| self.failures.iter().find(|(id, _)| id == wanted);
+        let culprit = self
+            .left_out
+            .iter()
+            .find_map(|id| is(id))
+            .or(self.failures.first())
+            .or_else(|| is(COORDINATOR));
+        let (id, mut reason) = match culprit {
+            Some((id, reason)) => (id.as_str(), reason.clone()),
+            None => (COORDINATOR, "no process is left and there is no model".to_owned()),
+        };
+        let log = self.deployment.layout.log(id);
+        if let Some(detail) = last_error(&log).filter(|detail| !reason.contains(detail.as_str())) {
+            reason = format!("{reason}\n  {detail}");
+        }
         let process = if id == COORDINATOR {
-            id.clone()
+            id.to_owned()
         } else {
             format!("party {id:?}")
         };
-        Err(CliError::Process {
-            process,
-            reason,
-            log: self.deployment.layout.log(&id),
-        })
+        Err(CliError::Process { process, reason, log })
     }
+}
+
+/// The last line of a log, for a process that ended without an event.
+fn last_words(log: &Path) -> Option<String> {
+    let log = std::fs::read_to_string(log).ok()?;
+    log.lines()
+        .rev()
+        .find(|line| !line.trim().is_empty())
+        .map(str::to_owned)
+}
+
+/// What a process told its own operator alone: row, column and value are in its log and never in a message.
+fn last_error(log: &Path) -> Option<String> {
+    let log = std::fs::read_to_string(log).ok()?;
+    log.lines().rev().find_map(|line| {
+        let entry: serde_json::Value = serde_json::from_str(line).ok()?;
+        (entry.get("level")?.as_str()? == "ERROR").then_some(())?;
+        entry
+            .get("error")
+            .or(entry.get("message"))?
+            .as_str()
+            .map(str::to_owned)
+    })
 }
 
 /// Stretches of each process's time, from its events.

@@ -52,7 +52,7 @@ fn payments(party: usize) -> String {
     for row in 0..200 {
         let mix = (row * 7919 + party * 104_729) % 9973;
         let channel = ["app", "branch", "phone", "web"][mix % 4];
-        let fraud = u8::from(mix % 4 == 3 && mix % 24 < 6 || mix % 17 == 0);
+        let fraud = u8::from(mix % 4 == 3 && mix % 24 < 6 || mix.is_multiple_of(17));
         text += &format!("{},{},{channel},{fraud}\n", mix, mix % 24);
     }
     text
@@ -226,13 +226,32 @@ fn a_policy_refuses_with_a_reason() {
 }
 
 #[test]
+fn too_few_parties_end_the_run_and_are_named() {
+    let world = sample(free_port());
+    provision(&world);
+    let coordinator = changed(&world.read("coordinator.toml"), "enrol_s = 3600", "enrol_s = 3");
+    world.write("coordinator.toml", &coordinator);
+    let coordinator = Coordinator::start(&world);
+    let parties = ["bank-a", "bank-c"].map(|id| party(&world, id));
+    coordinator
+        .wait()
+        .fails_with(&["2 of at least 3", "bank-b", "bank-d"]);
+    for party in parties {
+        wait(party).fails_with(&["bank-b", "bank-d"]);
+    }
+}
+
+#[test]
 fn a_port_in_use_is_named() {
     let taken = UdpSocket::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let world = sample(port);
     provision(&world);
-    hedgerow(&["coordinator", "--config", &world.text("coordinator.toml")])
-        .fails_with(&[&format!("127.0.0.1:{port}"), "in use"]);
+    hedgerow(&["coordinator", "--config", &world.text("coordinator.toml")]).fails_with(&[
+        &port.to_string(),
+        "in use",
+        "`listen`",
+    ]);
 }
 
 #[test]

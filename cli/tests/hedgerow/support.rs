@@ -200,8 +200,8 @@ fn rows(party: u32) -> String {
         let mix = (row * 7919 + party * 104_729) % 9973;
         let age = 18 + mix % 60;
         let colour = ["red", "green", "blue", ""][(mix / 7 % 4) as usize];
-        let rich = age > 45 && colour != "red" || mix % 11 == 0;
-        let age = if mix % 29 == 0 {
+        let rich = age > 45 && colour != "red" || mix.is_multiple_of(11);
+        let age = if mix.is_multiple_of(29) {
             String::new()
         } else {
             age.to_string()
