@@ -31,9 +31,32 @@ pub enum Command {
     Predict(Predict),
     /// Describe a model
     Inspect(Inspect),
+    /// Measure what is promised, against a baseline of the same run
+    #[command(subcommand)]
+    Bench(Bench),
     /// Read a party's privacy ledger
     #[command(subcommand)]
     Ledger(Ledger),
+}
+
+/// `hedgerow bench`.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// Federated against central training, the routing kernel, identical models
+    Train {
+        /// Synthetic rows over ten parties
+        #[arg(long, default_value_t = 1_000_000)]
+        rows: u64,
+        /// Where bench.json and the runs go
+        #[arg(long, default_value = "hedgerow-bench/train", value_name = "DIR")]
+        out: PathBuf,
+    },
+    /// The secure sum of a million counters of ten parties
+    Sum {
+        /// Where bench.json and the runs go
+        #[arg(long, default_value = "hedgerow-bench/sum", value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 /// `hedgerow simulate`.

@@ -7,6 +7,7 @@
 //! - [`simulate`]: a coordinator, its parties and the oracle that checks them, on one machine.
 //! - [`scenario`]: the file that describes a simulation; [`report`]: what it leaves behind.
 //! - [`process`]: coordinator and party; [`provision`]: their keys and certificates.
+//! - [`bench`]: what is promised, measured.
 //! - [`generate`], [`predict`], [`ledger`]: data to try; scores of rows; a party's privacy budget.
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -15,6 +16,7 @@
 )]
 
 mod args;
+mod bench;
 mod error;
 mod generate;
 mod ledger;
@@ -25,7 +27,7 @@ mod report;
 mod scenario;
 mod simulate;
 
-use args::{Arguments, Command, Generate, Ledger};
+use args::{Arguments, Bench, Command, Generate, Ledger};
 use clap::Parser;
 use error::{CliError, Result};
 use generate::rows::RowsSpec;
@@ -82,6 +84,14 @@ fn run(command: &Command) -> Result<()> {
         Command::Predict(arguments) => block_on(predict::run(arguments)),
         Command::Inspect(arguments) => {
             predict::model(&arguments.model).map(|forest| print!("{}", forest.inspect()))
+        }
+        Command::Bench(Bench::Train { rows, out }) => block_on(async {
+            println!("{}", bench::train::run(*rows, out).await?);
+            Ok(())
+        }),
+        Command::Bench(Bench::Sum { out }) => {
+            println!("{}", bench::sum::run(out)?);
+            Ok(())
         }
         Command::Ledger(Ledger::Show { state, delta }) => ledger::show(state, *delta),
     }

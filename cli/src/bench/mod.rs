@@ -1,0 +1,11 @@
+//! `hedgerow bench`: what the project promises, measured on this machine against a baseline of the same run.
+//!
+//! - [`train`]: a whole federated training run against the same forest trained centrally, and the routing kernel
+//! - [`sum`]: the secure sum of a million counters
+//! - [`report`]: asked, measured, met; the form of every benchmark
+//! - `simulation`: runs `hedgerow simulate` and reads its report
+
+pub mod report;
+mod simulation;
+pub mod sum;
+pub mod train;
