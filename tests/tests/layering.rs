@@ -58,12 +58,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "hedgerow-examples",
-        &[
-            "hedgerow-crypto",
-            "hedgerow-dp",
-            "hedgerow-forest",
-            "hedgerow-protocol",
-        ],
+        &["hedgerow-dp", "hedgerow-forest"],
     ),
 ];
 

@@ -68,10 +68,10 @@ pub const KEYS: &[Key] = &[
         "derived from the pooled data",
         "`[schema]` table or a file: types, categories, public bounds; a deployment must declare it",
     ),
-    key("forest.trees", "32 with noise, 200 without", "trees, 1 to 4096"),
+    key("forest.trees", "100", "trees, 1 to 4096"),
     key(
         "forest.depth",
-        "6 with noise, 10 without",
+        "8 with noise, 10 without",
         "levels of splits, 1 to 12: a tree has 2^depth leaves",
     ),
     key(
