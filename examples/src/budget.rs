@@ -9,7 +9,12 @@ use hedgerow_dp::{Budget, DistributedGaussian, L2Squared, rho_for};
 ///
 /// # Errors
 /// A budget that is none.
-pub fn cell_sigma(epsilon: f64, trees: u32, depth: u8, honest: u32) -> Result<f64, Box<dyn std::error::Error>> {
+pub fn cell_sigma(
+    epsilon: f64,
+    trees: u32,
+    depth: u8,
+    honest: u32,
+) -> Result<f64, Box<dyn std::error::Error>> {
     let rho = rho_for(&Budget::new(epsilon, 1e-6)?)?;
     let cells = u64::from(trees) << (depth + 1);
     let noise = DistributedGaussian::calibrate(rho, L2Squared(u64::from(trees)), honest, cells)?;

@@ -6,11 +6,11 @@
 //! logs (`hedgerow_edge`).
 //!
 //! # Map
-//! - [`data`]: from files to contingency tables and blocks of binned rows
-//! - [`config`]: `party.toml`
-//! - [`process`]: [`process::run`], the life of the process; [`check`]: everything that can be tried before
-//! - [`ledger`]: what the party's rows have paid
-//! - [`evaluate`]: the model on own test rows
+//! - module [`data`]: from files to contingency tables and blocks of binned rows
+//! - module [`config`]: `party.toml`
+//! - module [`mod@process`]: [`run`], the life of the process; module [`mod@check`]: all that can be tried before
+//! - module [`ledger`]: what the party's rows have paid
+//! - module [`evaluate`]: the model on own test rows
 //!
 //! Private: `machine` (events and outputs of the loop), `storage` (journal and round secrets), `answers` (data as the
 //! protocol asks for it).

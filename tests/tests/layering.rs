@@ -56,10 +56,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "hedgerow-protocol",
         ],
     ),
-    (
-        "hedgerow-examples",
-        &["hedgerow-dp", "hedgerow-forest"],
-    ),
+    ("hedgerow-examples", &["hedgerow-dp", "hedgerow-forest"]),
 ];
 
 /// Crates that decide and compute but never touch a socket, a file or a clock.
