@@ -32,7 +32,7 @@ const VERSION: u8 = 1;
 /// Arguments, in order: the features in the schema's order, the label, and the row number (`UInt64`, from 0 in source
 /// order) if made `with_row_numbers`. Returns `LargeBinary`: little-endian `u64` words, first the cells of the query
 /// in its own layout, then rows, positives and chosen rows, then per feature the values unknown to the schema.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LeafCounts {
     parameters: Parameters,
     bytes: Vec<u8>,

@@ -2,6 +2,7 @@
 
 use datafusion::arrow::array::AsArray;
 use datafusion::logical_expr::{AggregateUDF, AggregateUDFImpl};
+use datafusion::physical_plan::{ExecutionPlanProperties, displayable};
 use datafusion::prelude::SessionContext;
 use hedgerow_forest::query::TableQuery;
 use proptest::prelude::*;
@@ -11,7 +12,7 @@ use super::fixture::{
 };
 use crate::data::block::Chosen;
 use crate::data::leaf_counts::LeafCounts;
-use crate::data::scan::column;
+use crate::data::scan::{Scan, Typing, column};
 use crate::data::write::write_batches;
 use crate::data::{DataSet, DataSpec, Rows, SourceSpec, Split};
 
@@ -192,6 +193,43 @@ async fn a_function_made_from_bytes_counts_in_a_session_that_knows_nothing_else(
         .collect();
     assert_eq!(counted.cells, expected);
     assert_eq!(counted.tally.chosen, 300);
+}
+
+#[tokio::test]
+async fn all_threads_count() {
+    let folder = tempfile::tempdir().unwrap();
+    for i in 0..4u64 {
+        write_batches(
+            &folder.path().join(format!("{i}.parquet")),
+            &[batch(&rows(100, i))],
+        )
+        .unwrap();
+    }
+    let engine = engine(3);
+    let source = SourceSpec::parse(".", folder.path()).unwrap();
+    let schema = schema();
+    let scan = Scan::open(&engine, &source, Typing::Declared(&schema))
+        .await
+        .unwrap();
+    let function = LeafCounts::new("x", &schema, BINS, &query(1, 1, 1), Chosen::All, false).unwrap();
+    let names = ["age", "Hours.per-week", "colour", "member", "outcome"].map(str::to_owned);
+    for frame in [
+        scan.parallel(&names).await.unwrap(),
+        scan.numbered(&names, 3).await.unwrap(),
+    ] {
+        let call = AggregateUDF::new_from_impl(function.clone())
+            .call(names.iter().map(|name| column(name)).collect());
+        let plan = frame
+            .aggregate(vec![], vec![call])
+            .unwrap()
+            .create_physical_plan()
+            .await
+            .unwrap();
+        let text = displayable(plan.as_ref()).indent(false).to_string();
+        let partial = plan.children()[0].children()[0].clone();
+        assert!(text.contains("mode=Partial"), "{text}");
+        assert_eq!(partial.output_partitioning().partition_count(), 3, "{text}");
+    }
 }
 
 #[test]
