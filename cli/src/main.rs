@@ -7,7 +7,7 @@
 //! - [`simulate`]: a coordinator, its parties and the oracle that checks them, on one machine.
 //! - [`scenario`]: the file that describes a simulation; [`report`]: what it leaves behind.
 //! - [`process`]: coordinator and party; [`provision`]: their keys and certificates.
-//! - [`bench`]: what is promised, measured.
+//! - [`mod@bench`]: what is promised, measured.
 //! - [`generate`], [`predict`], [`ledger`]: data to try; scores of rows; a party's privacy budget.
 #![forbid(unsafe_code)]
 #![cfg_attr(

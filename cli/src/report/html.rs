@@ -29,7 +29,7 @@ pub fn page(report: &Report) -> Result<String> {
                 (privacy(report))
                 (rounds(report))
                 section { h2 { "Traffic" } (traffic(processes(report)))
-                    p.note { "Bytes on the wire, as each process counted them; raw rows would not be part of any of them." } }
+                    p.note { "Bytes on the wire, as each process counted them. No row is among them." } }
                 section { h2 { "Timeline" } (timeline(&report.timeline))
                     p.note { "From the start of the coordinator's process; on the right, seconds apart from waiting." } }
                 (machines(report))

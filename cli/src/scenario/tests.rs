@@ -53,7 +53,7 @@ fn setting_every_documented_default_changes_nothing() {
     assert_eq!(load(MINIMAL, &sets).unwrap().file, {
         let mut plain = load(MINIMAL, &[]).unwrap().file;
         // Said and not said are two things here; the meaning is the same.
-        plain.privacy.epsilon = Some(1.0);
+        plain.forest.trees = Some(ForestParams::default_for(true).trees);
         plain
     });
 }
@@ -90,6 +90,17 @@ fn documented_keys_are_the_parsers() {
 }
 
 #[test]
+fn the_manual_quotes_the_table() {
+    let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/scenario.md");
+    let manual = fs::read_to_string(manual).unwrap();
+    let table = super::keys::markdown();
+    assert!(
+        manual.contains(&table),
+        "docs/scenario.md must hold the output of `simulate --keys`:\n{table}"
+    );
+}
+
+#[test]
 fn a_misspelt_key_is_found_with_its_line() {
     let error = refusal(&format!("{MINIMAL}\n[forest]\ntress = 5\n"), &[]);
     assert!(error.contains("scenario.toml:19"), "{error}");
@@ -102,6 +113,14 @@ fn defaults_follow_the_noise_and_the_parties() {
     let exact = load(MINIMAL, &["privacy.epsilon=none"]).unwrap();
     assert_eq!(noisy.forest, ForestParams::default_for(true));
     assert_eq!(exact.forest, ForestParams::default_for(false));
+    let documented = |name: &str| KEYS.iter().find(|key| key.name == name).unwrap().default;
+    assert_eq!(documented("forest.trees"), noisy.forest.trees.to_string());
+    assert_eq!(noisy.forest.trees, exact.forest.trees);
+    let depths = format!(
+        "{} with noise, {} without",
+        noisy.forest.depth, exact.forest.depth
+    );
+    assert_eq!(documented("forest.depth"), depths);
     assert_eq!(noisy.min_parties, 2);
     assert_eq!(
         load(MINIMAL, &["run.aggregation=shares"]).unwrap().aggregators,

@@ -128,9 +128,13 @@ impl Children {
         }
     }
 
-    /// Ends all that still run and waits until they are gone.
+    /// Ends all that still run and waits until they are gone. Every step they took is in their journals.
     pub async fn stop(&mut self) {
-        self.tasks.shutdown().await;
+        for (_, kill) in std::mem::take(&mut self.kill) {
+            // Where nobody receives, the process has ended before.
+            let _ = kill.send(());
+        }
+        while self.tasks.join_next().await.is_some() {}
     }
 }
 
