@@ -117,10 +117,10 @@ impl Storage {
         let batch = std::mem::take(batch);
         let entries: Vec<Entry<'_>> = batch.entries.iter().map(Piece::entry).collect();
         self.journal.commit(&entries)?;
-        if let Some(round) = batch.newest_secret()
-            && let Some(before) = self.kept.replace(round).filter(|before| *before != round)
-        {
-            self.journal.erase(&group(before))?;
+        for round in batch.secrets() {
+            if let Some(before) = self.kept.replace(round).filter(|before| *before != round) {
+                self.journal.erase(&group(before))?;
+            }
         }
         Ok(())
     }
@@ -215,8 +215,9 @@ impl Batch {
         });
     }
 
-    fn newest_secret(&self) -> Option<RoundId> {
-        self.entries.iter().rev().find_map(|piece| match piece {
+    /// Rounds whose secrets are in the batch, in order.
+    fn secrets(&self) -> impl Iterator<Item = RoundId> {
+        self.entries.iter().filter_map(|piece| match piece {
             Piece::Secret { round, .. } => Some(*round),
             Piece::Plain(_) => None,
         })
