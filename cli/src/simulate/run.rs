@@ -194,9 +194,10 @@ impl<'a> Run<'a> {
                 }
             }
             ProgressEvent::RoundDone { .. } => self.timeline.end(id, now),
-            ProgressEvent::Dropped { party, reason } if id == COORDINATOR => {
-                self.bars
-                    .say(&format!("party {party:?} was left out of a round: {reason}"));
+            ProgressEvent::Dropped { party, reason }
+                if id == COORDINATOR && !self.left_out.contains(party) =>
+            {
+                self.bars.say(&format!("party {party:?} is left out: {reason}"));
                 self.left_out.push(party.clone());
             }
             ProgressEvent::Finished => self.timeline.end(id, now),
