@@ -11,8 +11,8 @@
 //! | [`dataset`] | a party's rows under a schema: count, stream blocks, number of rows |
 //! | [`leaf_counts`] | the aggregate function that answers a table query; ships to a cluster as bytes |
 //! | [`split`] | which rows are test rows |
-//! | [`derive`] | a schema from data, for simulations |
-//! | [`write`] | record batches to Parquet or CSV |
+//! | [`mod@derive`] | a schema from data, for simulations |
+//! | [`mod@write`] | record batches to Parquet or CSV |
 //! | [`error`], [`warning`] | what can be wrong, in words for the operator |
 //!
 //! Values and row numbers appear in [`DataError`]: it is for the party's own operator. What leaves the
