@@ -2,9 +2,11 @@
 //!
 //! - [`train`]: a whole federated training run against the same forest trained centrally, and the routing kernel
 //! - [`sum`]: the secure sum of a million counters
+//! - `reference`: smartcore's forest on the same rows
 //! - [`report`]: asked, measured, met; the form of every benchmark
 //! - `simulation`: runs `hedgerow simulate` and reads its report
 
+mod reference;
 pub mod report;
 mod simulation;
 pub mod sum;

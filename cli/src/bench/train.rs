@@ -13,6 +13,7 @@ use hedgerow_forest::schema::Schema;
 use hedgerow_party::data::{DataSet, DataSpec, Engine, EngineOptions, Rows, Split};
 use rand_core::{Rng, SeedableRng};
 
+use super::reference;
 use super::report::{Asked, BenchReport};
 use super::simulation::Simulation;
 use crate::error::{CliError, Result};
@@ -63,6 +64,11 @@ pub async fn run(rows: u64, out: &Path) -> Result<BenchReport> {
         .ok_or_else(|| CliError::Config("generated without a schema".into()))?;
     let kernel = kernel(&mut report, &schema)?;
     let central = central(&mut report, &scenario, &schema, rows, kernel).await?;
+    let (binner, _) = first_query(&schema)?;
+    let data = open(&scenario, &schema, EngineOptions::default().threads).await?;
+    let own = central / f64::from(PARAMS.trees);
+    reference::run(&mut report, &data, &binner, PARAMS.depth, own).await?;
+    drop(data);
     federated(&mut report, &scenario_path, &work, central)?;
     identical(&mut report, &work)?;
     report
