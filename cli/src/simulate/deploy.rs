@@ -13,6 +13,11 @@ use toml::{Table, Value};
 pub const ANY_PORT: &str = "127.0.0.1:0";
 /// Name of the coordinator's process and certificate.
 pub const COORDINATOR: &str = "coordinator";
+/// Runs' worth of epsilon in a simulated party's ledger: an attempt that lost a party is charged like one that
+/// did not.
+const ATTEMPTS: f64 = 4.0;
+/// Seconds after which a killed process is noticed; the shortest that keep-alive packets every 5 s allow.
+const IDLE_S: u32 = 10;
 
 /// What is written once and stays the same over restarts.
 pub struct Deployment<'a> {
@@ -134,7 +139,8 @@ impl Deployment<'_> {
         ])
     }
 
-    /// Every simulated party allows exactly what the scenario asks for.
+    /// Every simulated party allows exactly what the scenario asks for, and a few attempts that fail after they
+    /// were charged.
     fn policy(&self) -> Table {
         let file = &self.scenario.file;
         let noise = file.privacy.epsilon.zip(self.delta);
@@ -146,6 +152,7 @@ impl Deployment<'_> {
         ]);
         if let Some((epsilon, delta)) = noise {
             policy.insert("max_epsilon".into(), epsilon.into());
+            policy.insert("total_epsilon".into(), (epsilon * ATTEMPTS).into());
             policy.insert("max_delta".into(), delta.into());
         }
         policy
@@ -173,6 +180,7 @@ impl Deployment<'_> {
                 ])
                 .into(),
             ),
+            ("transport", table([("idle_s", integer(IDLE_S))]).into()),
         ]);
         write(&path, &text(config)?)?;
         Ok(path)
@@ -216,6 +224,7 @@ impl Deployment<'_> {
                 ])
                 .into(),
             ),
+            ("transport", table([("idle_s", integer(IDLE_S))]).into()),
         ]);
         write(&path, &text(config)?)?;
         Ok(path)
