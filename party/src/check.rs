@@ -2,9 +2,8 @@
 
 use std::path::Path;
 
-use hedgerow_edge::certificate::Subject;
 use hedgerow_edge::files;
-use hedgerow_edge::quic::{Dialer, Traffic};
+use hedgerow_edge::quic::Traffic;
 use hedgerow_forest::schema::Schema;
 
 use crate::config::PartyFile;
@@ -113,13 +112,7 @@ async fn data(ready: &Ready) -> Result<String, String> {
 }
 
 async fn coordinator(ready: &Ready) -> Result<String, String> {
-    let dialer = Dialer {
-        identity: ready.identity.clone(),
-        address: ready.file.coordinator.clone(),
-        expected: ready.file.coordinator_name.clone().map(Subject::Coordinator),
-        transport: ready.file.transport.clone(),
-        traffic: Traffic::default(),
-    };
+    let dialer = ready.file.dialer(ready.identity.clone(), Traffic::default());
     let connection = dialer.dial().await.map_err(|error| error.to_string())?;
     Ok(format!(
         "{} answers at {}",

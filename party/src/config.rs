@@ -1,9 +1,12 @@
 //! `party.toml`: what one organisation's process needs to know.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use hedgerow_edge::certificate::Subject;
 use hedgerow_edge::configfile::{self, ConfigFileError};
-use hedgerow_edge::quic::Transport;
+use hedgerow_edge::identity::Identity;
+use hedgerow_edge::quic::{Dialer, Traffic, Transport};
 use hedgerow_protocol::ids::PartyId;
 use hedgerow_protocol::policy::Policy;
 use serde::{Deserialize, Serialize};
@@ -136,6 +139,17 @@ impl PartyFile {
                 .map(|text| SourceSpec::parse(text, base))
                 .transpose()?,
         })
+    }
+
+    /// Calls the coordinator that the file names, as `identity`.
+    pub(crate) fn dialer(&self, identity: Arc<Identity>, traffic: Traffic) -> Dialer {
+        Dialer {
+            identity,
+            address: self.coordinator.clone(),
+            expected: self.coordinator_name.clone().map(Subject::Coordinator),
+            transport: self.transport.clone(),
+            traffic,
+        }
     }
 
     /// What the data engine may use, and how it reads CSV.

@@ -210,13 +210,7 @@ async fn run_counted(
         ending: None,
     };
     let driven = Driven::new(machine, effects.storage.over()?);
-    let dialer = Dialer {
-        identity,
-        address: file.coordinator.clone(),
-        expected: file.coordinator_name.clone().map(Subject::Coordinator),
-        transport: file.transport.clone(),
-        traffic: traffic.clone(),
-    };
+    let dialer = file.dialer(identity, traffic.clone());
     let dialling = tokio::spawn(keep_dialling(dialer, events, Arc::clone(&line), progress.clone()));
     let driven = drive::drive(driven, effects, inbox, Clock::start(), shutdown).await;
     dialling.abort();
