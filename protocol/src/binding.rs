@@ -1,7 +1,7 @@
 //! What is hashed and what is signed, in one place for both sides.
 
 use hedgerow_crypto::hash::{Digest, hash};
-use hedgerow_crypto::identity::{Signature, SignatureError, VerifyingIdentity};
+use hedgerow_crypto::identity::{SignatureError, VerifyingIdentity};
 use hedgerow_crypto::mask::modulus::Modulus;
 use hedgerow_crypto::mask::pairwise::MaskPublic;
 use hedgerow_crypto::mask::transcript::RoundTranscript;
@@ -17,11 +17,14 @@ pub const SIGN_ENROLMENT: &str = "hedgerow/protocol/sign/enrolment/1";
 pub const SIGN_ROUND_KEYS: &str = "hedgerow/protocol/sign/round-keys/1";
 /// Domain of the signature under the survivors of a round.
 pub const SIGN_SURVIVORS: &str = "hedgerow/protocol/sign/survivors/1";
+/// Domain of a row party's signature under the attribute parties of a round.
+pub const SIGN_FIXED: &str = "hedgerow/protocol/sign/fixed/1";
 
 const CONFIG: &str = "hedgerow/protocol/config/1";
 const PARTICIPANTS: &str = "hedgerow/protocol/participants/1";
 const KEYS: &str = "hedgerow/protocol/keys/1";
 const ANSWERS: &str = "hedgerow/protocol/answers/1";
+const RELAY: &str = "hedgerow/protocol/relay/1";
 const MASKED_SET: &str = "hedgerow/protocol/masked-set/1";
 
 /// H(config).
@@ -32,8 +35,8 @@ pub fn config_digest(bytes: &[u8]) -> Digest {
 
 /// What a party signs when it enrols.
 #[must_use]
-pub fn enrolment_message(config: &Digest, party: &PartyId) -> Vec<u8> {
-    wire::to_bytes(&(config, party))
+pub fn enrolment_message(config: &Digest, party: &PartyId, channel: Option<&SealingPublic>) -> Vec<u8> {
+    wire::to_bytes(&(config, party, channel))
 }
 
 /// H(participants): run, names, certificates, signatures, in order.
@@ -61,10 +64,36 @@ pub fn key_list_digest(keys: &[SignedRoundKeys]) -> Digest {
     hash(KEYS, &[&wire::to_bytes(&keys)])
 }
 
-/// What a survivor signs.
+/// What a survivor signs: these survivors of this round with these keys (U1). Whoever is shown other keys signs
+/// something else.
 #[must_use]
-pub fn survivors_message(config: &Digest, run: RunId, round: RoundId, survivors: &[PartyId]) -> Vec<u8> {
-    wire::to_bytes(&(config, run, round, survivors))
+pub fn survivors_message(
+    config: &Digest,
+    run: RunId,
+    round: RoundId,
+    keys: &Digest,
+    survivors: &[PartyId],
+) -> Vec<u8> {
+    wire::to_bytes(&(config, run, round, keys, survivors))
+}
+
+/// What a row party signs with its upload: the attribute parties whose answers its vector completes.
+#[must_use]
+pub fn fixed_message(
+    config: &Digest,
+    run: RunId,
+    round: RoundId,
+    keys: &Digest,
+    attributes: &[PartyId],
+) -> Vec<u8> {
+    wire::to_bytes(&(config, run, round, keys, attributes))
+}
+
+/// What the key of two parties for relayed chunks is bound to, the same on both sides.
+#[must_use]
+pub fn relay_context(run: RunId, config: &Digest, a: &PartyId, b: &PartyId) -> Vec<u8> {
+    let (low, high) = if a <= b { (a, b) } else { (b, a) };
+    wire::to_bytes(&(RELAY, run, config, low, high))
 }
 
 /// Whether a party's two keys of a round carry its signature for this run, round and list of participants.
@@ -87,21 +116,6 @@ pub fn verify_round_keys(
         &keys.mask,
     );
     identity.verify(SIGN_ROUND_KEYS, &message, &keys.signature)
-}
-
-/// Whether a signature is over these survivors of this round.
-///
-/// # Errors
-/// [`SignatureError`].
-pub fn verify_survivors(
-    identity: &VerifyingIdentity,
-    config: &RunConfig,
-    round: RoundId,
-    survivors: &[PartyId],
-    signature: &Signature,
-) -> Result<(), SignatureError> {
-    let message = survivors_message(&config.digest(), config.run, round, survivors);
-    identity.verify(SIGN_SURVIVORS, &message, signature)
 }
 
 /// H(answers) before the first answer.

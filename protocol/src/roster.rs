@@ -76,7 +76,7 @@ pub fn verify_enrolment(
     identity
         .verify(
             binding::SIGN_ENROLMENT,
-            &binding::enrolment_message(config_digest, party),
+            &binding::enrolment_message(config_digest, party, enrolment.channel.as_ref()),
             &enrolment.signature,
         )
         .map_err(|_| {

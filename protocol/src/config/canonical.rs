@@ -38,6 +38,8 @@ struct Canonical {
 enum CanonicalColumn {
     Numeric { name: String, min: f64, max: f64 },
     Categorical { name: String, categories: Vec<String> },
+    LinkedNumeric { name: String, link: String, min: f64, max: f64 },
+    LinkedCategorical { name: String, link: String, categories: Vec<String> },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -53,7 +55,7 @@ pub(super) fn encode(config: &RunConfigLiteral) -> Vec<u8> {
         run: config.run,
         name: config.name.clone(),
         task: config.task.clone(),
-        partition: config.partition,
+        partition: config.partition.clone(),
         features: config.schema.features.iter().map(column).collect(),
         label: config.schema.label.name.clone(),
         positive: config.schema.label.positive.clone(),
@@ -80,14 +82,21 @@ pub(super) fn encode(config: &RunConfigLiteral) -> Vec<u8> {
 
 fn column(column: &Column) -> CanonicalColumn {
     let name = column.name.clone();
-    match &column.kind {
-        ColumnKind::Numeric { min, max } => CanonicalColumn::Numeric {
+    match (&column.kind, column.link.clone()) {
+        (&ColumnKind::Numeric { min, max }, None) => CanonicalColumn::Numeric { name, min, max },
+        (&ColumnKind::Numeric { min, max }, Some(link)) => CanonicalColumn::LinkedNumeric {
             name,
-            min: *min,
-            max: *max,
+            link,
+            min,
+            max,
         },
-        ColumnKind::Categorical { categories } => CanonicalColumn::Categorical {
+        (ColumnKind::Categorical { categories }, None) => CanonicalColumn::Categorical {
             name,
+            categories: categories.clone(),
+        },
+        (ColumnKind::Categorical { categories }, Some(link)) => CanonicalColumn::LinkedCategorical {
+            name,
+            link,
             categories: categories.clone(),
         },
     }
@@ -99,15 +108,22 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RunConfigLiteral, ConfigError> {
     let features = mirror
         .features
         .into_iter()
-        .map(|column| match column {
-            CanonicalColumn::Numeric { name, min, max } => Column {
-                name,
-                kind: ColumnKind::Numeric { min, max },
-            },
-            CanonicalColumn::Categorical { name, categories } => Column {
-                name,
-                kind: ColumnKind::Categorical { categories },
-            },
+        .map(|column| {
+            let (name, link, kind) = match column {
+                CanonicalColumn::Numeric { name, min, max } => (name, None, ColumnKind::Numeric { min, max }),
+                CanonicalColumn::Categorical { name, categories } => {
+                    (name, None, ColumnKind::Categorical { categories })
+                }
+                CanonicalColumn::LinkedNumeric { name, link, min, max } => {
+                    (name, Some(link), ColumnKind::Numeric { min, max })
+                }
+                CanonicalColumn::LinkedCategorical {
+                    name,
+                    link,
+                    categories,
+                } => (name, Some(link), ColumnKind::Categorical { categories }),
+            };
+            Column { name, kind, link }
         })
         .collect();
     Ok(RunConfigLiteral {

@@ -18,19 +18,28 @@ use crate::ids::{PartyId, RunId};
 mod bounds;
 mod canonical;
 mod error;
+mod join;
 
 pub use error::ConfigError;
+pub use join::{
+    Alignment, AttributeParty, Join, LinkConfig, LinkParty, MAX_SEGMENTS, Prediction, Role,
+    ScoreBudget,
+};
 
 /// Most parties of a run: masks are pairwise, so work and traffic grow with the square.
 pub const MAX_PARTIES: usize = 255;
 
 /// How rows are partitioned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Partition {
     /// Each party has whole rows of its own.
     Horizontal,
+    /// One party has rows; others have further columns of the same entities.
+    Vertical(Join),
+    /// Rows refer through links to entities, each at one of many attribute parties.
+    Mixed(Join),
 }
 
 /// What one unit of the privacy promise is.
@@ -38,8 +47,13 @@ pub enum Partition {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Unit {
-    /// One row of one party, added or removed.
+    /// One row of one row party, added or removed. Promises nothing for attributes.
     Row,
+    /// One entity: its attributes changed, or the entity added or removed with all its rows.
+    Entity {
+        /// Most rows that count for one entity over all links and row parties (K); the rest is left out.
+        rows: u32,
+    },
 }
 
 /// The differential privacy of a whole run.
@@ -52,7 +66,7 @@ pub struct PrivacyParams {
     /// What neighbouring data sets differ in.
     pub unit: Unit,
     /// Share of the budget (in zCDP rho) that goes to the histogram of scores, in (0, 1); the rest goes to
-    /// the leaf counts.
+    /// the leaf counts. Joined runs ask no such histogram: there it is 0.
     pub threshold_share: f64,
 }
 
@@ -137,6 +151,9 @@ impl RunConfig {
     /// The first [`ConfigError`], with what was found and what is needed.
     pub fn new(mut literal: RunConfigLiteral) -> Result<Self, ConfigError> {
         literal.parties.sort();
+        if let Partition::Vertical(join) | Partition::Mixed(join) = &mut literal.partition {
+            join.sort();
+        }
         if let Aggregation::Shares { aggregators } = &mut literal.aggregation {
             aggregators.sort();
         }

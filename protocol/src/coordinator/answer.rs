@@ -124,8 +124,13 @@ impl CoordinatorMachine {
             return Ok(false);
         }
         let round = phase.masking.round();
-        let message =
-            binding::survivors_message(&self.config_digest, self.config.run, round, &phase.survivors);
+        let message = binding::survivors_message(
+            &self.config_digest,
+            self.config.run,
+            round,
+            &phase.masking.keyed.digest(),
+            &phase.survivors,
+        );
         if !roster.signed(from, binding::SIGN_SURVIVORS, &message, &signature) {
             return Err(Malformed::Signature {
                 what: "the list of survivors",

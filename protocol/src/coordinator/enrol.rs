@@ -1,6 +1,7 @@
 //! Opening the run: versions, configuration, certificates, signatures.
 
 use hedgerow_crypto::identity::Signature;
+use hedgerow_crypto::seal::SealingPublic;
 
 use super::CoordinatorMachine;
 use super::output::{Absence, CoordinatorProgress, Output};
@@ -73,7 +74,10 @@ impl CoordinatorMachine {
     }
 
     /// A party accepts the configuration with its signature.
-    pub(super) fn enrol(&mut self, party: &PartyId, certificate: Vec<u8>, signature: Signature) {
+    pub(super) fn enrol(&mut self, party: &PartyId, certificate: Vec<u8>,
+        signature: Signature,
+        channel: Option<SealingPublic>,
+    ) {
         let asked = self.circle.configured.len();
         let Phase::Enrolling(enrolling) = &mut self.phase else {
             return;
@@ -85,6 +89,7 @@ impl CoordinatorMachine {
             party: party.clone(),
             certificate,
             signature,
+            channel,
         };
         let identity = match verify_enrolment(&self.config, &self.config_digest, &enrolment, &*self.verifier)
         {

@@ -235,7 +235,8 @@ impl CoordinatorMachine {
             ToCoordinator::Enrol {
                 certificate,
                 signature,
-            } => self.enrol(party, certificate, signature),
+                channel,
+            } => self.enrol(party, certificate, signature, channel),
             ToCoordinator::Refuse { reason } => self.exclude(party, Absence::Refused(reason.to_string())),
             ToCoordinator::Done { model, metrics } => self.confirm(party, model, metrics, now),
             answer => self.take(party, answer, now),

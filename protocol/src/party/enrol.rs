@@ -79,11 +79,12 @@ impl PartyMachine {
         // CHK-004: the own policy.
         self.me.policy.check(&config)?;
         let digest = binding::config_digest(bytes);
-        let message = binding::enrolment_message(&digest, &self.me.party);
+        let message = binding::enrolment_message(&digest, &self.me.party, None);
         let signature = self.me.identity.sign(binding::SIGN_ENROLMENT, &message);
         let response = ToCoordinator::Enrol {
             certificate: self.me.certificate.clone(),
             signature,
+            channel: None,
         };
         Ok(Enrolled {
             config,
@@ -182,8 +183,8 @@ impl PartyMachine {
             .iter()
             .find(|enrolment| enrolment.party == self.me.party);
         let as_sent = mine.is_some_and(|mine| {
-            matches!(&enrolled.response, ToCoordinator::Enrol { certificate, signature }
-                if *certificate == mine.certificate && *signature == mine.signature)
+            matches!(&enrolled.response, ToCoordinator::Enrol { certificate, signature, channel }
+                if *certificate == mine.certificate && *signature == mine.signature && *channel == mine.channel)
         });
         if !as_sent {
             return Err(broken(

@@ -187,7 +187,14 @@ impl PartyMachine {
             ToParty::KeyList { .. }
             | ToParty::ShareInbox { .. }
             | ToParty::Survivors { .. }
-            | ToParty::SurvivorProof { .. } => self.round_request(message),
+            | ToParty::SurvivorProof { .. }
+            | ToParty::Fixed { .. } => self.round_request(message),
+            // Only joined runs say these.
+            ToParty::Align
+            | ToParty::Joined { .. }
+            | ToParty::Relayed { .. }
+            | ToParty::RelayAcked { .. }
+            | ToParty::Closed => Ok(()),
         };
         if let Err(refusal) = handled {
             self.refuse(refusal);

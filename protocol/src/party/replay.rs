@@ -127,7 +127,14 @@ impl PartyMachine {
                 };
                 take_round_request(me, run, &request, response)
             }
-            ToParty::Finished { .. } | ToParty::Failed { .. } => Err(Fault::OutOfOrder),
+            ToParty::Finished { .. }
+            | ToParty::Failed { .. }
+            | ToParty::Align
+            | ToParty::Joined { .. }
+            | ToParty::Relayed { .. }
+            | ToParty::RelayAcked { .. }
+            | ToParty::Fixed { .. }
+            | ToParty::Closed => Err(Fault::OutOfOrder),
         }
     }
 

@@ -180,7 +180,7 @@ pub(super) fn step(phase: RoundPhase, request: &ToParty, context: &Context<'_>) 
             }
         }
         (RoundPhase::Signed { members, survivors }, ToParty::SurvivorProof { signatures, .. }) => {
-            survivors::check_proof(context, &survivors, signatures)?;
+            survivors::check_proof(context, &members, &survivors, signatures)?;
             RoundPhase::Opened { members, survivors }
         }
         (phase, _) => return Ok(Stepped::NotNow(phase)),
@@ -197,7 +197,9 @@ fn respond(
 ) -> Result<Option<ToCoordinator>, Refusal> {
     match (phase, request) {
         (RoundPhase::Shares { keys }, _) => shares::seal(context, keys).map(Some),
-        (RoundPhase::Signed { survivors, .. }, _) => Ok(Some(survivors::sign(context, survivors))),
+        (RoundPhase::Signed { members, survivors }, _) => {
+            Ok(Some(survivors::sign(context, members, survivors)))
+        }
         (RoundPhase::Opened { members, survivors }, ToParty::SurvivorProof { seeds, .. }) => {
             if context.is_masked() {
                 Ok(Some(unmask::open(context, members, survivors)))
@@ -285,9 +287,15 @@ pub(super) fn round_of(request: &ToParty) -> Option<RoundId> {
         | ToParty::ShareInbox { round, .. }
         | ToParty::Survivors { round, .. }
         | ToParty::SurvivorProof { round, .. }
+        | ToParty::Fixed { round, .. }
         | ToParty::RoundResult { round, .. } => Some(*round),
         ToParty::Welcome { .. }
         | ToParty::Participants { .. }
+        | ToParty::Align
+        | ToParty::Joined { .. }
+        | ToParty::Relayed { .. }
+        | ToParty::RelayAcked { .. }
+        | ToParty::Closed
         | ToParty::Finished { .. }
         | ToParty::Failed { .. } => None,
     }

@@ -53,8 +53,8 @@ pub(super) fn check(context: &Context<'_>, members: &Members, survivors: &[Party
 }
 
 /// This party's signature under the survivors.
-pub(super) fn sign(context: &Context<'_>, survivors: &[PartyId]) -> ToCoordinator {
-    let message = message(context, survivors);
+pub(super) fn sign(context: &Context<'_>, members: &Members, survivors: &[PartyId]) -> ToCoordinator {
+    let message = message(context, members, survivors);
     let signature = context.me.identity.sign(binding::SIGN_SURVIVORS, &message);
     ToCoordinator::SurvivorSignature {
         round: context.round,
@@ -65,6 +65,7 @@ pub(super) fn sign(context: &Context<'_>, survivors: &[PartyId]) -> ToCoordinato
 /// Checks that tau survivors have signed the list that this party has signed.
 pub(super) fn check_proof(
     context: &Context<'_>,
+    members: &Members,
     survivors: &[PartyId],
     signatures: &[(PartyId, Signature)],
 ) -> Result<(), Refusal> {
@@ -91,7 +92,7 @@ pub(super) fn check_proof(
         ));
     }
     // CHK-033: over exactly the survivors that this party signed.
-    let message = message(context, survivors);
+    let message = message(context, members, survivors);
     for (party, signature) in signatures {
         if !context
             .roster
@@ -119,11 +120,12 @@ pub(super) fn check_proof(
     Ok(())
 }
 
-fn message(context: &Context<'_>, survivors: &[PartyId]) -> Vec<u8> {
+fn message(context: &Context<'_>, members: &Members, survivors: &[PartyId]) -> Vec<u8> {
     binding::survivors_message(
         context.config_digest,
         context.config.run,
         context.round,
+        &members.keys.digest,
         survivors,
     )
 }

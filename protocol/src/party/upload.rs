@@ -120,6 +120,7 @@ impl PartyMachine {
             round: id,
             vector,
             seeds,
+            fixed: None,
         };
         round.phase = RoundPhase::Uploaded { members };
         round.answers.insert(&request, Some(response.clone()));

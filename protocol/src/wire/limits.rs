@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::WireError;
+use hedgerow_crypto::seal::OVERHEAD;
+
+use super::{MAX_CHUNK_LEN, WireError};
 use crate::config::{MAX_PARTIES, RunConfig};
 use crate::ids::MAX_PARTY_ID_LEN;
 
@@ -77,6 +79,12 @@ kinds! {
     RoundResult = 0x08 "The totals of the round."
     Finished = 0x09 "The run is complete."
     Failed = 0x0a "The run is over without a model."
+    Align = 0x0b "Parties of a joined run find their common entities."
+    Joined = 0x0c "Whose attributes and rows are joined."
+    Relayed = 0x0d "A sealed chunk of another party."
+    RelayAcked = 0x0e "How far another party has received."
+    Fixed = 0x0f "Which attribute parties are in the sum."
+    Closed = 0x10 "Nothing more is asked of the party."
     Hello = 0x81 "Versions that the party speaks."
     Enrol = 0x82 "The party takes part."
     Refuse = 0x83 "The party does not take part."
@@ -87,6 +95,9 @@ kinds! {
     Unmask = 0x88 "Shares that the sum needs."
     AggregatorSum = 0x89 "The sum of an aggregator's shares."
     Done = 0x8a "The party has the model."
+    Aligned = 0x8b "Whose entities the party is aligned with."
+    Relay = 0x8c "A sealed chunk for another party."
+    RelayAck = 0x8d "How far the party has received."
 }
 
 /// How long the payload of each kind may be, in bytes.
@@ -95,6 +106,7 @@ pub struct Limits {
     parties: usize,
     vector: usize,
     totals: usize,
+    chunk: usize,
 }
 
 impl Limits {
@@ -105,6 +117,7 @@ impl Limits {
             parties: MAX_PARTIES,
             vector: 0,
             totals: 0,
+            chunk: 0,
         }
     }
 
@@ -116,6 +129,7 @@ impl Limits {
             parties: config.parties.len(),
             vector: cells.saturating_mul(config.modulus.word_bytes()),
             totals: cells.saturating_mul(TOTAL),
+            chunk: config.join().map_or(0, |_| MAX_CHUNK_LEN + OVERHEAD),
         }
     }
 
@@ -130,20 +144,30 @@ impl Limits {
         match kind {
             Kind::Welcome => CONTROL,
             Kind::Refuse | Kind::Failed => 64 << 10,
-            Kind::Enrol => MAX_CERTIFICATE_LEN + SIGNATURE + SMALL,
-            Kind::Participants => self.each(MAX_CERTIFICATE_LEN + SIGNATURE),
+            Kind::Enrol => MAX_CERTIFICATE_LEN + SIGNATURE + KEYS + SMALL,
+            Kind::Participants => self.each(MAX_CERTIFICATE_LEN + SIGNATURE + KEYS),
             Kind::KeyList => self.each(KEYS),
             Kind::ShareInbox | Kind::Shares => self.each(MAX_SEALED_LEN),
-            Kind::Survivors => self.each(0),
+            Kind::Survivors | Kind::Joined | Kind::Fixed => self.each(0),
+            Kind::Aligned => self.each(TOTAL),
+            Kind::Relay | Kind::Relayed => NAME + SMALL + self.chunk,
+            Kind::RelayAck | Kind::RelayAcked => NAME + SMALL,
             Kind::SurvivorProof => self.each(SIGNATURE + NAME + MAX_SEALED_LEN),
             Kind::Unmask => self.each(NAME + 2 * MAX_SEALED_LEN),
             Kind::RoundResult => self.each(0).saturating_add(self.totals),
-            Kind::Masked => self.each(MAX_SEALED_LEN).saturating_add(self.vector),
+            Kind::Masked => self
+                .each(MAX_SEALED_LEN)
+                .saturating_add(SIGNATURE)
+                .saturating_add(self.vector),
             Kind::AggregatorSum => SMALL.saturating_add(self.vector),
             Kind::RoundKeys => KEYS + NAME + SMALL,
-            Kind::RoundStart | Kind::Finished | Kind::Hello | Kind::SurvivorSignature | Kind::Done => {
-                2 * SMALL
-            }
+            Kind::RoundStart
+            | Kind::Finished
+            | Kind::Hello
+            | Kind::SurvivorSignature
+            | Kind::Done
+            | Kind::Align
+            | Kind::Closed => 2 * SMALL,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What parties and coordinator say, version 1.
+//! What parties and coordinator say, version 2.
 //!
 //! Variants and fields are appended, never reordered: postcard numbers them.
 
@@ -9,7 +9,7 @@ use hedgerow_crypto::seal::SealingPublic;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{Frame, Kind, WireError};
+use super::{Channel, Frame, Kind, WireError};
 use crate::ids::{PartyId, RoundId, RunId};
 use crate::refusal::Refusal;
 
@@ -21,8 +21,10 @@ pub struct Enrolment {
     /// Its certificate (DER).
     #[serde(with = "super::bytes")]
     pub certificate: Vec<u8>,
-    /// Its signature over H(config), see [`crate::binding::enrolment_message`].
+    /// Its signature over H(config) and `channel`, see [`crate::binding::enrolment_message`].
     pub signature: Signature,
+    /// Its key for relayed chunks: in joined runs, and in no others.
+    pub channel: Option<SealingPublic>,
 }
 
 /// The two public keys of one party for one round, both under one signature.
@@ -125,6 +127,48 @@ pub enum ToParty {
         /// Why, for the operator.
         reason: String,
     },
+    /// Joined runs: find the common entities with every counterpart; asks for `Aligned`.
+    Align,
+    /// Joined runs: the alignment is closed. Whoever is not in it is out of the run; entities at attribute
+    /// parties that are not read as missing. Once.
+    Joined {
+        /// Sorted.
+        parties: Vec<PartyId>,
+    },
+    /// A chunk that another party relays.
+    Relayed {
+        /// Who.
+        from: PartyId,
+        /// Which stream of it.
+        channel: Channel,
+        /// Position in the stream, from 0.
+        seq: u32,
+        /// The stream ends with this chunk.
+        last: bool,
+        /// Sealed by its sender for its receiver; the coordinator can open nothing.
+        #[serde(with = "super::bytes")]
+        sealed: Vec<u8>,
+    },
+    /// How far another party has received a stream of the recipient.
+    RelayAcked {
+        /// Who.
+        from: PartyId,
+        /// Which stream.
+        channel: Channel,
+        /// The position that it wants next.
+        next: u32,
+        /// Everything from there is to be sent again.
+        again: bool,
+    },
+    /// To row parties, once: the attribute parties whose vectors are in the sum; asks for `Masked`.
+    Fixed {
+        /// The attempt.
+        round: RoundId,
+        /// Sorted.
+        attributes: Vec<PartyId>,
+    },
+    /// Joined runs with private scores: none are answered any more.
+    Closed,
 }
 
 /// From a party to the coordinator.
@@ -142,8 +186,10 @@ pub enum ToCoordinator {
         /// Its certificate (DER).
         #[serde(with = "super::bytes")]
         certificate: Vec<u8>,
-        /// Its signature over H(config).
+        /// Its signature over H(config) and `channel`.
         signature: Signature,
+        /// Its key for relayed chunks: in joined runs, and in no others.
+        channel: Option<SealingPublic>,
     },
     /// The party does not take part, or not any more.
     Refuse {
@@ -173,6 +219,9 @@ pub enum ToCoordinator {
         vector: Vec<u8>,
         /// Shares mode: a seed sealed to each aggregator but the sender, sorted.
         seeds: Vec<(PartyId, Vec<u8>)>,
+        /// Row parties of joined runs: their signature under the attribute parties that `Fixed` named, see
+        /// [`crate::binding::fixed_message`].
+        fixed: Option<Signature>,
     },
     /// The party's signature over (run, round, survivors).
     SurvivorSignature {
@@ -204,6 +253,36 @@ pub enum ToCoordinator {
         model: Digest,
         /// Released only where policy and configuration say so.
         metrics: Option<PartyMetrics>,
+    },
+    /// The counterparts with which the party is aligned so far; said again whenever there are more.
+    Aligned {
+        /// Sorted by counterpart, with the size of the union of both sets of keys, dummies included.
+        with: Vec<(PartyId, u64)>,
+    },
+    /// A chunk for a counterpart: from a row party to an attribute party, or the other way.
+    Relay {
+        /// For whom.
+        to: PartyId,
+        /// Which stream.
+        channel: Channel,
+        /// Position in the stream, from 0.
+        seq: u32,
+        /// The stream ends with this chunk.
+        last: bool,
+        /// Sealed by its sender for its receiver; the coordinator can open nothing.
+        #[serde(with = "super::bytes")]
+        sealed: Vec<u8>,
+    },
+    /// How far the party has received a stream.
+    RelayAck {
+        /// Whose stream.
+        to: PartyId,
+        /// Which stream.
+        channel: Channel,
+        /// The position that it wants next.
+        next: u32,
+        /// Everything from there is to be sent again.
+        again: bool,
     },
 }
 
@@ -249,6 +328,12 @@ impl Message for ToParty {
             Self::RoundResult { .. } => Kind::RoundResult,
             Self::Finished { .. } => Kind::Finished,
             Self::Failed { .. } => Kind::Failed,
+            Self::Align => Kind::Align,
+            Self::Joined { .. } => Kind::Joined,
+            Self::Relayed { .. } => Kind::Relayed,
+            Self::RelayAcked { .. } => Kind::RelayAcked,
+            Self::Fixed { .. } => Kind::Fixed,
+            Self::Closed => Kind::Closed,
         }
     }
 }
@@ -266,6 +351,9 @@ impl Message for ToCoordinator {
             Self::Unmask { .. } => Kind::Unmask,
             Self::AggregatorSum { .. } => Kind::AggregatorSum,
             Self::Done { .. } => Kind::Done,
+            Self::Aligned { .. } => Kind::Aligned,
+            Self::Relay { .. } => Kind::Relay,
+            Self::RelayAck { .. } => Kind::RelayAck,
         }
     }
 }

@@ -10,22 +10,24 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 mod bytes;
+mod channel;
 mod error;
 mod frame;
 mod limits;
 mod message;
 pub mod vector;
 
+pub use channel::{Channel, MAX_CHUNK_LEN};
 pub use error::WireError;
 pub use frame::{Frame, FrameDecoder, HEADER_LEN, Header, MAGIC};
 pub use limits::{Kind, Limits, MAX_CELLS, MAX_CERTIFICATE_LEN, MAX_SEALED_LEN};
 pub use message::{Enrolment, Message, PartyMetrics, SignedRoundKeys, ToCoordinator, ToParty};
 
 /// The version that this software writes into every frame.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// Versions that this software speaks; what `Hello` offers.
-pub const PROTOCOL_VERSIONS: RangeInclusive<u16> = 1..=1;
+pub const PROTOCOL_VERSIONS: RangeInclusive<u16> = 2..=2;
 
 /// Postcard bytes of a value of ours; our types have no unsupported parts, so this cannot fail.
 pub(crate) fn to_bytes<T: Serialize>(value: &T) -> Vec<u8> {
