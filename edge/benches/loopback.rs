@@ -218,6 +218,7 @@ fn limits() -> Outcome<Limits> {
             features: vec![Column {
                 name: "x".into(),
                 kind: numeric,
+                link: None,
             }],
             label,
         },

@@ -14,6 +14,7 @@ use crate::schema::{ColumnKind, Schema, SchemaError};
 pub struct Binner {
     features: Vec<FeatureBinner>,
     bins: u16,
+    links: usize,
 }
 
 /// The bins of one feature.
@@ -21,6 +22,7 @@ pub struct Binner {
 pub struct FeatureBinner {
     values: Values,
     missing: u8,
+    link: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,12 +56,19 @@ impl Binner {
         if !(MIN_BINS..=MAX_BINS).contains(&bins) {
             return Err(BinningError::Bins { seen: bins });
         }
-        let features = schema
-            .features
-            .iter()
-            .map(|column| FeatureBinner::new(&column.kind, bins))
-            .collect();
-        Ok(Self { features, bins })
+        let links = schema.links();
+        let features = schema.features.iter().map(|column| {
+            let own = column.link.as_deref();
+            FeatureBinner {
+                link: links.iter().position(|link| Some(*link) == own),
+                ..FeatureBinner::new(&column.kind, bins)
+            }
+        });
+        Ok(Self {
+            features: features.collect(),
+            bins,
+            links: links.len(),
+        })
     }
 
     /// The binner of feature `index`, in the schema's order.
@@ -91,6 +100,11 @@ impl Binner {
         self.bins
     }
 
+    /// Number of links of the schema.
+    pub const fn links(&self) -> usize {
+        self.links
+    }
+
     /// All bins of feature `index`, the one for missing values included.
     pub fn bins_of(&self, index: usize) -> usize {
         usize::from(self.feature(index).missing) + 1
@@ -113,6 +127,7 @@ impl FeatureBinner {
                     per_unit: 0.0,
                 },
                 missing: 1,
+                link: None,
             },
             ColumnKind::Numeric { min, max } => Self {
                 values: Values::Numeric {
@@ -121,6 +136,7 @@ impl FeatureBinner {
                     per_unit: f64::from(bins) / (max - min),
                 },
                 missing: bins as u8,
+                link: None,
             },
             ColumnKind::Categorical { categories } => {
                 let codes = categories
@@ -131,6 +147,7 @@ impl FeatureBinner {
                 Self {
                     values: Values::Categorical { codes },
                     missing: categories.len() as u8,
+                    link: None,
                 }
             }
         }
@@ -166,6 +183,11 @@ impl FeatureBinner {
     /// The bin of missing values.
     pub const fn missing(&self) -> u8 {
         self.missing
+    }
+
+    /// Position in [`Schema::links`] of the link that the feature is read through; `None` for one of the rows.
+    pub const fn link(&self) -> Option<usize> {
+        self.link
     }
 
     /// Bins that hold values: all but the one for missing ones.

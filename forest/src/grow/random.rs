@@ -1,15 +1,15 @@
-//! Random decision trees: leaf counts, then a score histogram, then the model.
+//! Random decision trees: leaf counts, then a score histogram, then the model; over links the leaf counts alone.
 
 use std::sync::Arc;
 
 use super::leaf_values::leaf_values;
 use super::structure::random_trees;
-use super::threshold::best_threshold;
+use super::threshold::{best_threshold, threshold_of_leaves};
 use super::{Grow, GrowError, NoiseScale, Step};
 use crate::binning::Binner;
 use crate::model::Forest;
 use crate::params::ForestParams;
-use crate::query::TableQuery;
+use crate::query::{QueryKind, TableQuery};
 use crate::schema::Schema;
 use crate::table::Table;
 use crate::tree::Tree;
@@ -17,8 +17,19 @@ use crate::tree::Tree;
 /// Bins of the score histogram that the threshold is read from.
 pub const SCORE_BINS: u16 = 256;
 
+/// The queries of one growth, in their order. Over links there is no score histogram, because no party knows the score
+/// of a joined row; the threshold then comes from the released leaf table.
+pub fn asks(schema: &Schema) -> &'static [QueryKind] {
+    if schema.has_links() {
+        &[QueryKind::Leaves]
+    } else {
+        &[QueryKind::Leaves, QueryKind::Threshold]
+    }
+}
+
 /// Growth of random decision trees (Fan et al., ICDM 2003): the structure comes from a public seed
-/// ([`super::structure`]), so two tables are all that is asked of the data.
+/// ([`super::structure`]), so two tables are all that is asked of the data, and one if columns are read through links
+/// ([`asks`]).
 #[derive(Debug)]
 pub struct RandomGrowth {
     schema: Schema,
@@ -91,6 +102,10 @@ impl Grow for RandomGrowth {
             Stage::Leaves(query) => {
                 let answer = expect(answer, query)?;
                 let values: Arc<[u32]> = leaf_values(answer.cells(), self.noise).into();
+                if !asks(&self.schema).contains(&QueryKind::Threshold) {
+                    let threshold = threshold_of_leaves(answer.cells(), &values, self.noise);
+                    return Ok(self.finish(values, threshold));
+                }
                 let query =
                     TableQuery::score_histogram(Arc::clone(&self.trees), Arc::clone(&values), SCORE_BINS)?;
                 self.stage = Stage::Threshold(query.clone(), values);
@@ -98,19 +113,26 @@ impl Grow for RandomGrowth {
             }
             Stage::Threshold(query, values) => {
                 let answer = expect(answer, query)?;
-                let forest = Forest {
-                    schema: self.schema.clone(),
-                    bins: self.bins,
-                    trees: Arc::clone(&self.trees),
-                    leaf_values: Arc::clone(values),
-                    threshold: best_threshold(answer.cells(), self.noise),
-                    statement: None,
-                };
-                self.stage = Stage::Finished;
-                Ok(Step::Done(forest))
+                let threshold = best_threshold(answer.cells(), self.noise);
+                let values = Arc::clone(values);
+                Ok(self.finish(values, threshold))
             }
             Stage::Finished => Err(GrowError::Finished),
         }
+    }
+}
+
+impl RandomGrowth {
+    fn finish(&mut self, leaf_values: Arc<[u32]>, threshold: f64) -> Step {
+        self.stage = Stage::Finished;
+        Step::Done(Forest {
+            schema: self.schema.clone(),
+            bins: self.bins,
+            trees: Arc::clone(&self.trees),
+            leaf_values,
+            threshold,
+            statement: None,
+        })
     }
 }
 

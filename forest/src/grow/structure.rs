@@ -9,6 +9,10 @@
 //!    categories with bit 1 go right;
 //! 3. one bit: whether missing values go right.
 //!
+//! If columns are read through links, a tree first draws one link, uniform among all of the schema's, and tests only
+//! columns of the rows and of this link: a leaf is then a conjunction over a row and *one* entity, which keeps the
+//! encrypted tables linear. The ensemble covers all links.
+//!
 //! Randomness is the ChaCha20 key stream (64-bit counter, 64-bit nonce) under the key
 //! `SHA-256("hedgerow-forest random trees v1" || seed)` with the tree's position as nonce, read as little-endian
 //! `u32` words, one tree node after the other in preorder (node, left subtree, right subtree). A number below `n` is
@@ -73,19 +77,26 @@ impl Draw {
     fn new(binner: &Binner, key: [u8; 32], position: u64) -> Self {
         let mut rng = ChaCha20Rng::from_seed(key);
         rng.set_stream(position);
+        let mut draw = Self {
+            rng,
+            features: Vec::new(),
+        };
+        let links = u32::try_from(binner.links()).ok().filter(|links| *links > 0);
+        let link = links.map(|links| draw.below(links) as usize);
         let whole = |feature: &crate::binning::FeatureBinner| {
             let missing = feature.missing();
-            let remaining = if feature.is_numeric() {
+            let remaining = if feature.link().is_some() && feature.link() != link {
+                // A column of another link: nothing to split, here and below.
+                Remaining::Categorical(BinSet::EMPTY)
+            } else if feature.is_numeric() {
                 Remaining::Numeric(0, missing)
             } else {
                 Remaining::Categorical((0..missing).collect())
             };
             (remaining, missing)
         };
-        Self {
-            rng,
-            features: binner.features().iter().map(whole).collect(),
-        }
+        draw.features = binner.features().iter().map(whole).collect();
+        draw
     }
 
     fn tree(mut self, depth: u8) -> Result<Tree, GrowError> {

@@ -1,8 +1,10 @@
-//! The decision threshold from a score histogram.
+//! The decision threshold: from a score histogram, or, where rows are joined and no one could count scores, from the
+//! leaf table itself.
 
 use std::ops::RangeInclusive;
 
 use super::NoiseScale;
+use crate::query::SCALE;
 use crate::table::CLASSES;
 
 /// Under noise: bins whose total is below so many standard deviations of a cell are taken as empty, and edges whose
@@ -18,7 +20,12 @@ const DEVIATIONS: f64 = 2.0;
 pub(super) fn best_threshold(cells: &[i64], noise: Option<NoiseScale>) -> f64 {
     let bins = cells.len() / CLASSES;
     let deviation = noise.map_or(0.0, |noise| noise.histogram_cell);
-    let accuracy = accuracy_by_edge(cells, deviation);
+    let edges = best_edges(&accuracy_by_edge(cells, deviation), deviation);
+    edges.start().midpoint(*edges.end()) as f64 / bins.max(1) as f64
+}
+
+/// The lowest of the best edges; under noise, all around it that are as good as far as one can tell.
+fn best_edges(accuracy: &[i128], deviation: f64) -> RangeInclusive<usize> {
     let best = accuracy
         .iter()
         .enumerate()
@@ -26,28 +33,75 @@ pub(super) fn best_threshold(cells: &[i64], noise: Option<NoiseScale>) -> f64 {
             Some(most) if gain <= most => best,
             _ => edge,
         });
-    let edge = if deviation > 0.0 {
-        let plateau = plateau(&accuracy, best, DEVIATIONS * deviation);
-        plateau.start().midpoint(*plateau.end())
+    if deviation > 0.0 {
+        plateau(accuracy, best, DEVIATIONS * deviation)
     } else {
-        best
-    };
-    edge as f64 / bins.max(1) as f64
+        best..=best
+    }
+}
+
+/// The threshold from the leaf table `[trees, leaves, classes]` and its leaf values, for forests over links: no party
+/// could count a histogram of joined scores, and a second table would cost budget.
+///
+/// Every tree alone classifies the rows by its own leaf values; the threshold is the one that maximises the accuracy
+/// over the training rows so classified, in the mean over the trees. Candidates are the leaf values (at the lowest all
+/// rows are positive) and 1 (none is). Equals and noise are treated as in [`best_threshold`], with leaves for bins:
+/// with exact counts the lowest of equals; under noise leaves that noise alone could fill count as empty, and the
+/// middle is taken of the candidates around the best that noise does not tell from it.
+///
+/// An average over many trees is nearer to the base rate than any one of them, so where positives are rare this errs
+/// to the side of too few alarms; a ranking needs no threshold.
+pub(super) fn threshold_of_leaves(cells: &[i64], leaf_values: &[u32], noise: Option<NoiseScale>) -> f64 {
+    let deviation = noise.map_or(0.0, |noise| noise.leaf_cell);
+    let mut leaves: Vec<(u32, i128)> = leaf_values
+        .iter()
+        .copied()
+        .zip(
+            cells
+                .chunks_exact(CLASSES)
+                .map(|classes| gain(classes, deviation)),
+        )
+        .collect();
+    leaves.sort_unstable();
+    // Accuracy with the threshold at each candidate, compared to that at the lowest.
+    let (mut candidates, mut accuracy) = (Vec::new(), Vec::new());
+    let mut sum = 0;
+    for same in leaves.chunk_by(|a, b| a.0 == b.0) {
+        candidates.extend(same.first().map(|(value, _)| *value));
+        accuracy.push(sum);
+        sum += same.iter().map(|(_, gain)| gain).sum::<i128>();
+    }
+    candidates.push(SCALE);
+    accuracy.push(sum);
+    let plateau = best_edges(&accuracy, deviation);
+    let value = |edge: &usize| u64::from(candidates.get(*edge).copied().unwrap_or(SCALE));
+    let twice = value(plateau.start()) + value(plateau.end());
+    twice as f64 / (2.0 * f64::from(SCALE))
 }
 
 /// For each edge, how many more rows are right with the threshold there than with the threshold at 0.
 fn accuracy_by_edge(cells: &[i64], deviation: f64) -> Vec<i128> {
-    let mut gain = 0;
-    let gains = cells.chunks_exact(CLASSES).map(|classes| {
-        if let [negative, positive] = *classes {
+    let mut sum = 0;
+    let sums = cells.chunks_exact(CLASSES).map(|classes| {
+        sum += gain(classes, deviation);
+        sum
+    });
+    std::iter::once(0).chain(sums).collect()
+}
+
+/// How many more rows of a bin are right if they are classified as negative than as positive.
+fn gain(classes: &[i64], deviation: f64) -> i128 {
+    match *classes {
+        [negative, positive] => {
             let (negative, positive) = (i128::from(negative), i128::from(positive));
             if deviation == 0.0 || (negative + positive) as f64 > DEVIATIONS * deviation {
-                gain += negative - positive;
+                negative - positive
+            } else {
+                0
             }
         }
-        gain
-    });
-    std::iter::once(0).chain(gains).collect()
+        _ => 0,
+    }
 }
 
 /// The edges around `best`, without a gap, that are at most `slack` worse.
@@ -92,6 +146,58 @@ mod tests {
             let threshold = best_threshold(&cells, noise(deviation));
             prop_assert!((0.0..=1.0).contains(&threshold));
         }
+    }
+
+    proptest! {
+        #[test]
+        fn exact_leaves_give_the_lowest_best_candidate(
+            leaves in proptest::collection::vec((0u32..6, 0i64..9, 0i64..9), 1..20)
+        ) {
+            let right = |threshold: u32| -> i64 {
+                let class = |(value, negative, positive): &(u32, i64, i64)| {
+                    if *value >= threshold { *positive } else { *negative }
+                };
+                leaves.iter().map(class).sum()
+            };
+            let mut candidates: Vec<u32> = leaves.iter().map(|leaf| leaf.0).chain([SCALE]).collect();
+            candidates.sort_unstable();
+            let most = candidates.iter().map(|candidate| right(*candidate)).max().unwrap();
+            let lowest = candidates.into_iter().find(|candidate| right(*candidate) == most).unwrap();
+            let cells: Vec<i64> = leaves.iter().flat_map(|(_, negative, positive)| [*negative, *positive]).collect();
+            let values: Vec<u32> = leaves.iter().map(|leaf| leaf.0).collect();
+            let expected = f64::from(lowest) / f64::from(SCALE);
+            prop_assert_eq!(threshold_of_leaves(&cells, &values, None), expected);
+            let zero = NoiseScale { leaf_cell: 0.0, histogram_cell: 5.0 };
+            prop_assert_eq!(threshold_of_leaves(&cells, &values, Some(zero)), expected);
+            // The order of trees and leaves does not matter.
+            let cells: Vec<i64> = cells.chunks_exact(2).rev().flatten().copied().collect();
+            let values: Vec<u32> = values.into_iter().rev().collect();
+            prop_assert_eq!(threshold_of_leaves(&cells, &values, None), expected);
+        }
+
+        #[test]
+        fn any_leaves_give_a_threshold(
+            leaves in proptest::collection::vec((0..SCALE, any::<i64>(), any::<i64>()), 0..40), leaf_cell in 0.0f64..1e6
+        ) {
+            let cells: Vec<i64> = leaves.iter().flat_map(|(_, negative, positive)| [*negative, *positive]).collect();
+            let values: Vec<u32> = leaves.iter().map(|leaf| leaf.0).collect();
+            let noise = NoiseScale { leaf_cell, histogram_cell: 0.0 };
+            prop_assert!((0.0..=1.0).contains(&threshold_of_leaves(&cells, &values, Some(noise))));
+        }
+    }
+
+    #[test]
+    fn small_leaves_do_not_decide_under_noise() {
+        // Two trees that change sides between a quarter and three quarters; between them a leaf of noise alone.
+        let quarter = SCALE / 4;
+        let values = [quarter, 3 * quarter, quarter, 3 * quarter, 2 * quarter];
+        let cells = [900, 300, 100, 300, 900, 300, 100, 300, -4, 15];
+        let noise = Some(NoiseScale {
+            leaf_cell: 10.0,
+            histogram_cell: 0.0,
+        });
+        assert_eq!(threshold_of_leaves(&cells, &values, None), 0.5);
+        assert_eq!(threshold_of_leaves(&cells, &values, noise), 0.625);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What can be wrong with a schema.
 
+use super::link::MAX_LINKS;
 use super::{MAX_CATEGORIES, MAX_FEATURES};
 
 /// A schema that cannot be used: column, what was seen, what is expected.
@@ -87,5 +88,55 @@ pub enum SchemaError {
         column: String,
         /// The category.
         category: String,
+    },
+    /// A link without a name, or with a full stop in it.
+    #[error("schema: column {column:?}: link: expected a name without \".\", found {seen:?}")]
+    LinkName {
+        /// The column.
+        column: String,
+        /// Its link.
+        seen: String,
+    },
+    /// Too many links.
+    #[error("schema: expected at most {MAX_LINKS} links, found {seen}")]
+    LinkCount {
+        /// How many there are.
+        seen: usize,
+    },
+    /// A column read through a link, under a name that does not say so.
+    #[error(
+        "schema: column {column:?} is read through link {link:?}: expected the name \"{link}.<attribute>\""
+    )]
+    LinkedName {
+        /// The column.
+        column: String,
+        /// Its link.
+        link: String,
+    },
+    /// A column of the rows under the name of a column of a link.
+    #[error(
+        "schema: column {column:?} is named like one of link {link:?}: it needs link = {link:?}, or another name"
+    )]
+    UnlinkedName {
+        /// The column.
+        column: String,
+        /// The link.
+        link: String,
+    },
+    /// A link without its `known` column.
+    #[error(
+        "schema: link {link:?}: expected a column \"{link}.known\", categorical [\"no\", \"yes\"], found none"
+    )]
+    NoKnown {
+        /// The link.
+        link: String,
+    },
+    /// A `known` column that does not say no or yes.
+    #[error("schema: column {column:?}: expected categorical [\"no\", \"yes\"], found {seen}")]
+    Known {
+        /// The column.
+        column: String,
+        /// Its type.
+        seen: String,
     },
 }

@@ -23,12 +23,16 @@
 //! assert_eq!(schema.features.len(), 2);
 //! # Ok::<(), hedgerow_forest::schema::SchemaError>(())
 //! ```
+//!
+//! In a mixed or vertical partition a row names entities of other parties through *links*, and some columns are
+//! attributes of these ([`link`]); all others are *row columns*.
 
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 
 mod error;
+pub mod link;
 mod text;
 
 pub use error::SchemaError;
@@ -66,6 +70,9 @@ pub struct Column {
     pub name: String,
     /// Type with public bounds.
     pub kind: ColumnKind,
+    /// The link that the column is read through, and then its name is `<link>.<attribute>`; `None` for a column of
+    /// the rows themselves.
+    pub link: Option<String>,
 }
 
 /// Type of a feature column, with its public bounds.
@@ -123,7 +130,7 @@ impl Schema {
         self.features.iter().position(|column| column.name == name)
     }
 
-    /// Checks names, bounds and categories.
+    /// Checks names, bounds, categories and links.
     ///
     /// # Errors
     /// A [`SchemaError`] that names the first column at fault, what was seen and what is expected.
@@ -158,7 +165,7 @@ impl Schema {
             }
             column.validate()?;
         }
-        Ok(())
+        self.validate_links()
     }
 }
 
@@ -168,6 +175,7 @@ impl Column {
         Self {
             name: name.into(),
             kind: ColumnKind::Numeric { min, max },
+            link: None,
         }
     }
 
@@ -180,6 +188,7 @@ impl Column {
         Self {
             name: name.into(),
             kind: ColumnKind::Categorical { categories },
+            link: None,
         }
     }
 

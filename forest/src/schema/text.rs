@@ -18,6 +18,8 @@ struct FlatColumn {
     max: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     categories: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    link: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -27,15 +29,18 @@ enum FlatType {
     Categorical,
 }
 
+/// Columns of the rows come first, so that a schema without links has the bytes that it had before there were any.
 #[derive(Serialize, Deserialize)]
 enum CompactColumn {
     Numeric(String, f64, f64),
     Categorical(String, Vec<String>),
+    LinkedNumeric(String, String, f64, f64),
+    LinkedCategorical(String, String, Vec<String>),
 }
 
 impl Serialize for Column {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let name = self.name.clone();
+        let (name, link) = (self.name.clone(), self.link.clone());
         if serializer.is_human_readable() {
             let (r#type, min, max, categories) = match &self.kind {
                 ColumnKind::Numeric { min, max } => (FlatType::Numeric, Some(*min), Some(*max), None),
@@ -49,13 +54,20 @@ impl Serialize for Column {
                 min,
                 max,
                 categories,
+                link,
             }
             .serialize(serializer)
         } else {
-            match &self.kind {
-                ColumnKind::Numeric { min, max } => CompactColumn::Numeric(name, *min, *max),
-                ColumnKind::Categorical { categories } => {
+            match (&self.kind, link) {
+                (ColumnKind::Numeric { min, max }, None) => CompactColumn::Numeric(name, *min, *max),
+                (ColumnKind::Categorical { categories }, None) => {
                     CompactColumn::Categorical(name, categories.clone())
+                }
+                (ColumnKind::Numeric { min, max }, Some(link)) => {
+                    CompactColumn::LinkedNumeric(name, link, *min, *max)
+                }
+                (ColumnKind::Categorical { categories }, Some(link)) => {
+                    CompactColumn::LinkedCategorical(name, link, categories.clone())
                 }
             }
             .serialize(serializer)
@@ -66,16 +78,19 @@ impl Serialize for Column {
 impl<'de> Deserialize<'de> for Column {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if !deserializer.is_human_readable() {
-            return Ok(match CompactColumn::deserialize(deserializer)? {
-                CompactColumn::Numeric(name, min, max) => Self {
-                    name,
-                    kind: ColumnKind::Numeric { min, max },
-                },
-                CompactColumn::Categorical(name, categories) => Self {
-                    name,
-                    kind: ColumnKind::Categorical { categories },
-                },
-            });
+            let (name, link, kind) = match CompactColumn::deserialize(deserializer)? {
+                CompactColumn::Numeric(name, min, max) => (name, None, ColumnKind::Numeric { min, max }),
+                CompactColumn::Categorical(name, categories) => {
+                    (name, None, ColumnKind::Categorical { categories })
+                }
+                CompactColumn::LinkedNumeric(name, link, min, max) => {
+                    (name, Some(link), ColumnKind::Numeric { min, max })
+                }
+                CompactColumn::LinkedCategorical(name, link, categories) => {
+                    (name, Some(link), ColumnKind::Categorical { categories })
+                }
+            };
+            return Ok(Self { name, kind, link });
         }
         let FlatColumn {
             name,
@@ -83,6 +98,7 @@ impl<'de> Deserialize<'de> for Column {
             min,
             max,
             categories,
+            link,
         } = FlatColumn::deserialize(deserializer)?;
         let kind = match (r#type, min, max, categories) {
             (FlatType::Numeric, Some(min), Some(max), None) => ColumnKind::Numeric { min, max },
@@ -98,6 +114,6 @@ impl<'de> Deserialize<'de> for Column {
                 )));
             }
         };
-        Ok(Self { name, kind })
+        Ok(Self { name, kind, link })
     }
 }

@@ -124,6 +124,7 @@ impl Seen {
             return Ok(Column {
                 name,
                 kind: ColumnKind::Numeric { min, max },
+                link: None,
             });
         }
         if let Some((file, row, found)) = self
@@ -148,6 +149,7 @@ impl Seen {
             kind: ColumnKind::Categorical {
                 categories: self.texts.into_iter().collect(),
             },
+            link: None,
         })
     }
 }

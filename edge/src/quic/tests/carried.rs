@@ -73,6 +73,7 @@ fn largest_run() -> Limits {
             features: vec![Column {
                 name: "x".into(),
                 kind: numeric,
+                link: None,
             }],
             label,
         },

@@ -54,12 +54,14 @@ pub(super) fn schema() -> Schema {
     let numeric = |name: &str, min, max| Column {
         name: name.into(),
         kind: ColumnKind::Numeric { min, max },
+        link: None,
     };
     let text = |name: &str, values: &[&str]| Column {
         name: name.into(),
         kind: ColumnKind::Categorical {
             categories: values.iter().map(|v| (*v).to_owned()).collect(),
         },
+        link: None,
     };
     Schema {
         features: vec![
