@@ -14,16 +14,49 @@ pub const MASK_PAIR: &str = "hedgerow/mask/pair/1";
 pub const MASK_PRG: &str = "hedgerow/mask/prg/1";
 /// Digest of what the masks of a round are bound to.
 pub const MASK_TRANSCRIPT: &str = "hedgerow/mask/transcript/1";
+/// From a public seed to the uniform half of a key or ciphertext.
+pub const RLWE_UNIFORM: &str = "hedgerow/rlwe/uniform/1";
+/// From a secret seed to the public seed of a uniform half.
+pub const RLWE_PUBLIC_SEED: &str = "hedgerow/rlwe/public-seed/1";
+/// From a seed to a secret key.
+pub const RLWE_SECRET: &str = "hedgerow/rlwe/secret/1";
+/// From a seed to the noise of a key or of an encryption with the secret key.
+pub const RLWE_NOISE: &str = "hedgerow/rlwe/noise/1";
+/// From a seed to the randomness of an encryption with the public key.
+pub const RLWE_ENCRYPT: &str = "hedgerow/rlwe/encrypt/1";
+/// Digest that names a public key.
+pub const RLWE_KEY_ID: &str = "hedgerow/rlwe/key-id/1";
+/// From a seed, a context and a plaintext to the seed of one encryption.
+pub const EXACT_BLOCK: &str = "hedgerow/exact/block/1";
+/// From a seed to the seed of the re-randomization of an answer.
+pub const EXACT_ANSWER: &str = "hedgerow/exact/answer/1";
+/// From a seed to the flooding of an answer.
+pub const EXACT_FLOOD: &str = "hedgerow/exact/flood/1";
+/// Digest of the parameters of an alignment.
+pub const ALIGN_PARAMS: &str = "hedgerow/align/params/1";
+/// From a key to a group element.
+pub const ALIGN_ELEMENT: &str = "hedgerow/align/element/1";
 
 /// All of the above, for the test that they differ.
 #[cfg(test)]
-const ALL: [&str; 6] = [
+const ALL: [&str; 17] = [
     SEED_DERIVE,
     SEAL_PAIR,
     SEAL_MESSAGE,
     MASK_PAIR,
     MASK_PRG,
     MASK_TRANSCRIPT,
+    RLWE_UNIFORM,
+    RLWE_PUBLIC_SEED,
+    RLWE_SECRET,
+    RLWE_NOISE,
+    RLWE_ENCRYPT,
+    RLWE_KEY_ID,
+    EXACT_BLOCK,
+    EXACT_ANSWER,
+    EXACT_FLOOD,
+    ALIGN_PARAMS,
+    ALIGN_ELEMENT,
 ];
 
 #[cfg(test)]

@@ -1,0 +1,265 @@
+//! The row party's side: sum blocks to predicates, multiply them by weights, answer.
+
+use std::fmt;
+
+use rand_core::CryptoRng;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use super::super::answer::Answer;
+use super::super::block::EncryptedBlock;
+use super::super::error::ExactError;
+use super::super::scheme::{length, same_key};
+use super::params::CountParams;
+use crate::ring::{Eval, Poly};
+use crate::rlwe::{Ciphertext, KeyId, PublicKey};
+use crate::secret::Secret;
+
+/// One block of a predicate, ready for products: the sum of encrypted blocks, both halves as values (128 KiB).
+#[derive(Clone, Debug)]
+pub struct PredicateBlock {
+    params: CountParams,
+    sum: Ciphertext,
+    summands: u32,
+    key: Option<KeyId>,
+}
+
+impl PredicateBlock {
+    /// The predicate that accepts nothing.
+    pub fn new(params: &CountParams) -> Self {
+        Self {
+            params: params.clone(),
+            sum: Ciphertext::zero(&params.scheme().ring),
+            summands: 0,
+            key: None,
+        }
+    }
+
+    /// Adds a block: the predicate then accepts what it accepted and what the block says, which must not overlap.
+    ///
+    /// # Errors
+    /// A block of other parameters or under another key, or more blocks than declared.
+    pub fn add_assign(&mut self, block: &EncryptedBlock) -> Result<(), ExactError> {
+        let expanded = self.params.scheme().expand(block)?;
+        self.join(block.key(), 1)?;
+        self.sum.add_assign(&expanded);
+        Ok(())
+    }
+
+    /// Adds another predicate's block.
+    ///
+    /// # Errors
+    /// One of other parameters or under another key, or more blocks in both than declared.
+    pub fn add_predicate(&mut self, other: &Self) -> Result<(), ExactError> {
+        same_params(&self.params, &other.params)?;
+        if let Some(key) = other.key {
+            self.join(key, other.summands)?;
+            self.sum.add_assign(&other.sum);
+        }
+        Ok(())
+    }
+
+    fn join(&mut self, key: KeyId, summands: u32) -> Result<(), ExactError> {
+        same_key(self.key.unwrap_or(key), key)?;
+        let declared = self.params.literal().max_summands;
+        let summands = self.summands.saturating_add(summands);
+        if summands > declared {
+            return Err(ExactError::Summands {
+                what: "a predicate",
+                declared,
+            });
+        }
+        (self.summands, self.key) = (summands, Some(key));
+        Ok(())
+    }
+}
+
+/// Where the weights of a block become a polynomial: one buffer for many products, one per thread. Wiped on drop.
+pub struct Scratch(Poly<Eval>);
+
+impl Scratch {
+    /// A buffer for products of these parameters (64 KiB).
+    pub fn new(params: &CountParams) -> Self {
+        Self(Poly::zero(params.scheme().ring.basis()))
+    }
+
+    /// Puts the weight of cell `g` for entity `e` at `X^(gL - e)` and transforms. `X^-e` is `-X^(N-e)`.
+    fn load(&mut self, weights: &[u32], block_len: usize) {
+        for (limb, words) in self.0.limbs_mut() {
+            let modulo = limb.modulo();
+            // Cell 0: entity 0 at the constant coefficient, the others from the top down, negated.
+            let (first, others) = weights.split_at(block_len);
+            let mut first = first.iter();
+            if let (Some(word), Some(weight)) = (words.first_mut(), first.next()) {
+                *word = u64::from(*weight);
+            }
+            for (word, weight) in words.iter_mut().rev().zip(first) {
+                *word = modulo.sub(0, u64::from(*weight));
+            }
+            // Cell g: entity 0 at gL, the others below it down to (g - 1) L + 1.
+            let cells = words[1..].chunks_mut(block_len);
+            for (words, weights) in cells.zip(others.chunks_exact(block_len)) {
+                for (word, weight) in words.iter_mut().rev().zip(weights) {
+                    *word = u64::from(*weight);
+                }
+            }
+            limb.ntt().forward(words);
+        }
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl ZeroizeOnDrop for Scratch {}
+
+impl fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Scratch(redacted)")
+    }
+}
+
+/// The sum over blocks of weights times predicate, for the `m` cells of one answer. It tells the weights to whoever
+/// has the secret key: only [`answer`](Self::answer) leaves the row party. Wiped on drop.
+pub struct Product {
+    params: CountParams,
+    sum: Secret<Ciphertext>,
+    weights: Secret<Vec<u64>>,
+    key: Option<KeyId>,
+}
+
+impl Product {
+    /// The sum of nothing.
+    pub fn new(params: &CountParams) -> Self {
+        Self {
+            params: params.clone(),
+            sum: Secret::new(Ciphertext::zero(&params.scheme().ring)),
+            weights: Secret::new(vec![0; params.segments()]),
+            key: None,
+        }
+    }
+
+    /// Adds the products of one block's weights, cell by cell (`m` times `L`), with its predicate. Allocates nothing.
+    /// Two forward transforms and four products of vectors, whatever the weights are.
+    ///
+    /// # Errors
+    /// Another number of weights, or a predicate under another key. The sum is as before then.
+    pub fn accumulate(
+        &mut self,
+        weights: &[u32],
+        predicate: &PredicateBlock,
+        scratch: &mut Scratch,
+    ) -> Result<(), ExactError> {
+        length("weights of a block", weights.len(), self.params.weights_len())?;
+        same_params(&self.params, &predicate.params)?;
+        self.join(predicate.key)?;
+        let block_len = self.params.block_len();
+        let cells = weights.chunks_exact(block_len);
+        for (sum, weights) in self.weights.expose_mut().iter_mut().zip(cells) {
+            *sum += weights.iter().map(|weight| u64::from(*weight)).sum::<u64>();
+        }
+        scratch.load(weights, block_len);
+        self.sum.expose_mut().mul_accumulate(&scratch.0, &predicate.sum);
+        Ok(())
+    }
+
+    /// Adds another sum of the same cells, as when blocks were divided among threads.
+    ///
+    /// # Errors
+    /// A sum of other parameters or under another key.
+    pub fn add_assign(&mut self, other: &Self) -> Result<(), ExactError> {
+        same_params(&self.params, &other.params)?;
+        self.join(other.key)?;
+        self.sum.expose_mut().add_assign(other.sum.expose());
+        let others = other.weights.expose();
+        for (sum, other) in self.weights.expose_mut().iter_mut().zip(others) {
+            *sum += other;
+        }
+        Ok(())
+    }
+
+    /// Back to the sum of nothing, in the same buffers.
+    pub fn clear(&mut self) {
+        self.sum.expose_mut().zeroize();
+        self.weights.expose_mut().fill(0);
+        self.key = None;
+    }
+
+    /// The answer that opens to every cell plus its mask modulo `p`. The masks are uniform below `p` and used for
+    /// this answer only; the row party's share of a cell is minus its mask.
+    ///
+    /// # Errors
+    /// Another number of masks than cells, a mask that is not below `p`, another key than that of the predicates, or
+    /// weights above their declared sum.
+    pub fn answer(
+        &self,
+        key: &PublicKey,
+        masks: &[u64],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Answer, ExactError> {
+        let scheme = self.params.scheme();
+        scheme.check("mask", masks, scheme.cells)?;
+        same_key(self.key.unwrap_or(key.id()), key.id())?;
+        let declared = self.params.literal().max_weight_sum;
+        if let Some(cell) = self.weights.expose().iter().position(|sum| *sum > declared) {
+            return Err(ExactError::Weights { cell, declared });
+        }
+        Ok(scheme.answer(self.sum.expose(), masks, key, rng))
+    }
+
+    /// The sum, to measure noise with.
+    #[cfg(test)]
+    pub(in super::super) fn ciphertext(&self) -> &Ciphertext {
+        self.sum.expose()
+    }
+
+    fn join(&mut self, key: Option<KeyId>) -> Result<(), ExactError> {
+        if let Some(key) = key {
+            same_key(self.key.unwrap_or(key), key)?;
+            self.key = Some(key);
+        }
+        Ok(())
+    }
+}
+
+impl ZeroizeOnDrop for Product {}
+
+impl fmt::Debug for Product {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Product(redacted)")
+    }
+}
+
+/// The same cells, hence the same meaning of every coefficient.
+fn same_params(expected: &CountParams, actual: &CountParams) -> Result<(), ExactError> {
+    let (expected, actual) = (expected.literal(), actual.literal());
+    let fields = [
+        (
+            "number of cells",
+            actual.segments as u64,
+            expected.segments as u64,
+        ),
+        (
+            "largest sum of weights",
+            actual.max_weight_sum,
+            expected.max_weight_sum,
+        ),
+        (
+            "largest number of summands",
+            actual.max_summands.into(),
+            expected.max_summands.into(),
+        ),
+    ];
+    for (field, actual, expected) in fields {
+        if actual != expected {
+            return Err(ExactError::Parameters {
+                field,
+                actual,
+                expected,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,217 @@
+//! Bytes: words packed to the width of their prime, behind a header that says what they are and for whom.
+//!
+//! Header, 24 bytes: kind, version 1, `log2 N`, number of primes (one byte each); cells per ciphertext (`u32`);
+//! plaintext modulus (`u64`); key id (8 bytes). Numbers are little-endian. A stream of words is packed from the lowest
+//! bit up, and the bits that are left in its last byte are zero.
+
+use crate::ring::basis::Limb;
+
+use super::key::KeyId;
+
+/// Bytes of a header.
+pub const HEADER_BYTES: usize = 24;
+
+/// Version of all byte formats of lattice schemes.
+pub const VERSION: u8 = 1;
+
+/// What the bytes behind a header are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A public key.
+    PublicKey = 1,
+    /// A ciphertext whose second half is a seed.
+    Seeded = 2,
+    /// A ciphertext over one prime, as much of its first half as is opened.
+    Answer = 3,
+}
+
+/// What bytes are for: written before them, and compared when they are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// What follows.
+    pub kind: Kind,
+    /// `N`.
+    pub degree: usize,
+    /// Number of primes of the scheme (not of what follows).
+    pub primes: usize,
+    /// Cells that one answer opens; 0 for a public key.
+    pub cells: u32,
+    /// Plaintext modulus; 0 for a public key.
+    pub plaintext: u64,
+}
+
+impl Header {
+    /// Writes the header.
+    pub fn write(&self, key: KeyId, bytes: &mut Vec<u8>) {
+        bytes.extend([
+            self.kind as u8,
+            VERSION,
+            self.degree.ilog2() as u8,
+            self.primes as u8,
+        ]);
+        bytes.extend(self.cells.to_le_bytes());
+        bytes.extend(self.plaintext.to_le_bytes());
+        bytes.extend(key.0);
+    }
+
+    /// Splits a header off, which must be this one, and the rest, which must have `length` bytes.
+    ///
+    /// # Errors
+    /// Another length, or a header for something else.
+    pub fn read<'a>(&self, bytes: &'a [u8], length: usize) -> Result<(KeyId, &'a [u8]), CodecError> {
+        let too_short = CodecError::Length {
+            actual: bytes.len(),
+            expected: HEADER_BYTES + length,
+        };
+        let Some((header, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
+            return Err(too_short);
+        };
+        let [kind, version, log_degree, primes, c0, c1, c2, c3, ..] = *header;
+        let (plaintext, key) = header[8..].split_at(8);
+        let (mut plain, mut id) = ([0; 8], [0; 8]);
+        plain.copy_from_slice(plaintext);
+        id.copy_from_slice(key);
+        let fields: [(&'static str, u64, u64); 6] = [
+            ("kind", kind.into(), self.kind as u64),
+            ("version", version.into(), VERSION.into()),
+            (
+                "log2 of the degree",
+                log_degree.into(),
+                self.degree.ilog2().into(),
+            ),
+            ("number of primes", primes.into(), self.primes as u64),
+            (
+                "number of cells",
+                u32::from_le_bytes([c0, c1, c2, c3]).into(),
+                self.cells.into(),
+            ),
+            ("plaintext modulus", u64::from_le_bytes(plain), self.plaintext),
+        ];
+        for (field, actual, expected) in fields {
+            if actual != expected {
+                return Err(CodecError::Parameter {
+                    field,
+                    actual,
+                    expected,
+                });
+            }
+        }
+        if rest.len() != length {
+            return Err(too_short);
+        }
+        Ok((KeyId(id), rest))
+    }
+}
+
+/// Bytes of `words` packed words of one prime.
+pub const fn packed_bytes(limb: &Limb, words: usize) -> usize {
+    (words * limb.modulo().bits() as usize).div_ceil(8)
+}
+
+/// Appends the words, each below the prime.
+pub fn pack(limb: &Limb, words: &[u64], bytes: &mut Vec<u8>) {
+    let bits = limb.modulo().bits();
+    let (mut held, mut count) = (0_u128, 0);
+    for word in words {
+        held |= u128::from(*word) << count;
+        count += bits;
+        // One move for the 6 bytes that are full at least every time, and what is left stays.
+        let full = count / 8;
+        bytes.extend_from_slice(&held.to_le_bytes()[..full as usize]);
+        held >>= 8 * full;
+        count -= 8 * full;
+    }
+    if count > 0 {
+        bytes.push(held as u8);
+    }
+}
+
+/// Fills `words` from exactly their bytes.
+///
+/// # Errors
+/// Another number of bytes, a word that is not below the prime, or bits after the last.
+pub fn unpack_into(limb: &Limb, bytes: &[u8], words: &mut [u64]) -> Result<(), CodecError> {
+    let modulo = limb.modulo();
+    let expected = packed_bytes(limb, words.len());
+    if bytes.len() != expected {
+        return Err(CodecError::Length {
+            actual: bytes.len(),
+            expected,
+        });
+    }
+    let mask = u64::MAX >> (u64::BITS - modulo.bits());
+    let (mut held, mut count) = (0_u128, 0);
+    let mut source = bytes.chunks(8);
+    for (index, target) in words.iter_mut().enumerate() {
+        if count < modulo.bits()
+            && let Some(chunk) = source.next()
+        {
+            let mut wide = [0; 8];
+            wide[..chunk.len()].copy_from_slice(chunk);
+            held |= u128::from(u64::from_le_bytes(wide)) << count;
+            count += u64::BITS;
+        }
+        let word = held as u64 & mask;
+        if word >= modulo.modulus() {
+            return Err(CodecError::NotReduced {
+                index,
+                modulus: modulo.modulus(),
+            });
+        }
+        *target = word;
+        held >>= modulo.bits();
+        count = count.saturating_sub(modulo.bits());
+    }
+    if held != 0 {
+        return Err(CodecError::Padding);
+    }
+    Ok(())
+}
+
+/// Bytes that are not what they should be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CodecError {
+    /// Cut, or followed by something.
+    #[error("{actual} bytes, expected {expected}")]
+    Length {
+        /// Bytes given.
+        actual: usize,
+        /// Bytes expected.
+        expected: usize,
+    },
+    /// For other parameters, or something else.
+    #[error("{field} is {actual}, expected {expected}")]
+    Parameter {
+        /// Which field of the header.
+        field: &'static str,
+        /// Its value.
+        actual: u64,
+        /// The value expected.
+        expected: u64,
+    },
+    /// A word that is too large. Its value is not told: it may be noise.
+    #[error("word {index} is not below {modulus}")]
+    NotReduced {
+        /// Which word, from 0.
+        index: usize,
+        /// The prime.
+        modulus: u64,
+    },
+    /// Bits after the last word.
+    #[error("bits after the last word are not zero")]
+    Padding,
+    /// Made for, or by, another key.
+    #[error("made under key {actual}, expected key {expected}")]
+    Key {
+        /// Key named in the bytes.
+        actual: KeyId,
+        /// Key expected.
+        expected: KeyId,
+    },
+}
+
+#[cfg(test)]
+#[path = "codec_tests.rs"]
+mod tests;
