@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use hedgerow_crypto::exact::count::PLAINTEXT;
 use hedgerow_crypto::hash::hash;
 use hedgerow_crypto::mask::modulus::Modulus;
 use hedgerow_edge::configfile::{self, ConfigFileError};
@@ -10,18 +11,21 @@ use hedgerow_edge::files;
 use hedgerow_forest::params::ForestParams;
 use hedgerow_forest::schema::Schema;
 use hedgerow_protocol::config::{
-    Aggregation, ConfigError, PrivacyParams, RunConfig, RunConfigLiteral, TestSplit, smallest_threshold,
+    Aggregation, ConfigError, Partition, PrivacyParams, RunConfig, RunConfigLiteral, TestSplit, Unit,
+    smallest_threshold,
 };
 use hedgerow_protocol::ids::RunId;
 
 mod file;
+mod join;
 
 #[cfg(test)]
 mod tests;
 
 pub use file::{
-    AggregationName, ConsortiumFile, DataSection, Epsilon, ForestSection, PrivacySection, RunSection,
-    SchemaSource, TaskSection, TestSection,
+    AggregationName, AlignmentName, AttributesSection, ConsortiumFile, DataSection, Epsilon, ForestSection,
+    JoinSection, LinkSection, PartitionName, PredictionSection, PrivacySection, RunSection, SchemaSource,
+    TaskSection, TestSection, UnitName,
 };
 
 /// What a run has that no file says: chosen once, and kept with its state.
@@ -84,10 +88,43 @@ impl Consortium {
     /// # Errors
     /// [`ConfigFileError`] at the key whose bound is broken.
     pub fn config(&self, drawn: &Drawn) -> Result<RunConfig, ConfigFileError> {
-        RunConfig::new(self.literal(drawn)).map_err(|error| self.invalid(key_of(&error), error))
+        let partition = self.partition()?;
+        let unit = self.unit()?;
+        RunConfig::new(self.literal(drawn, partition, unit))
+            .map_err(|error| self.invalid(key_of(&error), error))
     }
 
-    fn literal(&self, drawn: &Drawn) -> RunConfigLiteral {
+    fn partition(&self) -> Result<Partition, ConfigFileError> {
+        let join = || join::join(&self.file).map_err(|message| self.invalid("link", message));
+        match self.file.data.partition {
+            PartitionName::Mixed => Ok(Partition::Mixed(join()?)),
+            PartitionName::Vertical => Ok(Partition::Vertical(join()?)),
+            PartitionName::Horizontal if self.file.links.is_empty() && self.file.attributes.is_empty() => {
+                Ok(Partition::Horizontal)
+            }
+            PartitionName::Horizontal => {
+                let message = "is \"horizontal\", which has no links and no attribute parties";
+                Err(self.invalid("data.partition", message))
+            }
+        }
+    }
+
+    fn unit(&self) -> Result<Unit, ConfigFileError> {
+        let privacy = &self.file.privacy;
+        match (privacy.unit, privacy.rows_per_entity) {
+            (UnitName::Row, None) => Ok(Unit::Row),
+            (UnitName::Row, Some(_)) => {
+                Err(self.invalid("privacy.rows_per_entity", "is of use with unit = \"entity\" only"))
+            }
+            (UnitName::Entity, Some(rows)) => Ok(Unit::Entity { rows }),
+            (UnitName::Entity, None) => Err(self.invalid(
+                "privacy.unit",
+                "is \"entity\", which needs rows_per_entity, the most rows that count for one",
+            )),
+        }
+    }
+
+    fn literal(&self, drawn: &Drawn, partition: Partition, unit: Unit) -> RunConfigLiteral {
         let ConsortiumFile {
             parties,
             task,
@@ -104,16 +141,21 @@ impl Consortium {
             Epsilon::Of(epsilon) => Some(PrivacyParams {
                 epsilon,
                 delta: privacy.delta,
-                unit: privacy.unit,
-                threshold_share: privacy.threshold_share,
+                unit,
+                threshold_share: privacy.threshold_share(data.partition),
             }),
+        };
+        let modulus = match partition {
+            Partition::Horizontal => Modulus::TWO_TO_64,
+            // Tables end as additive shares of the joins' plaintexts.
+            _ => Modulus::power_of_two(PLAINTEXT.ilog2()).unwrap_or(Modulus::TWO_TO_64),
         };
         let fitting = ForestParams::default_for(privacy.is_some());
         RunConfigLiteral {
             run: drawn.run,
             name: task.name.clone(),
             task: format!("{} = {}", task.label, task.positive),
-            partition: data.partition,
+            partition,
             schema: self.schema.clone(),
             forest: ForestParams {
                 trees: forest.trees.unwrap_or(fitting.trees),
@@ -134,8 +176,8 @@ impl Consortium {
             shamir_threshold: run
                 .threshold
                 .unwrap_or_else(|| smallest_threshold(count, run.collusion)),
-            modulus: Modulus::TWO_TO_64,
-            max_rows: data.max_rows,
+            modulus,
+            max_rows: data.max_rows(),
             test: TestSplit {
                 fraction: test.fraction,
                 seed: test.seed,
@@ -165,6 +207,7 @@ fn key_of(error: &ConfigError) -> &'static str {
         ConfigError::NoCollusion => "run.collusion",
         ConfigError::Privacy { .. } => "privacy.epsilon",
         ConfigError::Model { what: "schema", .. } => "schema",
+        ConfigError::Join(_) => "data.partition",
         ConfigError::MaxRows { .. } | ConfigError::Modulus { .. } => "data.max_rows",
         ConfigError::TestFraction { .. } => "test.fraction",
         ConfigError::Aggregators { .. } | ConfigError::UnknownAggregator { .. } => "run.aggregators",

@@ -200,6 +200,7 @@ impl RoundsFile {
                 delta: params.delta,
                 unit: match params.unit {
                     Unit::Row => "row".to_owned(),
+                    Unit::Entity { rows } => format!("entity with at most {rows} rows"),
                     _ => format!("{:?}", params.unit).to_lowercase(),
                 },
                 rho: privacy::total_rho(params).map_or(0.0, |rho| rho.value()),

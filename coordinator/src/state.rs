@@ -143,7 +143,7 @@ fn difference(kept: &RunConfig, now: &RunConfig) -> Option<&'static str> {
         ("parties", a.parties != b.parties),
         ("the schema", a.schema != b.schema),
         ("[task]", (&a.name, &a.task) != (&b.name, &b.task)),
-        ("[data]", (a.partition, a.max_rows) != (b.partition, b.max_rows)),
+        ("[data]", (&a.partition, a.max_rows) != (&b.partition, b.max_rows)),
         ("[forest]", a.forest != b.forest),
         ("[privacy]", a.privacy != b.privacy),
         ("[test]", a.test != b.test),

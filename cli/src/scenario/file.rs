@@ -2,6 +2,7 @@
 //!
 //! [`super::keys`] documents the same keys for people; a test holds the two together.
 
+pub use super::join::{Features, Join, Link, Prediction, Table};
 use serde::{Deserialize, Deserializer};
 
 /// A whole scenario file.
@@ -12,6 +13,12 @@ pub struct ScenarioFile {
     pub data: Data,
     #[serde(rename = "party")]
     pub parties: Vec<Party>,
+    #[serde(rename = "link", default)]
+    pub links: Vec<Link>,
+    #[serde(default)]
+    pub join: Join,
+    #[serde(default)]
+    pub prediction: Prediction,
     pub schema: Option<SchemaSource>,
     #[serde(default)]
     pub forest: Forest,
@@ -42,13 +49,36 @@ pub struct Task {
 #[serde(deny_unknown_fields)]
 pub struct Data {
     pub partition: Partition,
+    /// `None`: as [`Partition::max_rows`] says.
+    pub max_rows: Option<u64>,
 }
 
-/// The only partition so far: every party has rows with all the columns.
+/// Who holds which part of the table.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Partition {
+    /// Every party has rows with all the columns.
     Horizontal,
+    /// Rows name entities that other parties hold attributes of; the row says which party.
+    Mixed,
+    /// One party has the rows, others have further columns of the same rows.
+    Vertical,
+}
+
+impl Partition {
+    /// Is a table computed from the data of two parties?
+    pub fn joins(self) -> bool {
+        self != Self::Horizontal
+    }
+
+    /// The word in a configuration file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Horizontal => "horizontal",
+            Self::Mixed => "mixed",
+            Self::Vertical => "vertical",
+        }
+    }
 }
 
 /// One `[[party]]`.
@@ -60,15 +90,35 @@ pub struct Party {
     pub role: Role,
     pub source: String,
     pub test_source: Option<String>,
-    pub features: Option<Vec<String>>,
+    pub features: Option<Features>,
+    /// Columns that name an entity; attribute parties only.
+    pub key: Option<Vec<String>>,
+    /// Values of the links' party columns that it answers for; `None`: its id.
+    pub serves: Option<Vec<String>>,
+    /// Further tables of its own, for the SQL of `features`.
+    #[serde(rename = "table", default)]
+    pub tables: Vec<Table>,
 }
 
-/// The only role so far: a party with labelled rows.
+/// What a party holds.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
+    /// Labelled rows.
     #[default]
     Rows,
+    /// Attributes of entities that rows of others name.
+    Attributes,
+}
+
+impl Role {
+    /// The word in a configuration file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rows => "rows",
+            Self::Attributes => "attributes",
+        }
+    }
 }
 
 /// `schema = "file.toml"` or a `[schema]` table.
@@ -118,6 +168,8 @@ pub struct Privacy {
     /// `None`: 1e-6, or 1 / rows where that is less.
     pub delta: Option<f64>,
     pub unit: Unit,
+    /// Most rows that count for one entity, with that unit.
+    pub rows_per_entity: Option<u32>,
 }
 
 impl Default for Privacy {
@@ -126,15 +178,29 @@ impl Default for Privacy {
             epsilon: Some(1.0),
             delta: None,
             unit: Unit::Row,
+            rows_per_entity: None,
         }
     }
 }
 
-/// The only unit so far: one row of one party.
+/// What is protected.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Unit {
+    /// One row of one row party.
     Row,
+    /// One entity with its rows.
+    Entity,
+}
+
+impl Unit {
+    /// The word in a configuration file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Row => "row",
+            Self::Entity => "entity",
+        }
+    }
 }
 
 /// `[test]`.
@@ -251,7 +317,7 @@ fn as_text<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
     })
 }
 
-fn epsilon<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
+pub(super) fn epsilon<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged, expecting = "a positive number or \"none\"")]
     enum Epsilon {

@@ -5,7 +5,7 @@ use hedgerow_edge::configfile::nearest;
 
 /// One key of a scenario file.
 pub struct Key {
-    /// Dotted name; `party.*` stands for any party, by its id or its number from 0.
+    /// Dotted name; `party.*` stands for any party, by its id or its number from 0, `link.*` for any link.
     pub name: &'static str,
     /// What it is when the file does not say, as TOML; `required` where the file must; in words where it depends.
     pub default: &'static str,
@@ -36,7 +36,13 @@ pub const KEYS: &[Key] = &[
     key(
         "data.partition",
         REQUIRED,
-        "`horizontal`: every party has rows with all the columns",
+        "`horizontal`: every party has rows with all the columns; `mixed`: rows name entities that other parties \
+         hold attributes of; `vertical`: one party has the rows, others have further columns of the same rows",
+    ),
+    key(
+        "data.max_rows",
+        "1099511627776; 4194304 in `mixed` and `vertical`",
+        "public bound on the training rows of all parties together; joins need it to size their encryption",
     ),
     key(
         "party.*.id",
@@ -46,7 +52,7 @@ pub const KEYS: &[Key] = &[
     key(
         "party.*.role",
         "\"rows\"",
-        "`rows`: the party holds labelled rows",
+        "`rows`: the party holds labelled rows; `attributes`: attributes of entities that others' rows name",
     ),
     key(
         "party.*.source",
@@ -56,13 +62,85 @@ pub const KEYS: &[Key] = &[
     key(
         "party.*.test_source",
         "none",
-        "test rows; where given, all of `source` is for training",
+        "test rows; where given, all of `source` is for training; row parties need it in `mixed` and `vertical`",
     ),
     key(
         "party.*.features",
         "all but the label",
-        "columns to learn from; the same for every party",
+        "columns to learn from, the same for every party; or SQL (or a `.sql` file) that makes the columns from \
+         table `rows`, which is `source` and then `test_source`",
     ),
+    key(
+        "party.*.key",
+        "required with role `attributes`",
+        "columns that name an entity, in the order of the links' `key_columns`",
+    ),
+    key(
+        "party.*.serves",
+        "its id",
+        "values of the links' `party_column` that this attribute party answers for",
+    ),
+    key(
+        "party.*.table",
+        "none",
+        "further tables of the party's own for `features`: a list of `{ name, source }`",
+    ),
+    key(
+        "link.*.name",
+        "required in a `[[link]]`",
+        "what the schema calls it: column `ordering.Flags` is attribute `Flags` read through link `ordering`",
+    ),
+    key(
+        "link.*.party_column",
+        "required in `mixed`",
+        "column of the rows that says whom to ask; see `party.*.serves`",
+    ),
+    key(
+        "link.*.party",
+        "required in `vertical`",
+        "the party that has the other columns",
+    ),
+    key(
+        "link.*.key_columns",
+        "required in a `[[link]]`",
+        "columns of the rows that name the entity; compared as text, trimmed",
+    ),
+    key(
+        "join.alignment",
+        "\"private\"",
+        "`private`: neither side learns which keys the other has; `plain`: the row party may know the entities",
+    ),
+    key(
+        "join.minimum",
+        "16",
+        "fewest keys, dummies included, of a party that takes part in an alignment",
+    ),
+    key(
+        "join.pad",
+        "1024",
+        "size of the common pool of dummy keys that blurs how many keys two parties share; 0 for none",
+    ),
+    key(
+        "join.segments",
+        "16",
+        "cells that share an encrypted answer: a power of two up to 64; more means smaller answers, larger uploads",
+    ),
+    key(
+        "prediction.rows",
+        "4194304",
+        "most private scores that an attribute party takes part in",
+    ),
+    key(
+        "prediction.per_entity",
+        "65536",
+        "most private scores about one entity; the row party enforces it",
+    ),
+    key(
+        "prediction.epsilon",
+        "\"none\"",
+        "output noise of all scores about one entity together, or `none` for exact scores",
+    ),
+    key("prediction.delta", "1e-6", "delta of the same"),
     key(
         "schema",
         "derived from the pooled data",
@@ -97,7 +175,12 @@ pub const KEYS: &[Key] = &[
     key(
         "privacy.unit",
         "\"row\"",
-        "what is protected: `row`, one row of one party, added or removed",
+        "what is protected: `row`, one row of one party, added or removed; `entity`, one entity with all its rows",
+    ),
+    key(
+        "privacy.rows_per_entity",
+        "required with unit `entity`",
+        "most rows, over all links and row parties, that count for one entity",
     ),
     key(
         "test.fraction",
@@ -176,7 +259,7 @@ fn code(default: &str) -> String {
 /// The documented key that `path` names, array positions and party ids standing for `*`.
 pub fn find(path: &[String]) -> Result<(), Unknown> {
     let mut general: Vec<&str> = path.iter().map(String::as_str).collect();
-    if let ["party", any, _] = general.as_mut_slice() {
+    if let ["party" | "link", any, ..] = general.as_mut_slice() {
         *any = "*";
     }
     let name = general.join(".");

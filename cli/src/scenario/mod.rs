@@ -1,16 +1,18 @@
 //! The file that describes a simulation: parsed, checked, with every default filled in.
 
 pub mod file;
+pub mod join;
 pub mod keys;
 pub mod overrides;
 pub mod source;
 
 use crate::error::{CliError, Result};
-pub use file::{Aggregation, ScenarioFile, SchemaSource};
+pub use file::{Aggregation, Role, ScenarioFile, SchemaSource};
 use hedgerow_forest::params::{ForestParams, Growth};
 use hedgerow_forest::schema::Schema;
 use hedgerow_party::data::{DataSpec, SourceSpec};
 use hedgerow_protocol::ids::PartyId;
+use join::Features;
 use overrides::Override;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -33,6 +35,8 @@ pub struct Scenario {
     pub schema: Option<Schema>,
     /// Parties in the order of the file.
     pub parties: Vec<ScenarioParty>,
+    /// Public bound on the training rows of all parties together; `None`: the protocol's own.
+    pub max_rows: Option<u64>,
     /// Fewest parties of a sum.
     pub min_parties: u32,
     /// Sums the shares, with `aggregation = "shares"`; else empty.
@@ -43,13 +47,23 @@ pub struct Scenario {
     pub memory_mib: u64,
 }
 
-/// One row party of a scenario.
+/// One party of a scenario.
 #[derive(Clone, Debug)]
 pub struct ScenarioParty {
     /// Its id.
     pub id: String,
-    /// Its rows.
+    /// What it holds.
+    pub role: Role,
+    /// Its rows, or its entities.
     pub data: DataSpec,
+    /// SQL that makes the schema's columns.
+    pub features: Option<SourceSpec>,
+    /// Columns that name an entity, for attribute parties.
+    pub key: Vec<String>,
+    /// Values of party columns that an attribute party answers for.
+    pub serves: Vec<String>,
+    /// Further tables for `features`, by name.
+    pub tables: Vec<(String, SourceSpec)>,
 }
 
 impl Scenario {
@@ -105,6 +119,7 @@ impl Scenario {
                 )));
             }
         }
+        join::check(&file).map_err(wrong)?;
         let default = ForestParams::default_for(file.privacy.epsilon.is_some());
         let forest = ForestParams {
             trees: file.forest.trees.unwrap_or(default.trees),
@@ -133,12 +148,26 @@ impl Scenario {
                         .map_err(|error| wrong(format!("party {:?}: {error}", party.id)))
                 };
                 let test_source = party.test_source.as_deref().map(source).transpose()?;
+                let features = match &party.features {
+                    Some(Features::Sql(text)) => Some(source(&sql(&base, text).map_err(wrong)?)?),
+                    Some(Features::Columns(_)) | None => None,
+                };
+                let attributes = party.role == Role::Attributes;
                 Ok(ScenarioParty {
                     id: party.id.clone(),
+                    role: party.role,
                     data: DataSpec {
                         source: source(&party.source)?,
                         test_source,
                     },
+                    features,
+                    key: party.key.clone().unwrap_or_default(),
+                    serves: if attributes { party.served() } else { Vec::new() },
+                    tables: party
+                        .tables
+                        .iter()
+                        .map(|table| Ok((table.name.clone(), source(&table.source)?)))
+                        .collect::<Result<_>>()?,
                 })
             })
             .collect::<Result<Vec<_>>>()?;
@@ -172,6 +201,7 @@ impl Scenario {
             path: path.to_path_buf(),
             forest,
             schema,
+            max_rows: file.data.max_rows.or(file.data.partition.max_rows()),
             min_parties: file.run.min_parties.unwrap_or(count),
             aggregators,
             threads,
@@ -233,12 +263,28 @@ fn declared_schema(base: &Path, source: &SchemaSource, file: &ScenarioFile) -> R
     Ok(schema)
 }
 
+/// SQL as written, or from the file that is named instead; without the comments that it begins with.
+fn sql(base: &Path, text: &str) -> Result<String, String> {
+    let named = text.trim();
+    let text = if named.ends_with(".sql") && !named.contains(char::is_whitespace) {
+        let path = base.join(named);
+        std::fs::read_to_string(&path)
+            .map_err(|error| format!("features: cannot read {}: {error}", path.display()))?
+    } else {
+        text.to_owned()
+    };
+    let comment = |line: &&str| line.trim().is_empty() || line.trim_start().starts_with("--");
+    Ok(text.lines().skip_while(comment).collect::<Vec<_>>().join("\n"))
+}
+
 impl ScenarioFile {
     /// The features that the parties name; all who name some must name the same.
     pub fn wanted_features(&self) -> Result<Option<Vec<String>>, String> {
         let mut wanted: Option<(&str, &Vec<String>)> = None;
         for party in &self.parties {
-            let Some(features) = &party.features else { continue };
+            let Some(Features::Columns(features)) = &party.features else {
+                continue;
+            };
             match wanted {
                 Some((first, same)) if same != features => {
                     return Err(format!(

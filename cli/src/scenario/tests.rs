@@ -1,3 +1,4 @@
+use super::file::Partition;
 use super::keys::{KEYS, REQUIRED};
 use super::*;
 use std::fs;
@@ -201,4 +202,115 @@ fn a_schema_takes_label_and_features_from_the_scenario() {
     assert!(refusal(&text, &["party.a.features=['w']"]).contains("\"w\" is not in the schema"));
     let both = ["party.a.features=['u']", "party.b.features=['v']"];
     assert!(refusal(&text, &both).contains("different features"));
+}
+
+const MIXED: &str = r#"
+[task]
+name = "t"
+label = "y"
+positive = 1
+
+[data]
+partition = "mixed"
+
+[[link]]
+name = "payer"
+party_column = "bank"
+key_columns = ["account", "holder"]
+
+[[party]]
+id = "network"
+source = "train.csv"
+test_source = "test.csv"
+features = "features.sql"
+table = [{ name = "rates", source = "rates.csv" }]
+
+[[party]]
+id = "north"
+role = "attributes"
+source = "north.csv"
+key = ["number", "name"]
+serves = ["NN01", "NN02"]
+
+[[party]]
+id = "south"
+role = "attributes"
+source = "south.csv"
+key = ["number", "name"]
+"#;
+
+fn load_mixed(text: &str) -> Result<Scenario> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(
+        folder.path().join("features.sql"),
+        "-- what a payment looks like\n\nSELECT *, amount / 2 AS half FROM rows\n",
+    )
+    .unwrap();
+    let path = folder.path().join("scenario.toml");
+    fs::write(&path, text).unwrap();
+    Scenario::load(&path, &[])
+}
+
+#[test]
+fn a_mixed_scenario_says_who_answers_for_whom() {
+    let scenario = load_mixed(MIXED).unwrap();
+    let [network, north, south] = scenario.parties.as_slice() else {
+        panic!("three parties")
+    };
+    assert_eq!((network.role, north.role), (Role::Rows, Role::Attributes));
+    let features = network.features.as_ref().unwrap();
+    assert!(features.is_sql(), "the comment is skipped");
+    assert!(features.text().contains("amount / 2"));
+    assert_eq!(network.tables[0].0, "rates");
+    assert_eq!(north.serves, ["NN01", "NN02"]);
+    assert_eq!(south.serves, ["south"], "its id");
+    assert_eq!(scenario.max_rows, Some(join::JOINED_MAX_ROWS));
+    assert_eq!(load(MINIMAL, &[]).unwrap().max_rows, None);
+}
+
+#[test]
+fn joins_that_do_not_fit_are_explained() {
+    for (from, to, says) in [
+        (
+            "partition = \"mixed\"",
+            "partition = \"horizontal\"",
+            "with horizontal data write the SQL",
+        ),
+        (
+            "party_column = \"bank\"",
+            "party = \"north\"",
+            "`party_column` says whom",
+        ),
+        (
+            "\"account\", \"holder\"",
+            "\"account\"",
+            "1 key_columns, but the key of party \"north\" has 2",
+        ),
+        ("[\"NN01\", \"NN02\"]", "[\"south\"]", "both serve \"south\""),
+        ("test_source = \"test.csv\"\n", "", "need a `test_source`"),
+        ("\"features.sql\"", "[\"u\"]", "`features` is SQL"),
+        ("\"features.sql\"", "\"absent.sql\"", "absent.sql"),
+        ("name = \"payer\"", "name = \"a.b\"", "letters, digits"),
+        (
+            "role = \"attributes\"\nsource = \"south.csv\"",
+            "source = \"south.csv\"",
+            "for role = \"attributes\"",
+        ),
+    ] {
+        assert!(MIXED.contains(from), "{from}");
+        let error = load_mixed(&MIXED.replace(from, to)).unwrap_err().to_string();
+        assert!(error.contains(says), "{to}: {error}");
+    }
+    let vertical = MIXED.replace("partition = \"mixed\"", "partition = \"vertical\"");
+    let error = load_mixed(&vertical).unwrap_err().to_string();
+    assert!(error.contains("`party` names whom to ask"), "{error}");
+    let vertical = vertical.replace("party_column = \"bank\"", "party = \"north\"");
+    assert_eq!(
+        load_mixed(&vertical).unwrap().file.data.partition,
+        Partition::Vertical
+    );
+    let error = load_mixed(&vertical.replace("party = \"north\"", "party = \"network\""))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("no party with role \"attributes\""), "{error}");
 }

@@ -3,7 +3,7 @@
 use super::layout::Layout;
 use crate::error::{CliError, Result};
 use crate::scenario::source::absolute;
-use crate::scenario::{Aggregation, Scenario};
+use crate::scenario::{Aggregation, Role, Scenario};
 use hedgerow_edge::files;
 use hedgerow_forest::schema::Schema;
 use std::path::{Path, PathBuf};
@@ -89,21 +89,28 @@ impl Deployment<'_> {
         if file.run.aggregation == Aggregation::Shares {
             run.insert("aggregators".into(), strings(&self.scenario.aggregators));
         }
-        let privacy = match (file.privacy.epsilon, self.delta) {
+        let mut privacy = match (file.privacy.epsilon, self.delta) {
             (Some(epsilon), Some(delta)) => table([
                 ("epsilon", epsilon.into()),
                 ("delta", delta.into()),
-                ("unit", "row".into()),
+                ("unit", file.privacy.unit.as_str().into()),
             ]),
             _ => table([("epsilon", "none".into())]),
         };
+        if let Some(rows) = file.privacy.rows_per_entity {
+            privacy.insert("rows_per_entity".into(), integer(rows));
+        }
         let ids: Vec<String> = self
             .scenario
             .parties
             .iter()
             .map(|party| party.id.clone())
             .collect();
-        table([
+        let mut data = table([("partition", file.data.partition.as_str().into())]);
+        if let Some(rows) = self.scenario.max_rows {
+            data.insert("max_rows".into(), integer(rows));
+        }
+        let mut consortium = table([
             ("schema", "schema.toml".into()),
             ("parties", strings(&ids)),
             (
@@ -115,7 +122,7 @@ impl Deployment<'_> {
                 ])
                 .into(),
             ),
-            ("data", table([("partition", "horizontal".into())]).into()),
+            ("data", data.into()),
             (
                 "forest",
                 table([
@@ -136,6 +143,63 @@ impl Deployment<'_> {
                 .into(),
             ),
             ("run", run.into()),
+        ]);
+        if file.data.partition.joins() {
+            consortium.extend(self.joins());
+        }
+        consortium
+    }
+
+    /// Who is linked to whom, and how keys are aligned.
+    fn joins(&self) -> Table {
+        let file = &self.scenario.file;
+        let links = file.links.iter().map(|link| {
+            let mut entry = table([
+                ("name", link.name.clone().into()),
+                ("key_columns", strings(&link.key_columns)),
+            ]);
+            for (key, value) in [("party_column", &link.party_column), ("party", &link.party)] {
+                if let Some(value) = value {
+                    entry.insert(key.into(), value.clone().into());
+                }
+            }
+            Value::Table(entry)
+        });
+        let attributes = self
+            .scenario
+            .parties
+            .iter()
+            .filter(|party| party.role == Role::Attributes)
+            .map(|party| {
+                table([
+                    ("party", party.id.clone().into()),
+                    ("serves", strings(&party.serves)),
+                ])
+                .into()
+            });
+        let prediction = &file.prediction;
+        let mut scores = table([
+            ("rows", integer(prediction.rows)),
+            ("per_entity", integer(prediction.per_entity)),
+        ]);
+        if let Some(epsilon) = prediction.epsilon {
+            scores.insert("epsilon".into(), epsilon.into());
+            scores.insert("delta".into(), prediction.delta.into());
+        }
+        table([
+            ("prediction", scores.into()),
+            ("link", Value::Array(links.collect())),
+            ("attributes", Value::Array(attributes.collect())),
+            (
+                "join",
+                table([
+                    ("alignment", file.join.alignment.as_str().into()),
+                    ("minimum", integer(file.join.minimum)),
+                    ("pad", integer(file.join.pad)),
+                    ("segments", integer(file.join.segments)),
+                ])
+                .into(),
+            ),
         ])
     }
 
@@ -205,8 +269,14 @@ impl Deployment<'_> {
         if let Some(test) = &party.data.test_source {
             data.insert("test_source".into(), absolute(test, &base).into());
         }
+        if let Some(features) = &party.features {
+            data.insert("features".into(), absolute(features, &base).into());
+        }
+        if !party.key.is_empty() {
+            data.insert("key".into(), strings(&party.key));
+        }
         let path = self.layout.config().join(format!("party-{}.toml", party.id));
-        let config = table([
+        let mut config = table([
             ("id", party.id.clone().into()),
             ("coordinator", address.into()),
             ("identity", path_value(&self.identity(&party.id))),
@@ -226,6 +296,26 @@ impl Deployment<'_> {
             ),
             ("transport", table([("idle_s", integer(IDLE_S))]).into()),
         ]);
+        if self.scenario.file.data.partition.joins() {
+            config.insert("role".into(), party.role.as_str().into());
+            if party.role == Role::Rows {
+                config.insert("scores".into(), path_value(&self.layout.scores(&party.id)));
+            }
+        }
+        let tables = party
+            .tables
+            .iter()
+            .map(|(name, source)| {
+                table([
+                    ("name", name.clone().into()),
+                    ("source", absolute(source, &base).into()),
+                ])
+                .into()
+            })
+            .collect::<Vec<Value>>();
+        if !tables.is_empty() {
+            config.insert("table".into(), tables.into());
+        }
         write(&path, &text(config)?)?;
         Ok(path)
     }

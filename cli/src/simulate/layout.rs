@@ -94,6 +94,11 @@ impl Layout {
         self.state().join("result")
     }
 
+    /// Where a row party writes the scores that it asked for in private.
+    pub fn scores(&self, party: &str) -> PathBuf {
+        self.process(party).join("scores.csv")
+    }
+
     /// One process's journal and figures.
     pub fn process(&self, process: &str) -> PathBuf {
         self.state().join("process").join(process)

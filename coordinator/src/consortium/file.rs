@@ -3,9 +3,13 @@
 use std::fmt;
 use std::path::PathBuf;
 
+pub use super::join::{
+    AlignmentName, AttributesSection, JOINED_MAX_ROWS, JoinSection, LinkSection, PartitionName,
+    PredictionSection, UnitName,
+};
 use hedgerow_forest::params::Growth;
 use hedgerow_forest::schema::Schema;
-use hedgerow_protocol::config::{DEFAULT_MAX_ROWS, Partition, Unit};
+use hedgerow_protocol::config::DEFAULT_MAX_ROWS;
 use hedgerow_protocol::ids::PartyId;
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
@@ -23,8 +27,8 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 /// positive = "1"                     # its text in positive rows
 ///
 /// [data]
-/// partition = "horizontal"           # each party has whole rows
-/// # max_rows = 1_099_511_627_776     # declared bound on all parties' rows together
+/// partition = "horizontal"           # each party has whole rows; or "mixed", "vertical": see `join`
+/// # max_rows = 1_099_511_627_776     # declared bound on all parties' rows together; 2^22 where tables are joined
 ///
 /// [forest]                           # every key may be left out
 /// trees = 32
@@ -35,7 +39,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 /// [privacy]
 /// epsilon = 1.0                      # or "none"
 /// delta = 1e-6                       # never above 1 / rows
-/// unit = "row"
+/// unit = "row"                       # or "entity", with rows_per_entity = 100
 /// # threshold_share = 0.05           # part of the budget for the decision threshold
 ///
 /// [test]
@@ -61,6 +65,18 @@ pub struct ConsortiumFile {
     pub task: TaskSection,
     /// How rows are partitioned.
     pub data: DataSection,
+    /// How rows name entities of other parties.
+    #[serde(rename = "link", default)]
+    pub links: Vec<LinkSection>,
+    /// Parties that hold attributes of entities.
+    #[serde(default)]
+    pub attributes: Vec<AttributesSection>,
+    /// How two parties' entities are brought together.
+    #[serde(default)]
+    pub join: JoinSection,
+    /// Private scores after training.
+    #[serde(default)]
+    pub prediction: PredictionSection,
     /// Shape of the forest.
     #[serde(default)]
     pub forest: ForestSection,
@@ -125,14 +141,21 @@ pub struct TaskSection {
 #[serde(deny_unknown_fields)]
 pub struct DataSection {
     /// How rows are partitioned.
-    pub partition: Partition,
+    pub partition: PartitionName,
     /// Declared bound on the rows of all parties together.
-    #[serde(default = "default_max_rows")]
-    pub max_rows: u64,
+    pub max_rows: Option<u64>,
 }
 
-fn default_max_rows() -> u64 {
-    DEFAULT_MAX_ROWS
+impl DataSection {
+    /// The declared bound, or what goes without saying.
+    #[must_use]
+    pub fn max_rows(&self) -> u64 {
+        let unsaid = match self.partition {
+            PartitionName::Horizontal => DEFAULT_MAX_ROWS,
+            PartitionName::Mixed | PartitionName::Vertical => JOINED_MAX_ROWS,
+        };
+        self.max_rows.unwrap_or(unsaid)
+    }
 }
 
 /// `[forest]`. What is left out suits the noise ([`hedgerow_forest::params::ForestParams::default_for`]).
@@ -159,30 +182,35 @@ pub struct PrivacySection {
     #[serde(default = "default_delta")]
     pub delta: f64,
     /// What neighbouring data sets differ in.
-    #[serde(default = "default_unit")]
-    pub unit: Unit,
-    /// Part of the budget for the histogram of scores that the decision threshold comes from.
-    #[serde(default = "default_threshold_share")]
-    pub threshold_share: f64,
+    #[serde(default)]
+    pub unit: UnitName,
+    /// Most rows that count for one entity, where the unit is an entity.
+    pub rows_per_entity: Option<u32>,
+    /// Part of the budget for the histogram of scores that the decision threshold comes from; joined runs ask none.
+    pub threshold_share: Option<f64>,
+}
+
+impl PrivacySection {
+    /// Part of the budget for the threshold. The histogram has a sensitivity of one and needs little; the leaf
+    /// counts get the rest.
+    #[must_use]
+    pub fn threshold_share(&self, partition: PartitionName) -> f64 {
+        self.threshold_share.unwrap_or(match partition {
+            PartitionName::Horizontal => 0.05,
+            PartitionName::Mixed | PartitionName::Vertical => 0.0,
+        })
+    }
 }
 
 fn default_delta() -> f64 {
     1e-6
 }
 
-fn default_unit() -> Unit {
-    Unit::Row
-}
-
-/// The histogram has a sensitivity of one and needs little; the leaf counts get the rest.
-fn default_threshold_share() -> f64 {
-    0.05
-}
-
 /// A number, or the word `none`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Epsilon {
     /// No noise at all.
+    #[default]
     None,
     /// This much.
     Of(f64),
