@@ -17,6 +17,7 @@
 //! | [`route`] | the counting and scoring kernel |
 //! | [`params`], [`grow`] | hyper-parameters; from answers to the next query |
 //! | [`model`], [`predict`] | the model file, its rendering, scores |
+//! | [`join`] | rows whose columns are at several parties: who counts what, in the clear |
 //! | [`metrics`] | AUROC, average precision, accuracy, curves |
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -27,6 +28,7 @@
 pub mod binning;
 mod exact;
 pub mod grow;
+pub mod join;
 pub mod metrics;
 pub mod model;
 pub mod params;

@@ -31,7 +31,8 @@ impl Predictor {
         })
     }
 
-    /// The score of every row, 0 to 1: the mean of its leaves' values.
+    /// The score of every row, 0 to 1: the mean of its leaves' values. Columns that the forest reads through links are
+    /// columns of the block like all others, joined by whoever may see both sides.
     ///
     /// # Panics
     /// If the block lacks a feature that the forest tests.

@@ -56,6 +56,8 @@ impl Forest {
                     format!("categorical, {} categories", categories.len())
                 }
             };
+            let link = column.link.as_ref().map(|link| format!(", through link {link}"));
+            let kind = kind + &link.unwrap_or_default();
             let share = 100.0 * count as f64 / total;
             writeln!(
                 out,

@@ -4,17 +4,17 @@
 //! here depends on the machine.
 
 /// Words of a mask.
-pub(super) const LANES: usize = 8;
+pub(crate) const LANES: usize = 8;
 /// Rows that one mask covers.
-pub(super) const ROWS: usize = 64 * LANES;
+pub(crate) const ROWS: usize = 64 * LANES;
 
 /// One bit for each of [`ROWS`] rows.
 ///
 /// Row `8 * (LANES * j + lane) + b` is bit `8 * b + j` of word `lane`: the order in which [`transpose`] leaves the
 /// rows, so that no bit is moved for order's sake.
-pub(super) type Mask = [u64; LANES];
+pub(crate) type Mask = [u64; LANES];
 
-pub(super) const NONE: Mask = [0; LANES];
+pub(crate) const NONE: Mask = [0; LANES];
 pub(super) const ALL: Mask = [u64::MAX; LANES];
 
 /// Per row: `right` where `select` is set, `left` elsewhere.

@@ -77,6 +77,12 @@ impl Scratch {
         }
     }
 
+    /// The mask of a test of the current group.
+    #[inline(always)]
+    pub(super) fn test(&self, index: TestIndex) -> &Mask {
+        &self.tests[usize::from(index) % TESTS]
+    }
+
     /// The leaves of one tree, whose tests in level order are `nodes`.
     #[inline(always)]
     pub(super) fn leaves(&mut self, nodes: &[TestIndex], depth: u8) -> &LeafIndices {
@@ -99,12 +105,15 @@ impl Scratch {
     /// Of the tests of one level, for each row the one that it meets after its `earlier` turns.
     #[inline(always)]
     fn turn(&mut self, nodes: &[TestIndex], earlier: &[Mask]) -> Mask {
-        let test = |node: TestIndex| &self.tests[usize::from(node) % TESTS];
         let Some((last, before)) = earlier.split_last() else {
-            return *test(nodes[0]);
+            return *self.test(nodes[0]);
         };
         for (selected, pair) in self.selected.iter_mut().zip(nodes.chunks_exact(2)) {
-            *selected = lanes::mux(last, test(pair[0]), test(pair[1]));
+            *selected = lanes::mux(
+                last,
+                &self.tests[usize::from(pair[0]) % TESTS],
+                &self.tests[usize::from(pair[1]) % TESTS],
+            );
         }
         for (level, select) in before.iter().enumerate().rev() {
             for i in 0..1 << level {

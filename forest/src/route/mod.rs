@@ -22,8 +22,9 @@ use crate::query::{Measure, SCALE, TableQuery};
 use crate::table::CLASSES;
 
 mod compile;
-mod lanes;
+pub(crate) mod lanes;
 mod leaves;
+pub(crate) mod reach;
 
 use compile::Group;
 use lanes::ROWS;

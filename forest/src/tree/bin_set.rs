@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// Its text form lists ranges in ascending order, as `"3"`, `"40-64"`, `"0,2-5,9"`, `""`; the form is unique, and no
 /// other is read. Compact formats hold four little-endian words.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct BinSet([u64; 4]);
 
 /// A text that is not the form of a bin set.

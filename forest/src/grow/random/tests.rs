@@ -231,3 +231,55 @@ fn what_does_not_hold_together_is_refused() {
         GrowError::Params(_)
     ));
 }
+
+fn linked_schema() -> Schema {
+    let mut schema = schema();
+    schema.features.extend([
+        Column::known("to"),
+        Column::numeric("age", 0.0, 1.0).read_through("to"),
+        Column::known("from"),
+        Column::categorical("flag", ["a", "b", "c"]).read_through("from"),
+    ]);
+    schema
+}
+
+#[test]
+fn over_links_a_tree_tests_one_and_one_query_is_asked() {
+    let schema = linked_schema();
+    let binner = Binner::new(&schema, PARAMS.bins).unwrap();
+    let mut growth = RandomGrowth::new(&schema, &binner, PARAMS, [3; 32], None).unwrap();
+    let Step::Ask(query) = growth.next(None).unwrap() else {
+        panic!("a first query")
+    };
+    let mut trees_of = [0; 2];
+    for tree in query.trees().iter() {
+        let tested = tree.splits().iter().filter(|split| !split.is_dummy());
+        let links: std::collections::BTreeSet<_> = tested
+            .filter_map(|split| binner.feature(split.feature.into()).link())
+            .collect();
+        assert!(links.len() <= 1, "{links:?}");
+        links.into_iter().for_each(|link| trees_of[link] += 1);
+    }
+    assert!(trees_of.iter().all(|trees| *trees >= 4), "{trees_of:?}");
+    assert_eq!(asks(&schema), [QueryKind::Leaves]);
+
+    let mut cells = vec![0; query.cells()];
+    cells.iter_mut().zip(0..).for_each(|(cell, i)| *cell = i % 7);
+    let table = Table::from_cells(query.shape(), cells).unwrap();
+    let Step::Done(forest) = growth.next(Some(table)).unwrap() else {
+        panic!("a forest")
+    };
+    assert!(
+        forest
+            .leaf_values
+            .iter()
+            .any(|value| f64::from(*value) / 1_048_576.0 == forest.threshold)
+    );
+    assert_eq!(growth.next(None).unwrap_err(), GrowError::Finished);
+
+    // The file names the links, and is read back.
+    let text = forest.to_json().unwrap();
+    assert!(text.contains(r#"{"name":"to.age","type":"numeric","min":0.0,"max":1.0,"link":"to"}"#));
+    assert_eq!(Forest::from_json(&text).unwrap(), forest);
+    assert!(forest.inspect().contains("numeric, 0 to 1, through link to"));
+}

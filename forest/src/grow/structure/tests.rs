@@ -183,3 +183,29 @@ fn a_binner_of_other_bins_is_refused() {
         Err(GrowError::Params(_))
     ));
 }
+
+/// The documented derivation over links: the link, then the feature among the row's and the link's own.
+#[test]
+fn a_tree_draws_its_link_first() {
+    let columns = vec![
+        Column::numeric("row", 0.0, 1.0),
+        Column::known("a"),
+        Column::known("b"),
+        Column::numeric("x", 0.0, 1.0).read_through("b"),
+    ];
+    let binner = binner(columns, 64);
+    let trees = random_trees(&binner, &params(40, 1, 64), &[9; 32]).unwrap();
+    let key = Sha256::new()
+        .chain_update(b"hedgerow-forest random trees v1")
+        .chain_update([9; 32])
+        .finalize();
+    for (position, tree) in (0..).zip(&trees) {
+        let mut rng = ChaCha20Rng::from_seed(key.into());
+        rng.set_stream(position);
+        // Numbers below 2 and 3 are drawn again with a chance of 2^-32 at most: not here.
+        let link = rng.next_u32() % 2;
+        let allowed: &[u16] = if link == 0 { &[0, 1] } else { &[0, 2, 3] };
+        let feature = allowed[rng.next_u32() as usize % allowed.len()];
+        assert_eq!(tree.splits()[0].feature, feature);
+    }
+}

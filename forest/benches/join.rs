@@ -1,0 +1,147 @@
+//! The row party's counting: 3.0M rows, 10 trees of depth 6, 12 own columns, two links to 47,000 entities at 9 parties.
+//!
+//! Prints seconds on one core, for the local counts and for the weights, all parties together and one by one.
+#![expect(clippy::unwrap_used, reason = "a benchmark over its own data")]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use criterion::{Criterion, Throughput, criterion_group};
+use hedgerow_forest::binning::{Binned, Binner};
+use hedgerow_forest::grow::structure::random_trees;
+use hedgerow_forest::join::{JoinCounter, JoinPlan, LinkedBlock, NOBODY};
+use hedgerow_forest::params::{ForestParams, Growth};
+use hedgerow_forest::query::TableQuery;
+use hedgerow_forest::schema::{Column, Label, Schema};
+
+const ROWS: usize = 3_000_000;
+const ENTITIES: u32 = 47_000;
+const PARTIES: u32 = 9;
+const PARAMS: ForestParams = ForestParams {
+    trees: 10,
+    depth: 6,
+    bins: 64,
+    growth: Growth::Random,
+};
+
+struct Case {
+    counter: JoinCounter,
+    blocks: Vec<LinkedBlock>,
+}
+
+fn case() -> Case {
+    let mut features: Vec<Column> = (0..12)
+        .map(|i| Column::numeric(format!("n{i}"), 0.0, 1.0))
+        .collect();
+    for link in ["ordering", "beneficiary"] {
+        features.push(Column::known(link));
+        for (attribute, categories) in [("flags", 12), ("name_matches", 2), ("street_matches", 2)] {
+            let categories = (0..categories).map(|c| c.to_string());
+            features.push(Column::categorical(attribute, categories).read_through(link));
+        }
+    }
+    let schema = Schema {
+        features,
+        label: Label {
+            name: "y".into(),
+            positive: "1".into(),
+        },
+    };
+    let binner = Binner::new(&schema, PARAMS.bins).unwrap();
+    let trees = random_trees(&binner, &PARAMS, &[1; 32]).unwrap();
+    let query = TableQuery::leaf_counts(trees.into()).unwrap();
+    let plan = JoinPlan::new(&query, &schema, &binner).unwrap();
+    let mut state = 88_172_645_463_325_252u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 32) as u32
+    };
+    let mut rows = Binned::new(ROWS, 12);
+    for column in 0..12 {
+        rows.column_mut(column)
+            .iter_mut()
+            .for_each(|bin| *bin = (next() % 65) as u8);
+    }
+    let labels: Vec<u8> = (0..ROWS).map(|_| u8::from(next() % 850 == 0)).collect();
+    let mut references = || -> Vec<u32> {
+        let entity = |word: u32| if word % 100 == 0 { NOBODY } else { word % ENTITIES };
+        (0..ROWS).map(|_| entity(next())).collect()
+    };
+    let references = [references(), references()];
+    Case {
+        counter: JoinCounter::new(&query, &plan).unwrap(),
+        blocks: vec![LinkedBlock::new(rows, &labels, &references).unwrap()],
+    }
+}
+
+impl Case {
+    fn local(&self) {
+        black_box(self.counter.local(&self.blocks).unwrap());
+    }
+
+    fn weights(&self, entities: std::ops::Range<u32>) {
+        for tree in 0..PARAMS.trees as usize {
+            let weights = self
+                .counter
+                .weights(&self.blocks, tree..tree + 1, entities.clone());
+            black_box(weights.unwrap());
+        }
+    }
+
+    fn by_party(&self) {
+        (0..PARTIES)
+            .for_each(|party| self.weights(party * ENTITIES / PARTIES..(party + 1) * ENTITIES / PARTIES));
+    }
+}
+
+fn counting(c: &mut Criterion) {
+    let case = case();
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let mut group = c.benchmark_group("join");
+    group
+        .throughput(Throughput::Elements(ROWS as u64 * u64::from(PARAMS.trees)))
+        .sample_size(10);
+    one.install(|| {
+        group.bench_function("local counts", |b| b.iter(|| case.local()));
+        group.bench_function("weights, all parties", |b| b.iter(|| case.weights(0..ENTITIES)));
+        group.bench_function("weights, party by party", |b| b.iter(|| case.by_party()));
+    });
+    group.finish();
+}
+
+fn summary() {
+    let case = case();
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let time = |run: &(dyn Fn() + Sync)| {
+        let runs = (0..3).map(|_| {
+            let start = Instant::now();
+            one.install(run);
+            start.elapsed().as_secs_f64()
+        });
+        runs.fold(f64::INFINITY, f64::min)
+    };
+    let plan = case.counter.plan();
+    let joined: usize = plan
+        .groups(0..plan.trees())
+        .iter()
+        .map(|group| group.cells.len())
+        .sum();
+    println!(
+        "one core, 3.0M rows x 10 trees of depth 6, {joined} of {} cells joined, {} predicates: local {:.2} s, \
+         weights {:.2} s, party by party {:.2} s",
+        plan.cells(),
+        plan.predicates().len(),
+        time(&|| case.local()),
+        time(&|| case.weights(0..ENTITIES)),
+        time(&|| case.by_party()),
+    );
+}
+
+criterion_group!(benches, counting);
+
+fn main() {
+    benches();
+    summary();
+}
