@@ -5,7 +5,7 @@ use hedgerow_dp::Mechanism;
 use hedgerow_forest::binning::Binner;
 use hedgerow_forest::grow::{self, Grow, GrowError, NoiseScale, Step};
 use hedgerow_forest::model::{Forest, ModelError, PrivacyStatement};
-use hedgerow_forest::query::TableQuery;
+use hedgerow_forest::query::{QueryKind, TableQuery};
 use hedgerow_forest::table::Table;
 
 use crate::binding;
@@ -146,12 +146,17 @@ fn start_growth(config: &RunConfig) -> Result<Box<dyn Grow + Send>, GrowthError>
 /// How noisy released cells are if every party survives; the growth must not depend on who really does.
 fn noise_scale(config: &RunConfig) -> Result<Option<NoiseScale>, PrivacyError> {
     let shares = u32::try_from(config.parties.len()).unwrap_or(u32::MAX);
-    let [leaves, threshold] = privacy::plan(config);
+    let plan = privacy::plan(config);
     let sigma = |planned: &Planned| match privacy::mechanism(config, planned)? {
         Mechanism::DiscreteGaussian(gaussian) => Ok(Some(gaussian.total_sigma(shares))),
         Mechanism::None(_) => Ok::<_, PrivacyError>(None),
     };
-    Ok(match (sigma(&leaves)?, sigma(&threshold)?) {
+    let of = |kind| match plan.iter().find(|planned| planned.kind == kind) {
+        Some(planned) => sigma(planned),
+        // No such query is asked: there is no such noise.
+        None => Ok(Some(0.0)),
+    };
+    Ok(match (of(QueryKind::Leaves)?, of(QueryKind::Threshold)?) {
         (Some(leaf_cell), Some(histogram_cell)) => Some(NoiseScale {
             leaf_cell,
             histogram_cell,

@@ -1,20 +1,24 @@
 //! From the budget of a run to the noise of one query.
 //!
-//! **Mechanism** discrete Gaussian in shares · **neighbours** add or remove one row of one party ·
-//! **sensitivity** L2, `sqrt(trees)` for leaf counts, 1 for the histogram of scores · **measure** zCDP: the
-//! run's (epsilon, delta) becomes one rho (Canonne, Kamath, Steinke 2020), divided between the two queries.
+//! **Mechanism** discrete Gaussian in shares · **neighbours** add or remove one row of one row party, or change one
+//! entity · **sensitivity** L2, `sqrt(trees)` for leaf counts (`K sqrt(2 trees)` for an entity of K rows), 1 for the
+//! histogram of scores · **measure** zCDP: the run's (epsilon, delta) becomes one rho (Canonne, Kamath, Steinke
+//! 2020), divided between the queries.
 
 use hedgerow_dp::{
     Budget, BudgetError, CalibrationError, DistributedGaussian, L2Squared, Mechanism, NoDifferentialPrivacy,
     Rho, rho_for,
 };
-use hedgerow_forest::grow::random::SCORE_BINS;
-use hedgerow_forest::model::PrivacyStatement;
+use hedgerow_forest::grow::random::{self, SCORE_BINS};
 use hedgerow_forest::query::{QueryKind, TableQuery};
 use hedgerow_forest::table::{CLASSES, TableShape};
 
-use crate::config::{PrivacyParams, RunConfigLiteral};
+use crate::config::{PrivacyParams, RunConfigLiteral, Unit};
 use crate::ids::{RoundId, RunId};
+
+mod statement;
+
+pub use statement::{learns, promise, statement};
 
 /// Totals stay within the declared rows plus the noise's tail but for a probability of `2^-TAIL_BITS`.
 pub const TAIL_BITS: u32 = 40;
@@ -69,9 +73,10 @@ impl Planned {
     }
 }
 
-/// The queries that the run's growth will ask if no attempt fails, known before any is asked.
+/// The queries that the run's growth will ask if no attempt fails, known before any is asked. Joined runs ask
+/// no histogram of scores: nobody has scores.
 #[must_use]
-pub fn plan(config: &RunConfigLiteral) -> [Planned; 2] {
+pub fn plan(config: &RunConfigLiteral) -> Vec<Planned> {
     let trees = config.forest.trees;
     let leaves = config
         .forest
@@ -79,7 +84,7 @@ pub fn plan(config: &RunConfigLiteral) -> [Planned; 2] {
         .saturating_mul(trees as usize)
         .saturating_mul(CLASSES);
     let histogram = TableShape::ScoreHistogram { bins: SCORE_BINS };
-    [
+    let mut plan = vec![
         Planned {
             kind: QueryKind::Leaves,
             cells: leaves,
@@ -90,7 +95,10 @@ pub fn plan(config: &RunConfigLiteral) -> [Planned; 2] {
             cells: histogram.cells(),
             sensitivity: L2Squared(1),
         },
-    ]
+    ];
+    let asked = random::asks(&config.schema);
+    plan.retain(|planned| asked.contains(&planned.kind));
+    plan
 }
 
 /// Cells of the largest query of a run.
@@ -115,7 +123,12 @@ pub fn total_rho(privacy: &PrivacyParams) -> Result<Rho, BudgetError> {
 ///
 /// # Errors
 /// As [`total_rho`]; [`PrivacyError::ThresholdShare`]; [`PrivacyError::Unplanned`].
-pub fn rho_of(privacy: &PrivacyParams, kind: QueryKind) -> Result<Rho, PrivacyError> {
+pub fn rho_of(config: &RunConfigLiteral, privacy: &PrivacyParams, kind: QueryKind) -> Result<Rho, PrivacyError> {
+    if let [only] = random::asks(&config.schema)
+        && *only == kind
+    {
+        return Ok(total_rho(privacy)?);
+    }
     let share = privacy.threshold_share;
     if !(share > 0.0 && share < 1.0) {
         return Err(PrivacyError::ThresholdShare { actual: share });
@@ -144,14 +157,41 @@ pub fn mechanism(config: &RunConfigLiteral, query: &Planned) -> Result<Mechanism
     match &config.privacy {
         None => Ok(Mechanism::None(NoDifferentialPrivacy::chosen_by_configuration())),
         Some(privacy) => {
-            let rho = rho_of(privacy, query.kind)?;
+            let rho = rho_of(config, privacy, query.kind)?;
             let gaussian = DistributedGaussian::calibrate(
                 rho,
-                query.sensitivity,
+                sensitivity(privacy.unit, query),
                 honest_shares(config),
                 query.cells as u64,
             )?;
             Ok(Mechanism::DiscreteGaussian(gaussian))
+        }
+    }
+}
+
+/// Squared L2 sensitivity of a query per unit.
+///
+/// For an entity whose rows are at most K in all: a changed attribute moves up to K rows of each tree from one
+/// cell to another, `K sqrt(2 trees)`; adding or removing it changes one cell of each tree by up to K.
+fn sensitivity(unit: Unit, query: &Planned) -> L2Squared {
+    match unit {
+        Unit::Row => query.sensitivity,
+        Unit::Entity { rows } => {
+            let rows = u64::from(rows);
+            L2Squared(query.sensitivity.0.saturating_mul(rows.saturating_mul(rows)).saturating_mul(2))
+        }
+    }
+}
+
+/// Most rows that one row party counts for one entity over all links, where the unit is an entity.
+#[must_use]
+pub fn rows_per_entity(config: &RunConfigLiteral) -> Option<u32> {
+    let attributes = config.partition.join()?.attribute_parties.len();
+    match config.privacy?.unit {
+        Unit::Row => None,
+        Unit::Entity { rows } => {
+            let parties = u32::try_from(config.parties.len().saturating_sub(attributes)).unwrap_or(u32::MAX);
+            Some(rows / parties.max(1))
         }
     }
 }
@@ -165,34 +205,6 @@ pub fn largest_total(config: &RunConfigLiteral, mechanism: &Mechanism) -> u64 {
         Mechanism::None(_) => 0,
     };
     config.max_rows.saturating_add(tail)
-}
-
-/// What the model says about its privacy: the promise of the configuration, the same words everywhere.
-///
-/// # Errors
-/// As [`total_rho`].
-pub fn statement(config: &RunConfigLiteral) -> Result<PrivacyStatement, PrivacyError> {
-    let (mechanism, rho) = match &config.privacy {
-        None => ("none", None),
-        Some(privacy) => ("distributed discrete Gaussian", Some(total_rho(privacy)?.value())),
-    };
-    let notes = match &config.privacy {
-        None => vec!["exact totals were released: nothing is promised to single rows".to_owned()],
-        Some(_) => vec![
-            "for the queries of one successful run; repeated attempts are charged to each party's ledger"
-                .to_owned(),
-        ],
-    };
-    Ok(PrivacyStatement {
-        mechanism: mechanism.to_owned(),
-        unit: "row".to_owned(),
-        neighbours: "add or remove one row of one party".to_owned(),
-        epsilon: config.privacy.map(|privacy| privacy.epsilon),
-        delta: config.privacy.map(|privacy| privacy.delta),
-        rho,
-        collusion: config.collusion,
-        notes,
-    })
 }
 
 /// The words under which a round stands in the ledger; one round, one label.

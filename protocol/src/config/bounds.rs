@@ -4,6 +4,8 @@ use super::{Aggregation, ConfigError, MAX_PARTIES, RunConfigLiteral, smallest_th
 use crate::privacy;
 use crate::wire::MAX_CELLS;
 
+mod join;
+
 /// Longest name, task or label in bytes.
 const MAX_TEXT: usize = 1024;
 /// Most rows: far below 2^63, so that no sum of counts and noise overflows.
@@ -14,6 +16,8 @@ pub(super) fn check(config: &RunConfigLiteral) -> Result<(), ConfigError> {
     model(config)?;
     parties(config)?;
     aggregators(config)?;
+    // CHK-051: links, roles, alignment and scores of joined runs, and none in horizontal ones.
+    join::check(config)?;
     if !(0.0..1.0).contains(&config.test.fraction) {
         return Err(ConfigError::TestFraction {
             actual: config.test.fraction,

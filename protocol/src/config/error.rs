@@ -1,5 +1,6 @@
 //! What is wrong with a configuration.
 
+use super::JoinError;
 use crate::ids::PartyId;
 
 /// A configuration that nobody may act on.
@@ -82,6 +83,9 @@ pub enum ConfigError {
         /// Declared rows.
         max_rows: u64,
     },
+    /// The join.
+    #[error("join: {0}")]
+    Join(#[from] JoinError),
     /// No rows declared, or more than totals can count.
     #[error("max_rows is {actual}; it must be 1 to {most}")]
     MaxRows {

@@ -19,8 +19,10 @@ mod bounds;
 mod canonical;
 mod error;
 mod join;
+mod join_error;
 
 pub use error::ConfigError;
+pub use join_error::JoinError;
 pub use join::{
     Alignment, AttributeParty, Join, LinkConfig, LinkParty, MAX_SEGMENTS, Prediction, Role,
     ScoreBudget,

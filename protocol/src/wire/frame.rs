@@ -246,7 +246,8 @@ mod tests {
             Frame::decode(&bytes, &limits).unwrap_err()
         };
         assert!(matches!(broken(0, b'h'), WireError::Magic { .. }), "CHK-047");
-        assert_eq!(broken(5, 2), WireError::Version { actual: 2 });
+        assert_eq!(broken(5, 1), WireError::Version { actual: 1 });
+        assert_eq!(broken(5, 3), WireError::Version { actual: 3 });
         assert_eq!(broken(5, 0), WireError::Version { actual: 0 });
         assert_eq!(broken(6, 0x7f), WireError::Kind { actual: 0x7f });
         assert_eq!(broken(7, 1), WireError::Reserved { actual: 1 });

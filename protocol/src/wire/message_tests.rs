@@ -40,6 +40,21 @@ fn sealed() -> impl Strategy<Value = Vec<(PartyId, Vec<u8>)>> {
     vec((party(), bytes()), 0..4)
 }
 
+fn sealing() -> impl Strategy<Value = Option<SealingPublic>> {
+    prop::option::of(any::<[u8; 32]>().prop_map(SealingPublic::from_bytes))
+}
+
+fn channel() -> impl Strategy<Value = Channel> {
+    prop_oneof![
+        Just(Channel::Align),
+        Just(Channel::Profiles),
+        round().prop_map(Channel::Predicates),
+        round().prop_map(Channel::Answers),
+        Just(Channel::ScoreProfiles),
+        any::<u64>().prop_map(Channel::Score),
+    ]
+}
+
 fn keys() -> impl Strategy<Value = SignedRoundKeys> {
     (party(), any::<[u8; 32]>(), any::<[u8; 32]>(), signature()).prop_map(|(party, seal, mask, signature)| {
         SignedRoundKeys {
@@ -73,11 +88,14 @@ fn refusal() -> impl Strategy<Value = Refusal> {
 }
 
 fn to_party() -> impl Strategy<Value = ToParty> {
-    let enrolment = (party(), bytes(), signature()).prop_map(|(party, certificate, signature)| Enrolment {
-        party,
-        certificate,
-        signature,
-    });
+    let enrolment = (party(), bytes(), signature(), sealing()).prop_map(
+        |(party, certificate, signature, channel)| Enrolment {
+            party,
+            certificate,
+            signature,
+            channel,
+        },
+    );
     prop_oneof![
         (any::<u16>(), bytes()).prop_map(|(version, config)| ToParty::Welcome { version, config }),
         vec(enrolment, 0..4).prop_map(|enrolments| ToParty::Participants { enrolments }),
@@ -105,6 +123,27 @@ fn to_party() -> impl Strategy<Value = ToParty> {
         }),
         digest().prop_map(|model| ToParty::Finished { model }),
         "\\PC{0,50}".prop_map(|reason| ToParty::Failed { reason }),
+        Just(ToParty::Align),
+        vec(party(), 0..4).prop_map(|parties| ToParty::Joined { parties }),
+        (party(), channel(), any::<u32>(), any::<bool>(), bytes()).prop_map(
+            |(from, channel, seq, last, sealed)| ToParty::Relayed {
+                from,
+                channel,
+                seq,
+                last,
+                sealed
+            }
+        ),
+        (party(), channel(), any::<u32>(), any::<bool>()).prop_map(|(from, channel, next, again)| {
+            ToParty::RelayAcked {
+                from,
+                channel,
+                next,
+                again,
+            }
+        }),
+        (round(), vec(party(), 0..4)).prop_map(|(round, attributes)| ToParty::Fixed { round, attributes }),
+        Just(ToParty::Closed),
     ]
 }
 
@@ -122,18 +161,24 @@ fn to_coordinator() -> impl Strategy<Value = ToCoordinator> {
                 run: run.map(RunId),
             }
         }),
-        (bytes(), signature()).prop_map(|(certificate, signature)| ToCoordinator::Enrol {
-            certificate,
-            signature
+        (bytes(), signature(), sealing()).prop_map(|(certificate, signature, channel)| {
+            ToCoordinator::Enrol {
+                certificate,
+                signature,
+                channel,
+            }
         }),
         refusal().prop_map(|reason| ToCoordinator::Refuse { reason }),
         (keys(), round()).prop_map(|(keys, round)| ToCoordinator::RoundKeys { keys, round }),
         (round(), sealed()).prop_map(|(round, sealed)| ToCoordinator::Shares { round, sealed }),
-        (round(), bytes(), sealed()).prop_map(|(round, vector, seeds)| ToCoordinator::Masked {
-            round,
-            vector,
-            seeds
-        }),
+        (round(), bytes(), sealed(), prop::option::of(signature())).prop_map(
+            |(round, vector, seeds, fixed)| ToCoordinator::Masked {
+                round,
+                vector,
+                seeds,
+                fixed
+            }
+        ),
         (round(), signature())
             .prop_map(|(round, signature)| ToCoordinator::SurvivorSignature { round, signature }),
         (round(), sealed(), sealed()).prop_map(|(round, self_mask, mask_key)| ToCoordinator::Unmask {
@@ -144,6 +189,24 @@ fn to_coordinator() -> impl Strategy<Value = ToCoordinator> {
         (round(), bytes()).prop_map(|(round, vector)| ToCoordinator::AggregatorSum { round, vector }),
         (digest(), prop::option::of(metrics))
             .prop_map(|(model, metrics)| ToCoordinator::Done { model, metrics }),
+        vec((party(), any::<u64>()), 0..4).prop_map(|with| ToCoordinator::Aligned { with }),
+        (party(), channel(), any::<u32>(), any::<bool>(), bytes()).prop_map(
+            |(to, channel, seq, last, sealed)| ToCoordinator::Relay {
+                to,
+                channel,
+                seq,
+                last,
+                sealed
+            }
+        ),
+        (party(), channel(), any::<u32>(), any::<bool>()).prop_map(|(to, channel, next, again)| {
+            ToCoordinator::RelayAck {
+                to,
+                channel,
+                next,
+                again,
+            }
+        }),
     ]
 }
 
@@ -193,6 +256,7 @@ fn a_vector_costs_its_bytes_and_little_more() {
         round: RoundId::first_of(0),
         vector,
         seeds: Vec::new(),
+        fixed: None,
     };
     let sent = message.to_frame().encode().len();
     assert!(
@@ -209,8 +273,8 @@ proptest! {
         if let Ok(frame) = frame {
             prop_assert_eq!(ToParty::from_frame(&frame), Ok(message));
         } else {
-            // Only vectors are beyond the limits of a connection without a run.
-            prop_assert_eq!(message.kind(), Kind::RoundResult);
+            // Only vectors and chunks are beyond the limits of a connection without a run.
+            prop_assert!(matches!(message.kind(), Kind::RoundResult | Kind::Relayed));
         }
     }
 

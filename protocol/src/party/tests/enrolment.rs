@@ -6,7 +6,7 @@ use crate::ids::RoundId;
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::time::Millis;
-use crate::wire::{PROTOCOL_VERSIONS, ToCoordinator, ToParty};
+use crate::wire::{PROTOCOL_VERSION, PROTOCOL_VERSIONS, ToCoordinator, ToParty};
 
 fn welcomed(world: &World, index: usize) -> Party {
     let mut party = Party::new(index, open_policy());
@@ -82,7 +82,7 @@ fn a_configuration_is_checked_before_it_is_signed() {
         &mut hear(
             0,
             ToParty::Welcome {
-                version: 1,
+                version: PROTOCOL_VERSION,
                 config: longer,
             },
         ),
@@ -99,7 +99,7 @@ fn a_configuration_is_checked_before_it_is_signed() {
         &mut hear(
             0,
             ToParty::Welcome {
-                version: 1,
+                version: PROTOCOL_VERSION,
                 config: broken,
             },
         ),
@@ -202,7 +202,7 @@ fn one_identity_is_one_party() {
         id(3).as_str().as_bytes(),
     ]
     .concat();
-    let message = crate::binding::enrolment_message(&world.config.digest(), &id(3));
+    let message = crate::binding::enrolment_message(&world.config.digest(), &id(3), None);
     list[3].signature = identity(2).sign(crate::binding::SIGN_ENROLMENT, &message);
     let mut party = welcomed(&world, 0);
     party.hear(ToParty::Participants { enrolments: list });

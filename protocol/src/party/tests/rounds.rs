@@ -1,5 +1,6 @@
 //! Shares, counts, survivors, proofs: each check broken by one change to an honest message.
 
+use hedgerow_crypto::hash::Digest;
 use hedgerow_crypto::identity::Signature;
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::table::Table;
@@ -202,6 +203,7 @@ fn a_proof_is_tau_signatures_of_survivors_over_the_same_list() {
                 &world.config.digest(),
                 world.config.run,
                 ROUND,
+                &world.keys_digest,
                 &[id(0), id(1), id(2), id(3)],
             );
             list[3] = (id(4), identity(4).sign(binding::SIGN_SURVIVORS, &message));
@@ -212,7 +214,7 @@ fn a_proof_is_tau_signatures_of_survivors_over_the_same_list() {
         &mut hear(&|world, list| {
             // A signature over everybody does not count for four.
             let all: Vec<PartyId> = (0..5).map(id).collect();
-            let message = binding::survivors_message(&world.config.digest(), world.config.run, ROUND, &all);
+            let message = signed(world, ROUND, &world.keys_digest, &all);
             list[3].1 = identity(3).sign(binding::SIGN_SURVIVORS, &message);
         }),
         "CHK-033",
@@ -222,12 +224,31 @@ fn a_proof_is_tau_signatures_of_survivors_over_the_same_list() {
             // Nor one of another attempt.
             let names = [id(0), id(1), id(2), id(3)];
             let other = RoundId { step: 0, attempt: 1 };
-            let message = binding::survivors_message(&world.config.digest(), world.config.run, other, &names);
+            let message = signed(world, other, &world.keys_digest, &names);
+            list[3].1 = identity(3).sign(binding::SIGN_SURVIVORS, &message);
+        }),
+        "CHK-033",
+    );
+    assert_refused(
+        &mut hear(&|world, list| {
+            // Nor one of somebody who was shown other keys.
+            let names = [id(0), id(1), id(2), id(3)];
+            let message = signed(world, ROUND, &Digest([3; 32]), &names);
             list[3].1 = identity(3).sign(binding::SIGN_SURVIVORS, &message);
         }),
         "CHK-033",
     );
     assert_refused(&mut hear(&|_, list| list.truncate(3)), "CHK-034");
+}
+
+fn signed(world: &World, round: RoundId, keys: &Digest, survivors: &[PartyId]) -> Vec<u8> {
+    binding::survivors_message(
+        &world.config.digest(),
+        world.config.run,
+        round,
+        keys,
+        survivors,
+    )
 }
 
 #[test]

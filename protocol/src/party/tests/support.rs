@@ -126,11 +126,12 @@ pub(crate) fn certificate(index: usize) -> Vec<u8> {
 }
 
 pub(crate) fn enrolment(index: usize, config: &RunConfig) -> Enrolment {
-    let message = crate::binding::enrolment_message(&config.digest(), &id(index));
+    let message = crate::binding::enrolment_message(&config.digest(), &id(index), None);
     Enrolment {
         party: id(index),
         certificate: certificate(index),
         signature: identity(index).sign(crate::binding::SIGN_ENROLMENT, &message),
+        channel: None,
     }
 }
 

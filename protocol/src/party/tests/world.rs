@@ -2,19 +2,22 @@
 
 use std::collections::BTreeMap;
 
+use hedgerow_crypto::hash::Digest;
 use hedgerow_forest::table::Table;
 
 use super::support::*;
 use crate::config::{RunConfig, RunConfigLiteral};
 use crate::growth::{Progression, query_digest};
 use crate::ids::{PartyId, RoundId};
-use crate::wire::{ToCoordinator, ToParty};
+use crate::wire::{PROTOCOL_VERSION, ToCoordinator, ToParty};
 
 /// All parties of a run and the coordinator's side of it by hand.
 pub(crate) struct World {
     pub(crate) config: RunConfig,
     pub(crate) parties: Vec<Party>,
     pub(crate) progression: Progression,
+    /// H(keys) of the last list of keys.
+    pub(crate) keys_digest: Digest,
 }
 
 /// What the coordinator sends to one party.
@@ -31,12 +34,13 @@ impl World {
             config,
             parties,
             progression,
+            keys_digest: Digest([0; 32]),
         }
     }
 
     pub(crate) fn welcome(&self) -> ToParty {
         ToParty::Welcome {
-            version: 1,
+            version: PROTOCOL_VERSION,
             config: self.config.to_bytes(),
         }
     }
@@ -68,13 +72,14 @@ impl World {
     /// Keys of the parties named; the list that the coordinator makes of them.
     pub(crate) fn keys(&mut self, round: RoundId, of: &[usize]) -> ToParty {
         let start = self.start(round);
-        let keys = of
+        let keys: Vec<_> = of
             .iter()
             .map(|&index| match self.parties[index].answer(start.clone()) {
                 ToCoordinator::RoundKeys { keys, .. } => keys,
                 other => panic!("{other:?}"),
             })
             .collect();
+        self.keys_digest = crate::binding::key_list_digest(&keys);
         ToParty::KeyList { round, keys }
     }
 
