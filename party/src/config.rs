@@ -11,7 +11,11 @@ use hedgerow_protocol::ids::PartyId;
 use hedgerow_protocol::policy::Policy;
 use serde::{Deserialize, Serialize};
 
-use crate::data::{CsvRules, DataError, DataSpec, EngineOptions, SourceSpec};
+use crate::data::{CsvRules, EngineOptions};
+
+mod data;
+
+pub use data::{DataSection, Role, TableSection};
 
 /// The file as written. Paths are relative to its folder; [`PartyFile::load`] makes them absolute or relative to the
 /// working folder.
@@ -23,9 +27,17 @@ use crate::data::{CsvRules, DataError, DataSpec, EngineOptions, SourceSpec};
 /// state = "state"                  # journal, ledger; keep it
 /// policy = "policy.toml"
 ///
+/// # role = "attributes"            # answers for the entities that others' rows name; by default "rows"
+///
 /// [data]
 /// source = "transactions.parquet"  # CSV, Parquet, folder of Parquet, or SQL over named files
 /// # test_source = "test.parquet"
+/// # features = "features.sql"      # SQL over `rows` (the source at hand) and the tables below, a file or the text
+/// # key = ["Account", "Name"]      # role "attributes": the columns that tell the entities apart
+///
+/// # [[table]]
+/// # name = "branches"
+/// # source = "branches.csv"
 ///
 /// [resources]
 /// threads = 4
@@ -51,31 +63,23 @@ pub struct PartyFile {
     /// The consortium's schema (`schema.toml`), which `party check` tries the data against.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schema: Option<PathBuf>,
+    /// What the party holds.
+    #[serde(default, skip_serializing_if = "Role::is_rows")]
+    pub role: Role,
+    /// Where the scores of the test rows go, `.csv` or `.parquet`: `label,score`, one row each, in their order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scores: Option<PathBuf>,
     /// Where the rows are.
     pub data: DataSection,
+    /// Further tables of the party, for its features.
+    #[serde(default, rename = "table", skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableSection>,
     /// What the process may use.
     #[serde(default)]
     pub resources: Resources,
     /// The connection.
     #[serde(default)]
     pub transport: Transport,
-}
-
-/// `[data]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DataSection {
-    /// Training rows, or all rows: a path, or SQL that names files in single quotes.
-    pub source: String,
-    /// Test rows of their own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub test_source: Option<String>,
-    /// Field separator of CSV files; by default found in the header.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub csv_delimiter: Option<char>,
-    /// Texts that mean a missing value in CSV files, compared without case.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub csv_missing: Option<Vec<String>>,
 }
 
 /// `[resources]`.
@@ -104,10 +108,14 @@ impl PartyFile {
     /// [`ConfigFileError`] with file, line and key.
     pub fn load(path: &Path) -> Result<Self, ConfigFileError> {
         let mut file: Self = configfile::load(path)?;
+        if let Err((key, problem)) = file.consistent() {
+            let text = std::fs::read_to_string(path).unwrap_or_default();
+            return Err(configfile::invalid(&text, path, key, problem));
+        }
         for folder in [&mut file.identity, &mut file.state] {
             *folder = configfile::resolve(path, folder);
         }
-        for optional in [&mut file.policy, &mut file.schema] {
+        for optional in [&mut file.policy, &mut file.schema, &mut file.scores] {
             *optional = optional.take().map(|given| configfile::resolve(path, &given));
         }
         Ok(file)
@@ -122,23 +130,6 @@ impl PartyFile {
             Some(path) => configfile::load(path),
             None => Ok(Policy::default()),
         }
-    }
-
-    /// The sources; relative ones are relative to the folder of `path`, the file that this was loaded from.
-    ///
-    /// # Errors
-    /// [`DataError`] for SQL that names no file.
-    pub fn data_spec(&self, path: &Path) -> Result<DataSpec, DataError> {
-        let base = path.parent().unwrap_or(Path::new("."));
-        Ok(DataSpec {
-            source: SourceSpec::parse(&self.data.source, base)?,
-            test_source: self
-                .data
-                .test_source
-                .as_deref()
-                .map(|text| SourceSpec::parse(text, base))
-                .transpose()?,
-        })
     }
 
     /// Calls the coordinator that the file names, as `identity`.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::UInt64Type;
-use hedgerow_forest::binning::{Binned, Binner};
+use hedgerow_forest::binning::{Binned, FeatureBinner};
 use hedgerow_forest::schema::{ColumnKind, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -67,7 +67,7 @@ pub(crate) struct BlockBuilder {
     file: String,
     label_name: String,
     label: LabelReader,
-    binner: Arc<Binner>,
+    binners: Arc<[FeatureBinner]>,
     coders: Vec<ColumnCoder>,
     chosen: Chosen,
     labels: Vec<u8>,
@@ -77,7 +77,13 @@ pub(crate) struct BlockBuilder {
 }
 
 impl BlockBuilder {
-    pub(crate) fn new(file: &str, schema: &Schema, binner: Arc<Binner>, chosen: Chosen) -> Self {
+    /// One of `binners` for each feature of `schema`, in its order.
+    pub(crate) fn new(
+        file: &str,
+        schema: &Schema,
+        binners: impl Into<Arc<[FeatureBinner]>>,
+        chosen: Chosen,
+    ) -> Self {
         let coders: Vec<ColumnCoder> = schema
             .features
             .iter()
@@ -87,7 +93,7 @@ impl BlockBuilder {
             file: file.to_owned(),
             label_name: schema.label.name.clone(),
             label: LabelReader::new(&schema.label.positive),
-            binner,
+            binners: binners.into(),
             tally: Tally {
                 unknown: vec![0; coders.len()],
                 ..Tally::default()
@@ -127,8 +133,9 @@ impl BlockBuilder {
         if !self.chosen.is_by_row() {
             self.tally.chosen += rows as u64;
             let mut block = Binned::new(rows, self.coders.len());
-            for (i, (array, coder)) in features.iter().zip(&mut self.coders).enumerate() {
-                let unknown = coder.code(self.binner.feature(i), array, block.column_mut(i))?;
+            let coded = features.iter().zip(&mut self.coders).zip(self.binners.iter());
+            for (i, ((array, coder), binner)) in coded.enumerate() {
+                let unknown = coder.code(binner, array, block.column_mut(i))?;
                 add(&mut self.tally.unknown, i, unknown);
             }
             return Ok((block, &self.labels));
@@ -149,8 +156,9 @@ impl BlockBuilder {
         self.tally.chosen += self.keep.len() as u64;
         let mut block = Binned::new(self.keep.len(), self.coders.len());
         self.scratch.resize(rows, 0);
-        for (i, (array, coder)) in features.iter().zip(&mut self.coders).enumerate() {
-            let unknown = coder.code(self.binner.feature(i), array, &mut self.scratch)?;
+        let coded = features.iter().zip(&mut self.coders).zip(self.binners.iter());
+        for (i, ((array, coder), binner)) in coded.enumerate() {
+            let unknown = coder.code(binner, array, &mut self.scratch)?;
             add(&mut self.tally.unknown, i, unknown);
             for (cell, row) in block.column_mut(i).iter_mut().zip(&self.keep) {
                 *cell = self.scratch.get(*row).copied().unwrap_or_default();

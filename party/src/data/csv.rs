@@ -93,23 +93,27 @@ impl CsvFile {
         &self.header
     }
 
-    /// Types from the first rows; a column that is numeric but for few values is a numeric column with mistakes.
+    /// Types from the first rows; a column that is numeric but for few values is a numeric column with mistakes, and
+    /// one with codes (`007`, digits beyond 64 bits) is text.
     /// `declared` knows columns that are text whatever they look like, or numbers though no value is there.
     pub(crate) fn infer(
         &self,
         declared: impl Fn(&str) -> Option<TextType>,
     ) -> Result<Vec<TextType>, DataError> {
         let mut counts = vec![(0u64, 0u64, 0u64); self.header.len()];
+        let mut codes = vec![false; self.header.len()];
         let all: Vec<usize> = (0..self.header.len()).collect();
         let mut rows = 0;
         for batch in self.reader(&all, 1024)? {
             let batch = batch.map_err(|e| self.record_error(&e, rows))?;
-            for (column, (integers, numbers, others)) in batch.columns().iter().zip(&mut counts) {
+            let seen = counts.iter_mut().zip(&mut codes);
+            for (column, ((integers, numbers, others), code)) in batch.columns().iter().zip(seen) {
                 for text in column
                     .as_string::<i32>()
                     .iter()
                     .filter_map(|text| self.value(text))
                 {
+                    *code |= number::is_code(text);
                     if text.parse::<i64>().is_ok() {
                         *integers += 1;
                     } else if number::parse(text).is_some() {
@@ -124,13 +128,10 @@ impl CsvFile {
                 break;
             }
         }
-        let types = self
-            .header
-            .iter()
-            .zip(counts)
-            .map(|(name, (integers, numbers, others))| {
+        let types = self.header.iter().zip(counts.into_iter().zip(codes)).map(
+            |(name, ((integers, numbers, others), code))| {
                 let declared = declared(name);
-                if declared == Some(TextType::Text) {
+                if declared == Some(TextType::Text) || (code && declared.is_none()) {
                     TextType::Text
                 } else if integers + numbers + others == 0 {
                     declared.unwrap_or(TextType::Text)
@@ -141,7 +142,8 @@ impl CsvFile {
                 } else {
                     TextType::Integer
                 }
-            });
+            },
+        );
         Ok(types.collect())
     }
 

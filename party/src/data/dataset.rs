@@ -116,9 +116,9 @@ impl DataSet {
             what: "schema".to_owned(),
             reason: e.to_string(),
         })?;
-        let train = open_scan(engine, &spec.source, schema, labelled).await?;
+        let train = open_scan(engine, &spec.source, schema, labelled, &[]).await?;
         let test = match &spec.test_source {
-            Some(source) => Some(open_scan(engine, source, schema, labelled).await?),
+            Some(source) => Some(open_scan(engine, source, schema, labelled, &[]).await?),
             None => None,
         };
         let mut columns: Vec<String> = schema
@@ -264,49 +264,41 @@ impl DataSet {
 
     /// Remembers what a whole scan showed.
     fn note(&self, scan: &Scan, tally: &Tally) -> Result<(), DataError> {
-        let file = scan.file().to_owned();
-        if tally.rows == 0 {
-            return Err(DataError::Empty {
-                file,
-                reason: "it holds no row".to_owned(),
-            });
+        let mut found = DataWarning::of_scan(scan.file(), &self.schema, tally)?;
+        if !self.labelled {
+            found.retain(|warning| !matches!(warning, DataWarning::NoPositiveLabel { .. }));
         }
         let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-        let label = &self.schema.label;
-        if self.labelled && tally.positives == 0 && warnings.seen.insert((file.clone(), label.name.clone())) {
-            warnings.pending.push(DataWarning::NoPositiveLabel {
-                file: file.clone(),
-                column: label.name.clone(),
-                positive: label.positive.clone(),
-            });
-        }
-        for (feature, rows) in self
-            .schema
-            .features
-            .iter()
-            .zip(&tally.unknown)
-            .filter(|(_, rows)| **rows > 0)
-        {
-            if warnings.seen.insert((file.clone(), feature.name.clone())) {
-                warnings.pending.push(DataWarning::UnknownCategories {
-                    file: file.clone(),
-                    column: feature.name.clone(),
-                    rows: *rows,
-                });
+        for warning in found {
+            let (file, column) = warning.place();
+            if warnings.seen.insert((file.to_owned(), column.to_owned())) {
+                warnings.pending.push(warning);
             }
         }
         Ok(())
     }
 }
 
-/// Opens a source and checks that its columns can serve.
-async fn open_scan(
+/// Opens a source and checks that its columns can serve; those of `keys` as parts of a key.
+pub(super) async fn open_scan(
     engine: &Engine,
     source: &SourceSpec,
     schema: &Schema,
     labelled: bool,
+    keys: &[String],
 ) -> Result<Scan, DataError> {
-    let scan = Scan::open(engine, source, Typing::Declared(schema)).await?;
+    let scan = Scan::open(engine, source, Typing::Declared(schema, keys)).await?;
+    for column in keys {
+        let kind = scan.column(column)?;
+        if !matches!(
+            family(kind),
+            Family::Text | Family::Number | Family::Boolean | Family::Null
+        ) {
+            let expected =
+                "text, whole numbers or booleans (it is part of a key; in SQL: CAST(x AS VARCHAR))";
+            return Err(wrong_type(&scan, column, expected, kind));
+        }
+    }
     for feature in &schema.features {
         let kind = scan.column(&feature.name)?;
         let (fits, expected) = match (&feature.kind, family(kind)) {

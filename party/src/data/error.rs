@@ -113,6 +113,31 @@ pub enum DataError {
         /// Row from 1 in source order; `None` when found by an unordered scan.
         row: Option<u64>,
     },
+    /// Two rows of an entity table with one key.
+    #[error(
+        "{file}: rows {first} and {second} have the same key ({columns}); every entity needs a key of its own, and a \
+         table of entities one row for each (in SQL: GROUP BY)"
+    )]
+    DuplicateKey {
+        /// Path as configured.
+        file: String,
+        /// The key's columns, comma-separated.
+        columns: String,
+        /// Row from 1 in source order.
+        first: u64,
+        /// A later row.
+        second: u64,
+    },
+    /// A row of an entity table whose key is missing altogether.
+    #[error("{file}: row {row} has no value in any column of the key ({columns}); remove such rows")]
+    MissingKey {
+        /// Path as configured.
+        file: String,
+        /// The key's columns, comma-separated.
+        columns: String,
+        /// Row from 1 in source order.
+        row: u64,
+    },
     /// The SQL is wrong.
     #[error("SQL source: {reason}")]
     Sql {
@@ -188,6 +213,8 @@ impl DataError {
                 format!("a value of column `{column}` is not {expected}")
             }
             Self::MissingLabel { column, .. } => format!("label column `{column}` misses values"),
+            Self::DuplicateKey { .. } => "two entities have the same key".to_owned(),
+            Self::MissingKey { .. } => "an entity has no key".to_owned(),
             Self::Empty { .. } => "the data source is empty".to_owned(),
             _ => "the data source cannot be read".to_owned(),
         }

@@ -15,7 +15,7 @@ use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::format_state_name;
 use datafusion::logical_expr::{Accumulator, AggregateUDFImpl, Signature, Volatility};
 use datafusion::scalar::ScalarValue;
-use hedgerow_forest::binning::Binner;
+use hedgerow_forest::binning::{Binner, FeatureBinner};
 use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::route::Router;
 use hedgerow_forest::schema::Schema;
@@ -36,7 +36,7 @@ const VERSION: u8 = 1;
 pub struct LeafCounts {
     parameters: Parameters,
     bytes: Vec<u8>,
-    binner: Arc<Binner>,
+    binners: Arc<[FeatureBinner]>,
     router: Arc<Router>,
     signature: Signature,
 }
@@ -112,13 +112,13 @@ impl LeafCounts {
                 split.feature
             )));
         }
-        let binner = Arc::new(Binner::new(&parameters.schema, parameters.bins).map_err(|e| invalid(&e))?);
+        let binner = Binner::new(&parameters.schema, parameters.bins).map_err(|e| invalid(&e))?;
         let router = Arc::new(Router::new(&parameters.query));
         Ok(Self {
             signature: Signature::variadic_any(Volatility::Immutable),
             parameters,
             bytes,
-            binner,
+            binners: binner.features().into(),
             router,
         })
     }
@@ -198,7 +198,7 @@ impl AggregateUDFImpl for LeafCounts {
             ..
         } = &self.parameters;
         Ok(Box::new(Counting {
-            builder: BlockBuilder::new(file, schema, Arc::clone(&self.binner), *chosen),
+            builder: BlockBuilder::new(file, schema, Arc::clone(&self.binners), *chosen),
             router: Arc::clone(&self.router),
             features: schema.features.len(),
             cells: vec![0; query.cells()],

@@ -9,6 +9,9 @@
 //! | [`source`] | what a `source = "..."` line of a configuration means |
 //! | [`engine`] | threads, memory limit, and the DataFusion sessions |
 //! | [`dataset`] | a party's rows under a schema: count, stream blocks, number of rows |
+//! | [`linked`] | a row party's rows when they name entities of attribute parties |
+//! | [`entities`] | an attribute party's table |
+//! | [`key`] | the one rule by which keys become comparable |
 //! | [`leaf_counts`] | the aggregate function that answers a table query; ships to a cluster as bytes |
 //! | [`split`] | which rows are test rows |
 //! | [`mod@derive`] | a schema from data, for simulations |
@@ -24,9 +27,12 @@ mod csv;
 pub mod dataset;
 pub mod derive;
 pub mod engine;
+pub mod entities;
 pub mod error;
+pub mod key;
 mod label;
 pub mod leaf_counts;
+pub mod linked;
 mod number;
 mod numbered;
 mod parquet;
@@ -41,8 +47,11 @@ pub use datafusion::arrow;
 pub use dataset::{DataSet, DataSpec, RowCounts, Rows};
 pub use derive::{SchemaRequest, derive_schema};
 pub use engine::{CsvRules, Engine, EngineOptions};
+pub use entities::{Attribute, Entities};
 pub use error::DataError;
-pub use source::SourceSpec;
+pub use key::KeyDigest;
+pub use linked::{LinkColumns, LinkedRows, LinkedSpec, Named, RowStore};
+pub use source::{Features, SourceSpec};
 pub use split::Split;
 pub use warning::DataWarning;
 

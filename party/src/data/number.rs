@@ -6,6 +6,13 @@ pub(crate) fn parse(text: &str) -> Option<f64> {
     text.parse::<f64>().ok().filter(|number| !number.is_nan())
 }
 
+/// Is this a number by its looks alone: digits with a leading zero, or too many for 64 bits? Then it is a code or an
+/// account, of which a number would lose something.
+pub(crate) fn is_code(text: &str) -> bool {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    digits && ((text.len() > 1 && text.starts_with('0')) || text.parse::<i64>().is_err())
+}
+
 /// Is most of a column numeric, so that the rest must be mistakes rather than categories? Then a wrong value is an
 /// error with its row, instead of a column that quietly turns into categories.
 pub(crate) fn mostly(numbers: u64, others: u64) -> bool {
@@ -24,6 +31,16 @@ mod tests {
         assert_eq!(parse("inf"), Some(f64::INFINITY));
         for text in ["", "nan", "NaN", "1,5", "0x10", "1 000", "abc", "2026-01-01"] {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn codes_and_accounts_are_no_numbers() {
+        for text in ["00", "007", "90714755422956984353"] {
+            assert!(is_code(text), "{text}");
+        }
+        for text in ["0", "10", "0.5", "-05", "9071475542295698435", "", "1e9", "x"] {
+            assert!(!is_code(text), "{text}");
         }
     }
 

@@ -20,15 +20,21 @@ use super::sql::Query;
 /// How the text of CSV files becomes values.
 #[derive(Clone, Copy)]
 pub(crate) enum Typing<'s> {
-    /// As the schema says; in SQL, columns the schema does not name get the type they look like.
-    Declared(&'s Schema),
+    /// As the schema says; the columns listed besides are text (keys: a number would lose leading zeros). In SQL,
+    /// columns that neither names get the type they look like.
+    Declared(&'s Schema, &'s [String]),
     /// Text, to be looked at.
     Raw,
 }
 
 impl Typing<'_> {
     fn declared(&self, name: &str) -> Option<TextType> {
-        let Self::Declared(schema) = self else { return None };
+        let Self::Declared(schema, texts) = self else {
+            return None;
+        };
+        if texts.iter().any(|text| text == name) {
+            return Some(TextType::Text);
+        }
         let column = schema.features.iter().find(|column| column.name == name)?;
         Some(match column.kind {
             ColumnKind::Numeric { .. } => TextType::Number,
@@ -61,7 +67,7 @@ impl Scan {
     ) -> Result<Self, DataError> {
         let file = spec.display();
         let mut raw_text = false;
-        let plan = if spec.is_sql() {
+        let plan = if spec.is_sql() || spec.features().is_some() {
             Plan::Query(Arc::new(Query::open(engine, spec, &|name| {
                 typing.declared(name)
             })?))

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::error::DataError;
 
@@ -12,6 +13,74 @@ use super::error::DataError;
 pub struct SourceSpec {
     text: String,
     base: PathBuf,
+    features: Option<Arc<Features>>,
+}
+
+/// The table that a [`Features`] query calls its source.
+pub const SOURCE_TABLE: &str = "rows";
+
+/// SQL that makes the columns of a schema out of a source and other tables of the same party. It names the source at
+/// hand `rows`, the others as they are listed, and may name further files in single quotes:
+/// `SELECT r.*, b.country FROM rows r LEFT JOIN branches b ON r.branch = b.id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Features {
+    /// The name for messages: the file that the query stands in, or `the features`.
+    pub(crate) name: String,
+    pub(crate) sql: SourceSpec,
+    pub(crate) tables: Vec<(String, SourceSpec)>,
+}
+
+impl Features {
+    /// Takes the text of a query, or the path of an `.sql` file that holds one, and the tables that it may name; relative
+    /// paths in it start at `base`.
+    ///
+    /// # Errors
+    /// [`DataError::Unreadable`] for a file that is not there, [`DataError::Source`] for one that holds no SQL,
+    /// [`DataError::Invalid`] for a table that is listed twice or called `rows`.
+    pub fn parse(text: &str, base: &Path, tables: Vec<(String, SourceSpec)>) -> Result<Self, DataError> {
+        let given = SourceSpec::parse(text, base)?;
+        let (name, sql) = if given.is_sql() {
+            ("the features".to_owned(), given)
+        } else {
+            let read = fs::read_to_string(base.join(given.text())).map_err(|error| {
+                let reason = match error.kind() {
+                    std::io::ErrorKind::NotFound => "no such file, and it is no SQL either".to_owned(),
+                    _ => error.to_string(),
+                };
+                DataError::unreadable(given.text(), reason)
+            })?;
+            let sql = SourceSpec::parse(&without_comments(&read), base)?;
+            if !sql.is_sql() {
+                return Err(DataError::Source {
+                    source_text: given.text,
+                    reason: "features are SQL: the file should begin with SELECT or WITH".to_owned(),
+                });
+            }
+            (given.text, sql)
+        };
+        for (i, (table, _)) in tables.iter().enumerate() {
+            let reason = if table == SOURCE_TABLE {
+                "in the features this is the name of the source itself; choose another"
+            } else if tables.iter().skip(i + 1).any(|(other, _)| other == table) {
+                "two tables have this name"
+            } else {
+                continue;
+            };
+            return Err(DataError::Invalid {
+                what: format!("[[table]] `{table}`"),
+                reason: reason.to_owned(),
+            });
+        }
+        Ok(Self { name, sql, tables })
+    }
+}
+
+/// Leading `--` lines of a file; the parser takes them, but they hide whether it is SQL.
+fn without_comments(text: &str) -> String {
+    text.lines()
+        .skip_while(|line| line.trim().is_empty() || line.trim_start().starts_with("--"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// What a path turns out to be.
@@ -38,6 +107,7 @@ impl SourceSpec {
         Ok(Self {
             text: text.to_owned(),
             base: base.to_owned(),
+            features: None,
         })
     }
 
@@ -46,6 +116,26 @@ impl SourceSpec {
         Self {
             text: path.display().to_string(),
             base: PathBuf::new(),
+            features: None,
+        }
+    }
+
+    /// The same source, seen through a query of features.
+    #[must_use]
+    pub fn with_features(mut self, features: Arc<Features>) -> Self {
+        self.features = Some(features);
+        self
+    }
+
+    pub(crate) fn features(&self) -> Option<&Features> {
+        self.features.as_deref()
+    }
+
+    /// The same source without its features.
+    pub(crate) fn bare(&self) -> Self {
+        Self {
+            features: None,
+            ..self.clone()
         }
     }
 
@@ -63,9 +153,11 @@ impl SourceSpec {
             && self.text.contains(char::is_whitespace)
     }
 
-    /// The name for messages: the path, or `the query`.
+    /// The name for messages: the path, the file of the features, or `the query`.
     pub(crate) fn display(&self) -> String {
-        if self.is_sql() {
+        if let Some(features) = &self.features {
+            features.name.clone()
+        } else if self.is_sql() {
             "the query".to_owned()
         } else {
             self.text.clone()

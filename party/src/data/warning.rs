@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use hedgerow_forest::schema::Schema;
+
+use super::block::Tally;
+use super::error::DataError;
+
 /// Something the operator should know. Each is reported once per data set; see
 /// [`super::DataSet::take_warnings`].
 ///
@@ -28,6 +33,46 @@ pub enum DataWarning {
         /// How many rows hold such a value (private: not for logs).
         rows: u64,
     },
+}
+
+impl DataWarning {
+    /// The source and the column.
+    pub(crate) fn place(&self) -> (&str, &str) {
+        match self {
+            Self::NoPositiveLabel { file, column, .. } | Self::UnknownCategories { file, column, .. } => {
+                (file, column)
+            }
+        }
+    }
+
+    /// What a whole labelled scan showed; a source without rows is an error.
+    pub(crate) fn of_scan(file: &str, schema: &Schema, tally: &Tally) -> Result<Vec<Self>, DataError> {
+        if tally.rows == 0 {
+            return Err(DataError::Empty {
+                file: file.to_owned(),
+                reason: "it holds no row".to_owned(),
+            });
+        }
+        let mut found = Vec::new();
+        if tally.positives == 0 {
+            found.push(Self::NoPositiveLabel {
+                file: file.to_owned(),
+                column: schema.label.name.clone(),
+                positive: schema.label.positive.clone(),
+            });
+        }
+        let unknown = schema.features.iter().zip(&tally.unknown);
+        found.extend(
+            unknown
+                .filter(|(_, rows)| **rows > 0)
+                .map(|(feature, rows)| Self::UnknownCategories {
+                    file: file.to_owned(),
+                    column: feature.name.clone(),
+                    rows: *rows,
+                }),
+        );
+        Ok(found)
+    }
 }
 
 impl fmt::Display for DataWarning {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, AsArray};
 use datafusion::arrow::datatypes::UInt64Type;
 use futures::StreamExt;
-use hedgerow_forest::binning::{Binned, Binner};
+use hedgerow_forest::binning::{Binned, Binner, FeatureBinner};
 use tokio::sync::mpsc;
 
 use super::{DataSet, RowCounts, Rows};
@@ -27,10 +27,10 @@ impl DataSet {
         rows: Rows,
         mut each: impl FnMut(&Binned, &[u8]),
     ) -> Result<(), DataError> {
-        let binner = Arc::new(binner.clone());
+        let binners: Arc<[FeatureBinner]> = binner.features().into();
         for (scan, chosen) in self.scans(rows) {
             let (sender, mut receiver) = mpsc::channel(4);
-            let mut builder = BlockBuilder::new(scan.file(), &self.schema, Arc::clone(&binner), chosen);
+            let mut builder = BlockBuilder::new(scan.file(), &self.schema, Arc::clone(&binners), chosen);
             let (features, labelled) = (self.schema.features.len(), self.labelled);
             let task = self.batches(
                 scan,

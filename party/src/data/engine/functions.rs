@@ -4,11 +4,17 @@ use std::sync::Arc;
 
 use datafusion::execution::SessionStateBuilder;
 use datafusion::functions::core::planner::CoreFunctionPlanner;
-use datafusion::functions::{core, math};
+use datafusion::functions::datetime::planner::DatetimeFunctionPlanner;
+use datafusion::functions::unicode::planner::UnicodeFunctionPlanner;
+use datafusion::functions::{core, datetime, math, string, unicode};
 use datafusion::functions_aggregate as aggregate;
 use datafusion::functions_window as window;
 
-/// Adds conditionals, arithmetic, the usual aggregates and window functions.
+/// Adds conditionals, arithmetic, text, dates and times, the usual aggregates and window functions.
+///
+/// The features of a payments network are written with them: seconds between two instants (`to_unixtime`, `to_date` for
+/// dates like `220131`), the first and the last hop of a chain (`first_value(x ORDER BY t)`), equality of texts however
+/// they are spelt (`upper`, `trim`, `replace`).
 pub(super) fn register(builder: SessionStateBuilder) -> SessionStateBuilder {
     let mut scalar = vec![
         core::coalesce(),
@@ -19,9 +25,29 @@ pub(super) fn register(builder: SessionStateBuilder) -> SessionStateBuilder {
         core::least(),
     ];
     scalar.extend(math::functions());
+    scalar.extend([
+        string::btrim(),
+        string::concat(),
+        string::contains(),
+        string::lower(),
+        string::replace(),
+        string::split_part(),
+        string::starts_with(),
+        string::upper(),
+        unicode::character_length(),
+        unicode::left(),
+        unicode::right(),
+        unicode::strpos(),
+        unicode::substr(),
+        datetime::date_part(),
+        datetime::to_date(),
+        datetime::to_unixtime(),
+    ]);
     builder
         .with_expr_planners(vec![
             Arc::new(CoreFunctionPlanner::default()),
+            Arc::new(DatetimeFunctionPlanner),
+            Arc::new(UnicodeFunctionPlanner),
             Arc::new(aggregate::planner::AggregateFunctionPlanner),
             Arc::new(window::planner::WindowFunctionPlanner),
         ])

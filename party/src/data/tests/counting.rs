@@ -208,7 +208,7 @@ async fn all_threads_count() {
     let engine = engine(3);
     let source = SourceSpec::parse(".", folder.path()).unwrap();
     let schema = schema();
-    let scan = Scan::open(&engine, &source, Typing::Declared(&schema))
+    let scan = Scan::open(&engine, &source, Typing::Declared(&schema, &[]))
         .await
         .unwrap();
     let function = LeafCounts::new("x", &schema, BINS, &query(1, 1, 1), Chosen::All, false).unwrap();

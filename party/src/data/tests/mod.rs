@@ -3,6 +3,8 @@
 mod bad_input;
 mod counting;
 mod deriving;
+mod features;
 mod fixture;
 mod formats;
+mod linked;
 mod memory;

@@ -1,0 +1,58 @@
+//! Numbers for the distinct keys that rows name.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use crate::data::error::DataError;
+use crate::data::key::KeyDigest;
+use crate::data::linked::NOBODY;
+
+/// Numbers in the order in which keys were seen; [`KeyIndex::sorted`] puts them in the order of the keys, which is the
+/// same in every reading.
+#[derive(Default)]
+pub(super) struct KeyIndex {
+    numbers: HashMap<(u16, KeyDigest), u32>,
+}
+
+impl KeyIndex {
+    /// The number of a key at a party.
+    pub(super) fn number(&mut self, party: u16, key: KeyDigest) -> Result<u32, DataError> {
+        let next = self.numbers.len();
+        match self.numbers.entry((party, key)) {
+            Entry::Occupied(known) => Ok(*known.get()),
+            Entry::Vacant(place) => match u32::try_from(next) {
+                Ok(number) if number != NOBODY => Ok(*place.insert(number)),
+                _ => Err(DataError::Invalid {
+                    what: "keys".to_owned(),
+                    reason: format!("expected fewer than {NOBODY} distinct ones, found more"),
+                }),
+            },
+        }
+    }
+
+    /// Per party its keys, ascending; the number of each party's first key; and the new number of each old one.
+    pub(super) fn sorted(
+        self,
+        parties: usize,
+    ) -> Result<(Vec<Vec<KeyDigest>>, Vec<u32>, Vec<u32>), DataError> {
+        let mut renumber = vec![NOBODY; self.numbers.len()];
+        let mut all: Vec<((u16, KeyDigest), u32)> = self.numbers.into_iter().collect();
+        all.sort_unstable();
+        let mut keys = vec![Vec::new(); parties];
+        for (new, ((party, key), old)) in (0..).zip(all) {
+            if let (Some(list), Some(place)) =
+                (keys.get_mut(usize::from(party)), renumber.get_mut(old as usize))
+            {
+                list.push(key);
+                *place = new;
+            }
+        }
+        let offsets = keys.iter().scan(0u32, |next, list: &Vec<KeyDigest>| {
+            let start = *next;
+            *next += list.len() as u32;
+            Some(start)
+        });
+        let offsets = offsets.collect();
+        Ok((keys, offsets, renumber))
+    }
+}
