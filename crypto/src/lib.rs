@@ -20,7 +20,7 @@
 //!
 //! Secrets are wiped when they are dropped, as far as safe Rust reaches: copies that the compiler leaves in
 //! registers and dead stack frames are not, nor are the states of generators that [`seed::Seed::rng`] hands out. No
-//! branch and no index depends on a secret, but for how often [`mask::prg`] rejects a number modulo a prime.
+//! branch and no index depends on a secret, but for how often [`mask::prg`] and [`ring::sample`] reject a number.
 #![forbid(unsafe_code)]
 
 mod fixed;

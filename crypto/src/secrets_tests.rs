@@ -4,11 +4,13 @@
 use serde::Serialize;
 use zeroize::ZeroizeOnDrop;
 
+use crate::exact::{AttributeKey, Product, Scratch, SlotKey, SlotProduct, SlotScratch};
 use crate::identity::SigningIdentity;
 use crate::mask::pairwise::MaskSecret;
 use crate::mask::prg::Prg;
 use crate::mask::self_mask::SelfMaskSeed;
 use crate::mask::shamir::Share;
+use crate::rlwe::SecretKey;
 use crate::seal::{PairKey, SealingSecret};
 use crate::secret::Secret;
 use crate::seed::Seed;
@@ -19,6 +21,13 @@ fn all_are_wiped_on_drop() {
     wiped::<Secret<Vec<u8>>>();
     wiped::<Seed>();
     wiped::<Share>();
+    wiped::<SecretKey>();
+    wiped::<AttributeKey>();
+    wiped::<SlotKey>();
+    wiped::<Product>();
+    wiped::<SlotProduct>();
+    wiped::<Scratch>();
+    wiped::<SlotScratch>();
     // What the other secret types are made of.
     wiped::<ed25519_dalek::SigningKey>();
     wiped::<x25519_dalek::StaticSecret>();
@@ -46,5 +55,10 @@ fn none_serialises() {
     assert!(<MaskSecret as NotSerialize<_>>::holds());
     assert!(<SelfMaskSeed as NotSerialize<_>>::holds());
     assert!(<Share as NotSerialize<_>>::holds());
+    assert!(<SecretKey as NotSerialize<_>>::holds());
+    assert!(<AttributeKey as NotSerialize<_>>::holds());
+    assert!(<SlotKey as NotSerialize<_>>::holds());
+    assert!(<Product as NotSerialize<_>>::holds());
+    assert!(<SlotProduct as NotSerialize<_>>::holds());
     assert!(<Prg as NotSerialize<_>>::holds());
 }

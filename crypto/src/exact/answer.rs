@@ -2,7 +2,6 @@
 
 use super::error::ExactError;
 use super::scheme::Scheme;
-use crate::ring::basis::Limb;
 use crate::ring::{Coeff, Poly};
 use crate::rlwe::KeyId;
 use crate::rlwe::codec::{self, CodecError, HEADER_BYTES, Header, Kind};
@@ -26,10 +25,8 @@ impl Answer {
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.header.write(self.key, &mut bytes);
-        for (limb, words) in self.second.limbs() {
-            codec::pack(limb, words, &mut bytes);
-            codec::pack(limb, &self.opened, &mut bytes);
-        }
+        codec::pack(self.second.words(), &mut bytes);
+        codec::pack(&self.opened, &mut bytes);
         bytes
     }
 
@@ -63,8 +60,5 @@ impl Answer {
 
 /// Bytes of the second half and of the opened coefficients.
 fn parts(scheme: &Scheme) -> [usize; 2] {
-    let packed = |limb: &Limb, words| codec::packed_bytes(limb, words);
-    scheme.ring.basis().limbs().first().map_or([0; 2], |limb| {
-        [packed(limb, scheme.ring.degree()), packed(limb, scheme.cells)]
-    })
+    [scheme.ring.degree(), scheme.cells].map(codec::packed_bytes)
 }

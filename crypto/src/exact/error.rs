@@ -86,11 +86,9 @@ pub enum ExactError {
         /// Number declared.
         declared: u32,
     },
-    /// A cell whose weights exceed the declared sum. Their sum is not told.
-    #[error("the weights of cell {cell} exceed their declared sum {declared}")]
+    /// Weights that exceed what was declared. Their sum is not told.
+    #[error("the weights of one answer exceed their declared sum {declared}")]
     Weights {
-        /// Which cell, from 0.
-        cell: usize,
         /// Largest sum declared.
         declared: u64,
     },

@@ -8,7 +8,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`count`] | sums of counts over entities, packed in coefficients: `p = 2^30`, `N = 4096`, two primes |
+//! | [`count`] | sums of counts over entities, packed in coefficients: `p = 2^30`, `N = 4096`, two primes (larger sums: as slots) |
 //! | [`slots`] | sums of scores for many rows, packed in slots: a prime `p`, `N = 8192`, three primes |
 //! | [`block`] | what the attribute party sends |
 //! | [`answer`] | what the row party sends back |
@@ -21,7 +21,7 @@
 //! then it is switched to one prime. All of the second half is sent: for who does not know the fresh ternary `v` it
 //! is uniform, by ring-LWE. What is opened is uniform, by the mask.
 //!
-//! All bounds rest on what the row party *declares*: the largest sum of weights of one cell.
+//! All bounds rest on what the row party *declares*: the largest sum of weights of one answer.
 
 pub mod answer;
 pub mod block;

@@ -9,12 +9,13 @@ use crate::ring::RnsBasis;
 use crate::ring::xof::Xof;
 use crate::ring::{Coeff, Poly, sample};
 use crate::rlwe::noise::switch_bound;
+use crate::secret::Secret;
 
 /// Flooding is at least so many bits wider than what it hides.
 pub const FLOODING_BITS: u32 = 40;
 
 /// Floods are numbers of at most so many bits, sign included.
-const MAX_FLOOD: u128 = 1 << 120;
+const MAX_FLOOD: u128 = (1 << 120) - 1;
 
 /// The bounds of a set of parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -81,14 +82,17 @@ impl NoiseBounds {
     /// Adds a flood to the coefficients at multiples of `step`.
     pub(super) fn flood(&self, poly: &mut Poly<Coeff>, step: usize, xof: &mut Xof) {
         let degree = poly.basis().degree();
-        for place in (0..degree).step_by(step) {
-            let raised = sample::uniform_up_to(2 * self.flood, xof);
-            for (limb, words) in poly.limbs_mut() {
-                let modulo = limb.modulo();
-                let flood = modulo.sub(modulo.reduce_wide(raised), modulo.reduce_wide(self.flood));
-                if let Some(word) = words.get_mut(place) {
-                    *word = modulo.add(*word, flood);
-                }
+        let draw = || sample::uniform_up_to(2 * self.flood, xof);
+        let raised = Secret::new(
+            std::iter::repeat_with(draw)
+                .take(degree.div_ceil(step))
+                .collect::<Vec<u128>>(),
+        );
+        for (limb, words) in poly.limbs_mut() {
+            let modulo = limb.modulo();
+            let bound = modulo.reduce_wide(self.flood);
+            for (word, raised) in words.iter_mut().step_by(step).zip(raised.expose()) {
+                *word = modulo.add(*word, modulo.sub(modulo.reduce_wide(*raised), bound));
             }
         }
     }

@@ -97,21 +97,30 @@ impl Scheme {
 
     /// The numbers modulo `p` in the cells of an answer under this key.
     pub(super) fn open(&self, key: &SecretKey, answer: &Answer) -> Result<Secret<Vec<u64>>, ExactError> {
+        let mut cells = self.phases(key, answer)?;
+        for cell in cells.expose_mut() {
+            *cell = self.scale.decode(*cell);
+        }
+        Ok(cells)
+    }
+
+    /// Message and noise of the cells of an answer, modulo the first prime.
+    pub(super) fn phases(&self, key: &SecretKey, answer: &Answer) -> Result<Secret<Vec<u64>>, ExactError> {
         same(&self.header(Kind::Answer), &answer.header)?;
         same_key(key.public().id(), answer.key)?;
         let second = answer.second.clone().into_eval();
         let product = Secret::new(Poly::product(&second, key.first().expose()).into_coeff());
-        let mut cells = Secret::new(Vec::with_capacity(self.cells));
+        let mut phases = Secret::new(answer.opened.clone());
         if let Some((limb, words)) = product.expose().limbs().next() {
-            cells.expose_mut().extend(
-                words
-                    .iter()
-                    .step_by(self.step())
-                    .zip(&answer.opened)
-                    .map(|(product, opened)| self.scale.decode(limb.modulo().add(*product, *opened))),
-            );
+            for (phase, product) in phases
+                .expose_mut()
+                .iter_mut()
+                .zip(words.iter().step_by(self.step()))
+            {
+                *phase = limb.modulo().add(*phase, *product);
+            }
         }
-        Ok(cells)
+        Ok(phases)
     }
 
     /// Numbers below the plaintext modulus, as many as expected.

@@ -207,4 +207,4 @@ impl<Domain> fmt::Debug for Poly<Domain> {
 
 #[cfg(test)]
 #[path = "poly_tests.rs"]
-mod tests;
+pub(super) mod tests;

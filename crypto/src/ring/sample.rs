@@ -41,22 +41,37 @@ fn small(basis: &Arc<RnsBasis>, mut each: impl FnMut() -> i64) -> Poly<Coeff> {
 }
 
 /// A polynomial with uniform values: for each prime its words in turn, the low 50 bits of a word of the stream each,
-/// the next one tried if they are not below the prime.
+/// the next one tried if they are not below the prime. For public halves: which words were rejected shows.
 pub fn uniform(basis: &Arc<RnsBasis>, xof: &mut Xof) -> Poly<Eval> {
     let mut poly = Poly::zero(basis);
     for (limb, words) in poly.limbs_mut() {
         let prime = limb.modulo().modulus();
         let mask = u64::MAX >> (u64::BITS - limb.modulo().bits());
-        for word in words {
-            *word = loop {
-                let candidate = xof.word() & mask;
-                if candidate < prime {
-                    break candidate;
-                }
-            };
+        // A number is rejected once in 2^30 or so: all places are filled, and what is kept moves down if need be.
+        let mut kept = 0;
+        while kept < words.len() {
+            let tried = &mut words[kept..];
+            xof.fill(tried);
+            tried.iter_mut().for_each(|word| *word &= mask);
+            kept += keep_below(tried, prime);
         }
     }
     poly
+}
+
+/// Moves the words below a bound to the front, in their order, and tells how many there are.
+fn keep_below(words: &mut [u64], bound: u64) -> usize {
+    if words.iter().fold(true, |all, word| all & (*word < bound)) {
+        return words.len();
+    }
+    let mut kept = 0;
+    for index in 0..words.len() {
+        if words[index] < bound {
+            words[kept] = words[index];
+            kept += 1;
+        }
+    }
+    kept
 }
 
 /// A number uniform in `0..=largest`, by rejection from as many bits as it has.

@@ -46,6 +46,20 @@ impl Xof {
         word
     }
 
+    /// The next words, as many as there is room for.
+    pub fn fill(&mut self, mut room: &mut [u64]) {
+        while !room.is_empty() {
+            if self.next == self.words.len() {
+                self.refill();
+            }
+            let held = &self.words[self.next..];
+            let (part, rest) = room.split_at_mut(held.len().min(room.len()));
+            part.copy_from_slice(&held[..part.len()]);
+            self.next += part.len();
+            room = rest;
+        }
+    }
+
     fn refill(&mut self) {
         let mut blocks = [Block::<Aes128Enc>::default(); BATCH];
         self.stream.write_keystream_blocks(&mut blocks);
@@ -88,6 +102,17 @@ mod tests {
             aes.encrypt_block(&mut block);
             let number = u128::from_le_bytes(block.into());
             assert_eq!([xof.word(), xof.word()], [number as u64, (number >> 64) as u64]);
+        }
+    }
+
+    #[test]
+    fn filling_is_word_by_word() {
+        let seed = Seed::from_bytes([3; 32]);
+        let [mut one, mut many] = [(); 2].map(|()| Xof::new(&seed, "domain", b""));
+        for length in [0, 1, 255, 256, 257, 1000] {
+            let mut words = vec![0; length];
+            many.fill(&mut words);
+            assert!(words.iter().all(|word| *word == one.word()), "{length}");
         }
     }
 

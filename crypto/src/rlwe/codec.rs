@@ -4,6 +4,7 @@
 //! plaintext modulus (`u64`); key id (8 bytes). Numbers are little-endian. A stream of words is packed from the lowest
 //! bit up, and the bits that are left in its last byte are zero.
 
+use crate::ring::barrett::MAX_BITS;
 use crate::ring::basis::Limb;
 
 use super::key::KeyId;
@@ -104,27 +105,29 @@ impl Header {
     }
 }
 
-/// Bytes of `words` packed words of one prime.
-pub const fn packed_bytes(limb: &Limb, words: usize) -> usize {
-    (words * limb.modulo().bits() as usize).div_ceil(8)
+/// Bits of a packed word: primes are just under `2^50`.
+const WORD_BITS: usize = MAX_BITS as usize;
+const WORD_MASK: u64 = (1 << WORD_BITS) - 1;
+
+/// Words are packed in groups that end with a byte.
+const GROUP: usize = 4;
+const GROUP_BYTES: usize = GROUP * WORD_BITS / 8;
+
+/// Bytes of `words` packed words.
+pub const fn packed_bytes(words: usize) -> usize {
+    (words * WORD_BITS).div_ceil(8)
 }
 
-/// Appends the words, each below the prime.
-pub fn pack(limb: &Limb, words: &[u64], bytes: &mut Vec<u8>) {
-    let bits = limb.modulo().bits();
-    let (mut held, mut count) = (0_u128, 0);
-    for word in words {
-        held |= u128::from(*word) << count;
-        count += bits;
-        // One move for the 6 bytes that are full at least every time, and what is left stays.
-        let full = count / 8;
-        bytes.extend_from_slice(&held.to_le_bytes()[..full as usize]);
-        held >>= 8 * full;
-        count -= 8 * full;
+/// Appends the words, each below `2^50`.
+pub fn pack(words: &[u64], bytes: &mut Vec<u8>) {
+    bytes.reserve(packed_bytes(words.len()));
+    let (groups, rest) = words.as_chunks::<GROUP>();
+    for group in groups {
+        bytes.extend_from_slice(&pack_group(*group));
     }
-    if count > 0 {
-        bytes.push(held as u8);
-    }
+    let mut last = [0; GROUP];
+    last[..rest.len()].copy_from_slice(rest);
+    bytes.extend_from_slice(&pack_group(last)[..packed_bytes(rest.len())]);
 }
 
 /// Fills `words` from exactly their bytes.
@@ -132,41 +135,59 @@ pub fn pack(limb: &Limb, words: &[u64], bytes: &mut Vec<u8>) {
 /// # Errors
 /// Another number of bytes, a word that is not below the prime, or bits after the last.
 pub fn unpack_into(limb: &Limb, bytes: &[u8], words: &mut [u64]) -> Result<(), CodecError> {
-    let modulo = limb.modulo();
-    let expected = packed_bytes(limb, words.len());
+    let expected = packed_bytes(words.len());
     if bytes.len() != expected {
         return Err(CodecError::Length {
             actual: bytes.len(),
             expected,
         });
     }
-    let mask = u64::MAX >> (u64::BITS - modulo.bits());
-    let (mut held, mut count) = (0_u128, 0);
-    let mut source = bytes.chunks(8);
-    for (index, target) in words.iter_mut().enumerate() {
-        if count < modulo.bits()
-            && let Some(chunk) = source.next()
-        {
-            let mut wide = [0; 8];
-            wide[..chunk.len()].copy_from_slice(chunk);
-            held |= u128::from(u64::from_le_bytes(wide)) << count;
-            count += u64::BITS;
-        }
-        let word = held as u64 & mask;
-        if word >= modulo.modulus() {
-            return Err(CodecError::NotReduced {
-                index,
-                modulus: modulo.modulus(),
-            });
-        }
-        *target = word;
-        held >>= modulo.bits();
-        count = count.saturating_sub(modulo.bits());
+    let (sources, last_source) = bytes.as_chunks::<GROUP_BYTES>();
+    let (groups, rest) = words.as_chunks_mut::<GROUP>();
+    for (group, source) in groups.iter_mut().zip(sources) {
+        *group = unpack_group(source);
     }
-    if held != 0 {
+    let mut padded = [0; GROUP_BYTES];
+    padded[..last_source.len()].copy_from_slice(last_source);
+    let last = unpack_group(&padded);
+    let (last, padding) = last.split_at(rest.len());
+    rest.copy_from_slice(last);
+    // One pass without early exit is the fast one.
+    let modulus = limb.modulo().modulus();
+    if words.iter().fold(false, |found, word| found | (*word >= modulus)) {
+        let index = words.iter().position(|word| *word >= modulus).unwrap_or_default();
+        return Err(CodecError::NotReduced { index, modulus });
+    }
+    if padding.iter().any(|word| *word != 0) {
         return Err(CodecError::Padding);
     }
     Ok(())
+}
+
+#[inline(always)]
+fn pack_group([a, b, c, d]: [u64; GROUP]) -> [u8; GROUP_BYTES] {
+    let [a, b, c, d] = [a, b, c, d].map(u128::from);
+    let low = a | b << WORD_BITS | c << (2 * WORD_BITS);
+    let high = c >> (128 - 2 * WORD_BITS) | d << (3 * WORD_BITS - 128);
+    let mut bytes = [0; GROUP_BYTES];
+    bytes[..16].copy_from_slice(&low.to_le_bytes());
+    bytes[16..].copy_from_slice(&high.to_le_bytes()[..GROUP_BYTES - 16]);
+    bytes
+}
+
+#[inline(always)]
+fn unpack_group(bytes: &[u8; GROUP_BYTES]) -> [u64; GROUP] {
+    let (mut low, mut high) = ([0; 16], [0; 16]);
+    low.copy_from_slice(&bytes[..16]);
+    high[..GROUP_BYTES - 16].copy_from_slice(&bytes[16..]);
+    let (low, high) = (u128::from_le_bytes(low), u128::from_le_bytes(high));
+    [
+        low as u64,
+        (low >> WORD_BITS) as u64,
+        (low >> (2 * WORD_BITS)) as u64 | (high << (128 - 2 * WORD_BITS)) as u64,
+        (high >> (3 * WORD_BITS - 128)) as u64,
+    ]
+    .map(|word| word & WORD_MASK)
 }
 
 /// Bytes that are not what they should be.

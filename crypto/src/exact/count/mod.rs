@@ -5,7 +5,7 @@
 //! coefficient of `X^(gL)` is the inner product of cell `g`, as exponents of other cells are off by more than `L`.
 //! There is no rotation and no key for one. Sums over blocks are sums of products.
 //!
-//! `N = 4096`, `Q` two primes of 50 bits, `p = 2^30`.
+//! `N = 4096`, `Q` two primes of 50 bits, `p = 2^30`; for larger sums than these flood, `N = 8192` and three primes.
 
 mod key;
 mod params;
@@ -15,5 +15,7 @@ pub use key::AttributeKey;
 pub use params::{CountLiteral, CountParams, MAX_SEGMENTS, PLAINTEXT};
 pub use product::{PredicateBlock, Product, Scratch};
 
+#[cfg(test)]
+mod noise_tests;
 #[cfg(test)]
 mod tests;

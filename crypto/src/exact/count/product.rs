@@ -40,8 +40,13 @@ impl PredicateBlock {
     /// A block of other parameters or under another key, or more blocks than declared.
     pub fn add_assign(&mut self, block: &EncryptedBlock) -> Result<(), ExactError> {
         let expanded = self.params.scheme().expand(block)?;
+        let first = self.key.is_none();
         self.join(block.key(), 1)?;
-        self.sum.add_assign(&expanded);
+        if first {
+            self.sum = expanded;
+        } else {
+            self.sum.add_assign(&expanded);
+        }
         Ok(())
     }
 
@@ -126,7 +131,7 @@ impl fmt::Debug for Scratch {
 pub struct Product {
     params: CountParams,
     sum: Secret<Ciphertext>,
-    weights: Secret<Vec<u64>>,
+    weights: Secret<u64>,
     key: Option<KeyId>,
 }
 
@@ -136,7 +141,7 @@ impl Product {
         Self {
             params: params.clone(),
             sum: Secret::new(Ciphertext::zero(&params.scheme().ring)),
-            weights: Secret::new(vec![0; params.segments()]),
+            weights: Secret::new(0),
             key: None,
         }
     }
@@ -155,12 +160,8 @@ impl Product {
         length("weights of a block", weights.len(), self.params.weights_len())?;
         same_params(&self.params, &predicate.params)?;
         self.join(predicate.key)?;
-        let block_len = self.params.block_len();
-        let cells = weights.chunks_exact(block_len);
-        for (sum, weights) in self.weights.expose_mut().iter_mut().zip(cells) {
-            *sum += weights.iter().map(|weight| u64::from(*weight)).sum::<u64>();
-        }
-        scratch.load(weights, block_len);
+        *self.weights.expose_mut() += weights.iter().map(|weight| u64::from(*weight)).sum::<u64>();
+        scratch.load(weights, self.params.block_len());
         self.sum.expose_mut().mul_accumulate(&scratch.0, &predicate.sum);
         Ok(())
     }
@@ -173,17 +174,14 @@ impl Product {
         same_params(&self.params, &other.params)?;
         self.join(other.key)?;
         self.sum.expose_mut().add_assign(other.sum.expose());
-        let others = other.weights.expose();
-        for (sum, other) in self.weights.expose_mut().iter_mut().zip(others) {
-            *sum += other;
-        }
+        *self.weights.expose_mut() += other.weights.expose();
         Ok(())
     }
 
     /// Back to the sum of nothing, in the same buffers.
     pub fn clear(&mut self) {
         self.sum.expose_mut().zeroize();
-        self.weights.expose_mut().fill(0);
+        self.weights.expose_mut().zeroize();
         self.key = None;
     }
 
@@ -192,7 +190,7 @@ impl Product {
     ///
     /// # Errors
     /// Another number of masks than cells, a mask that is not below `p`, another key than that of the predicates, or
-    /// weights above their declared sum.
+    /// weights that sum up, over all cells, to more than declared.
     pub fn answer(
         &self,
         key: &PublicKey,
@@ -203,8 +201,8 @@ impl Product {
         scheme.check("mask", masks, scheme.cells)?;
         same_key(self.key.unwrap_or(key.id()), key.id())?;
         let declared = self.params.literal().max_weight_sum;
-        if let Some(cell) = self.weights.expose().iter().position(|sum| *sum > declared) {
-            return Err(ExactError::Weights { cell, declared });
+        if *self.weights.expose() > declared {
+            return Err(ExactError::Weights { declared });
         }
         Ok(scheme.answer(self.sum.expose(), masks, key, rng))
     }
