@@ -12,6 +12,7 @@
 //! - [`config`]: the public configuration of a run; one constructor enforces every bound.
 //! - [`policy`], [`refusal`]: what a party accepts, and the words in which it declines.
 //! - [`privacy`]: from the run's budget to the noise of one query; [`growth`]: the next query.
+//! - [`join`]: rows of some parties with attributes at others.
 //! - [`wire`]: frames, messages, vectors; versioned and limited in length.
 //! - [`binding`], [`roster`]: what is signed and hashed; who is who.
 //! - [`party`], [`coordinator`]: the two machines.
@@ -28,6 +29,7 @@ pub mod config;
 pub mod coordinator;
 pub mod growth;
 pub mod ids;
+pub mod join;
 pub mod party;
 pub mod policy;
 pub mod privacy;

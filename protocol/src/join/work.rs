@@ -1,0 +1,268 @@
+//! The heavy computations of a join, for a driver to run outside of the machine.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use hedgerow_crypto::exact::{AttributeKey, CountParams};
+use hedgerow_crypto::hash::Digest;
+use hedgerow_crypto::seed::Seed;
+use hedgerow_forest::query::TableQuery;
+use hedgerow_forest::table::Table;
+
+use super::align::{self, Aligned, Machine, Own};
+use super::answer::{Answerer, UnitBlocks};
+use super::data::JoinData;
+use super::encrypt::{Attributes, Encryptor};
+use super::error::JoinError;
+use super::open;
+use super::plan::JoinPlan;
+use super::upload::Upload;
+use crate::config::RunConfig;
+use crate::ids::PartyId;
+
+/// Names one piece of work of one machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkId(pub u64);
+
+/// What an operator may see of a piece of work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum WorkKind {
+    /// Finding the common entities.
+    Alignment,
+    /// Encrypting profiles or predicates.
+    Encryption,
+    /// Counting rows.
+    Counting,
+    /// Answering, and opening answers.
+    InnerProducts,
+}
+
+/// A piece of work with all that it needs but the data. Run it on a thread that may block; it uses the current
+/// `rayon` pool.
+pub enum Work {
+    /// Begin a private alignment.
+    AlignStart {
+        /// The run.
+        config: Arc<RunConfig>,
+        /// Whose keys.
+        own: Own,
+        /// Both parties.
+        pair: (PartyId, PartyId),
+        /// The seed of this party for the pair.
+        seed: Seed,
+    },
+    /// Take messages of a private alignment, then make own ones.
+    AlignStep {
+        /// The machine, moved here and back.
+        machine: Box<Machine>,
+        /// The peer's, in order.
+        receive: Vec<Vec<u8>>,
+        /// Which own messages are wanted.
+        send: Range<u32>,
+    },
+    /// Tell the own keys.
+    AlignTell,
+    /// Compare with the keys that a party has told.
+    AlignHear {
+        /// The party.
+        party: PartyId,
+        /// Its messages.
+        messages: Vec<Vec<u8>>,
+    },
+    /// Read the own entities' attributes.
+    Attributes {
+        /// The plan.
+        plan: Arc<JoinPlan>,
+        /// This party.
+        party: PartyId,
+        /// Where the entities stand in the union.
+        aligned: Arc<Aligned>,
+    },
+    /// Encrypt messages of one unit.
+    Encrypt {
+        /// With what.
+        encryptor: Encryptor,
+        /// The unit.
+        unit: usize,
+        /// Its messages.
+        messages: Range<usize>,
+    },
+    /// Count rows that need no attribute, after a check that the keys are still those that were aligned.
+    Base {
+        /// The query.
+        query: TableQuery,
+        /// The digests of the keys named at each party.
+        keys: Vec<(PartyId, Digest)>,
+    },
+    /// Read the encrypted blocks of one unit.
+    ReadUnit {
+        /// What was to come.
+        upload: Arc<Upload>,
+        /// The unit.
+        unit: usize,
+        /// The public key.
+        key: Arc<Vec<u8>>,
+        /// The messages.
+        messages: Vec<Vec<u8>>,
+    },
+    /// Answer a portion of one unit.
+    Answer {
+        /// With what.
+        answerer: Answerer,
+        /// The unit.
+        unit: usize,
+        /// Its groups.
+        portion: Range<usize>,
+        /// Its blocks.
+        blocks: Arc<UnitBlocks>,
+    },
+    /// Count the rows of a party that is missing.
+    Missing {
+        /// With what.
+        answerer: Answerer,
+    },
+    /// Open answers.
+    Open {
+        /// The key that opens them.
+        key: Arc<AttributeKey>,
+        /// Their parameters.
+        params: CountParams,
+        /// The messages.
+        messages: Vec<Vec<u8>>,
+    },
+}
+
+/// What came of a piece of work.
+pub enum Done {
+    /// Of [`Work::AlignStart`] and [`Work::AlignStep`].
+    Align {
+        /// The machine.
+        machine: Box<Machine>,
+        /// Own messages, each with whether it is the last.
+        messages: Vec<hedgerow_crypto::align::Outgoing>,
+    },
+    /// Of [`Work::AlignTell`] (with messages) and [`Work::AlignHear`] (without).
+    Aligned {
+        /// Messages for the peer.
+        messages: Vec<Vec<u8>>,
+        /// The result.
+        aligned: Aligned,
+    },
+    /// Of [`Work::Attributes`].
+    Attributes(Arc<Attributes>),
+    /// Of [`Work::Encrypt`] and [`Work::Answer`].
+    Messages(Vec<Vec<u8>>),
+    /// Of [`Work::Base`].
+    Table(Table),
+    /// Of [`Work::ReadUnit`].
+    Unit(Arc<UnitBlocks>),
+    /// Of [`Work::Missing`].
+    Missing(Vec<i64>),
+    /// Of [`Work::Open`].
+    Shares(Vec<Vec<u64>>),
+}
+
+impl Work {
+    /// Does it.
+    ///
+    /// # Errors
+    /// What others may hear: sizes and places, no data.
+    pub fn run(self, data: &dyn JoinData) -> Result<Done, String> {
+        self.compute(data).map_err(|error| error.to_string())
+    }
+
+    fn compute(self, data: &dyn JoinData) -> Result<Done, JoinError> {
+        Ok(match self {
+            Self::AlignStart {
+                config,
+                own,
+                pair,
+                seed,
+            } => Done::Align {
+                machine: Box::new(Machine::start(data, &config, &own, (&pair.0, &pair.1), &seed)?),
+                messages: Vec::new(),
+            },
+            Self::AlignStep {
+                mut machine,
+                receive,
+                send,
+            } => {
+                machine.receive(receive)?;
+                Done::Align {
+                    messages: machine.messages(send),
+                    machine,
+                }
+            }
+            Self::AlignTell => {
+                let (messages, aligned) = align::tell(data)?;
+                Done::Aligned { messages, aligned }
+            }
+            Self::AlignHear { party, messages } => Done::Aligned {
+                messages: Vec::new(),
+                aligned: align::hear(data, &party, &messages)?,
+            },
+            Self::Attributes { plan, party, aligned } => {
+                Done::Attributes(Arc::new(Attributes::read(data, &plan, &party, &aligned)?))
+            }
+            Self::Encrypt {
+                encryptor,
+                unit,
+                messages,
+            } => Done::Messages(encryptor.messages(unit, messages)?),
+            Self::Base { query, keys } => {
+                for (party, digest) in keys {
+                    let now = Own::References(party).read(data)?;
+                    if super::data::keys_digest(&now) != digest {
+                        return Err(JoinError::Changed);
+                    }
+                }
+                Done::Table(data.base_counts(&query).map_err(JoinError::Data)?)
+            }
+            Self::ReadUnit {
+                upload,
+                unit,
+                key,
+                messages,
+            } => Done::Unit(Arc::new(UnitBlocks::read(&upload, unit, &key, &messages)?)),
+            Self::Answer {
+                answerer,
+                unit,
+                portion,
+                blocks,
+            } => Done::Messages(answerer.answers(data, unit, portion, &blocks)?),
+            Self::Missing { answerer } => Done::Missing(answerer.missing(data)?),
+            Self::Open {
+                key,
+                params,
+                messages,
+            } => Done::Shares(open::open(&key, &params, &messages)?),
+        })
+    }
+
+    /// What it is, for an operator.
+    #[must_use]
+    pub fn kind(&self) -> WorkKind {
+        match self {
+            Self::AlignStart { .. } | Self::AlignStep { .. } | Self::AlignTell | Self::AlignHear { .. } => {
+                WorkKind::Alignment
+            }
+            Self::Attributes { .. } | Self::Encrypt { .. } => WorkKind::Encryption,
+            Self::Base { .. } | Self::Missing { .. } => WorkKind::Counting,
+            Self::ReadUnit { .. } | Self::Answer { .. } | Self::Open { .. } => WorkKind::InnerProducts,
+        }
+    }
+}
+
+impl fmt::Debug for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Work({:?})", self.kind())
+    }
+}
+
+impl fmt::Debug for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Done(redacted)")
+    }
+}
