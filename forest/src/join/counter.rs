@@ -1,10 +1,11 @@
-//! The row party's side of a leaf table: local counts, and weights by entity.
+//! The row party's side of a leaf table: local counts, and which rows weights are made of.
 
 #![expect(
     clippy::indexing_slicing,
     reason = "hot loops over tables of their own making; inputs are checked at the entrance"
 )]
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -12,18 +13,17 @@ use rayon::prelude::*;
 use super::JoinError;
 use super::links::{Links, Owner};
 use super::plan::{JoinPlan, LeafRole};
-use super::rows::{LinkedBlock, and, and_not};
+use super::rows::{LinkedBlock, Ordered};
+use super::weights::{Pass, Weights};
 use crate::query::TableQuery;
-use crate::route::lanes::Mask;
+use crate::route::lanes::{Mask, ROWS};
 use crate::route::reach::{Reach, ReachScratch, count};
 use crate::table::CLASSES;
 use crate::tree::{Split, Tree};
 
-/// Chunks of rows whose leaves are noted before they are scattered: the counters of one leaf stay in the second-level
-/// cache while 32,768 rows are.
-const SCATTER_CHUNKS: usize = 64;
-/// Chunks that a thread takes at a time where nothing is scattered.
-const PARALLEL_CHUNKS: usize = 32;
+/// Chunks of rows that are taken at a time: the masks of 64 leaves over these 32,768 rows stay in the second-level
+/// cache.
+pub(super) const PASS_CHUNKS: usize = 64;
 
 /// A query compiled for counting at a row party. Immutable and `Sync`.
 #[derive(Debug)]
@@ -31,19 +31,8 @@ pub struct JoinCounter {
     plan: JoinPlan,
     trees: Vec<Tree>,
     open: Vec<bool>,
-    all: Reach,
     /// Per predicate: do missing entities pass?
     missing: Vec<bool>,
-}
-
-/// Rows by joined cell and entity: what a row party multiplies with encrypted bits. Secret: not printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Weights {
-    entities: Range<u32>,
-    /// Ascending, two to a leaf.
-    cells: Vec<usize>,
-    /// `[cells, entities]`
-    data: Vec<u32>,
 }
 
 impl JoinCounter {
@@ -62,7 +51,6 @@ impl JoinCounter {
         }
         let predicates = plan.predicates().iter();
         Ok(Self {
-            all: Reach::new(&trees, open.clone()),
             trees,
             open,
             missing: predicates.map(|predicate| predicate.accepts_missing()).collect(),
@@ -82,47 +70,70 @@ impl JoinCounter {
     /// Blocks of another schema.
     pub fn local(&self, blocks: &[LinkedBlock]) -> Result<Vec<u64>, JoinError> {
         self.check(blocks)?;
-        let add = |mut sum: Vec<u64>, more: Vec<u64>| {
-            sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
-            sum
-        };
-        let zeros = || vec![0; self.plan.cells()];
-        let counts =
-            chunks_of(blocks, PARALLEL_CHUNKS)
+        let mut counts = vec![0; self.plan.cells()];
+        for (link, trees) in self.trees_by_link(0..self.trees.len()) {
+            let reach = self.reach(&trees);
+            let more = blocks
+                .iter()
+                .map(|block| block.ordered(link))
+                .flat_map(|rows| (0..rows.chunks()).map(move |chunk| (rows, chunk)))
+                .collect::<Vec<_>>()
                 .into_par_iter()
-                .fold(zeros, |mut counts, (block, chunks)| {
-                    let mut scratch = ReachScratch::new();
-                    chunks.for_each(|chunk| self.count_chunk(&mut scratch, block, chunk, &mut counts));
-                    counts
+                .with_min_len(PASS_CHUNKS)
+                .fold(
+                    || {
+                        (
+                            ReachScratch::new(),
+                            vec![0; trees.len() * self.plan.leaves() * CLASSES],
+                        )
+                    },
+                    |(mut scratch, mut counts), (rows, chunk)| {
+                        self.count_chunk(&reach, &mut scratch, &trees, (rows, chunk), &mut counts);
+                        (scratch, counts)
+                    },
+                )
+                .map(|(_, counts)| counts)
+                .reduce_with(|mut sum: Vec<u64>, more| {
+                    sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+                    sum
                 });
-        Ok(counts.reduce(zeros, add))
+            let per_tree = self.plan.leaves() * CLASSES;
+            for (tree, more) in trees
+                .iter()
+                .zip(more.iter().flat_map(|more| more.chunks_exact(per_tree)))
+            {
+                counts[tree * per_tree..][..per_tree].copy_from_slice(more);
+            }
+        }
+        Ok(counts)
     }
 
-    fn count_chunk(&self, scratch: &mut ReachScratch, block: &LinkedBlock, chunk: usize, counts: &mut [u64]) {
-        let rows = block.chunks()[chunk];
-        let nameless: Vec<Mask> = (0..block.links())
-            .map(|link| block.nameless(link, chunk))
-            .collect();
-        let leaves = self.plan.leaves();
+    /// `counts` is `[trees of this reach, leaves, classes]`.
+    fn count_chunk(
+        &self,
+        reach: &Reach,
+        scratch: &mut ReachScratch,
+        trees: &[usize],
+        (rows, chunk): (&Ordered, usize),
+        counts: &mut [u64],
+    ) {
+        let (nameless, leaves) = (rows.nameless(chunk), self.plan.leaves());
         let visit = |tree: usize, masks: &[Mask]| {
-            let roles = &self.plan.roles()[tree * leaves..][..leaves];
+            let roles = &self.plan.roles()[trees[tree] * leaves..][..leaves];
             let counts = &mut counts[tree * leaves * CLASSES..][..leaves * CLASSES];
-            let link = self.plan.link_of_tree(tree);
             for ((mask, role), counts) in masks.iter().zip(roles).zip(counts.chunks_exact_mut(CLASSES)) {
-                let counted = match (role, link) {
-                    (LeafRole::Local, _) => *mask,
-                    (LeafRole::Joined(predicate), Some(link)) if self.missing[*predicate] => {
-                        and(mask, &nameless[link])
-                    }
-                    _ => continue,
+                let counted = match role {
+                    LeafRole::Local => *mask,
+                    LeafRole::Joined(predicate) if self.missing[*predicate] => and(mask, &nameless),
+                    LeafRole::Joined(_) | LeafRole::Empty => continue,
                 };
-                let positive = count(&and(&counted, &rows.positive));
+                let positive = count(&and(&counted, rows.positive(chunk)));
                 counts[0] += count(&counted) - positive;
                 counts[1] += positive;
             }
         };
-        self.all
-            .for_each_tree(scratch, block.rows(), block.rows_of(chunk), &rows.present, visit);
+        let range = chunk * ROWS..(chunk + 1) * ROWS;
+        reach.for_each_tree(scratch, rows.rows(), range, &rows.present(chunk), visit);
     }
 
     /// Bytes of [`JoinCounter::weights`] of these trees over so many entities.
@@ -164,11 +175,59 @@ impl JoinCounter {
         if leaves.is_empty() || per_leaf == 0 {
             return Ok(weights);
         }
-        let pass = Pass::new(self, trees, &leaves, entities);
-        for (block, chunks) in chunks_of(blocks, SCATTER_CHUNKS) {
-            pass.run(block, chunks, &mut weights.data);
+        let mut counters: Vec<&mut [u32]> = weights.data.chunks_exact_mut(per_leaf).collect();
+        for (link, trees) in self.trees_by_link(trees) {
+            let Some(link) = link else { continue };
+            let pass = self.pass(link, &trees, &leaves, entities.clone());
+            if pass.leaves.is_empty() {
+                continue;
+            }
+            let mut own: Vec<&mut [u32]> = Vec::with_capacity(pass.leaves.len());
+            for (position, counters) in counters.iter_mut().enumerate() {
+                if pass.leaves.binary_search(&position).is_ok() {
+                    own.push(counters);
+                }
+            }
+            blocks.iter().for_each(|block| pass.run(block, &mut own));
         }
         Ok(weights)
+    }
+
+    /// The trees that are counted over the rows in the same order.
+    fn trees_by_link(&self, trees: Range<usize>) -> BTreeMap<Option<usize>, Vec<usize>> {
+        let mut by_link: BTreeMap<_, Vec<usize>> = BTreeMap::new();
+        for tree in trees {
+            by_link
+                .entry(self.plan.link_of_tree(tree))
+                .or_default()
+                .push(tree);
+        }
+        by_link
+    }
+
+    fn reach(&self, trees: &[usize]) -> Reach {
+        let own: Vec<Tree> = trees.iter().map(|tree| self.trees[*tree].clone()).collect();
+        let nodes = self.plan.leaves() - 1;
+        let open = trees.iter().flat_map(|tree| &self.open[tree * nodes..][..nodes]);
+        Reach::new(&own, open.copied().collect())
+    }
+
+    /// The pass over the rows for the trees of one link; `all` are the joined leaves of all trees asked for.
+    fn pass(&self, link: usize, trees: &[usize], all: &[usize], entities: Range<u32>) -> Pass {
+        let per_tree = self.plan.leaves();
+        let own = |tree: &usize| {
+            let own = all.iter().filter(|leaf| *leaf / per_tree == *tree);
+            own.map(|leaf| leaf % per_tree).collect()
+        };
+        let positions = all.iter().enumerate();
+        let of_link = positions.filter(|(_, leaf)| trees.contains(&(*leaf / per_tree)));
+        Pass {
+            reach: self.reach(trees),
+            link,
+            trees: trees.iter().map(own).collect(),
+            leaves: of_link.map(|(position, _)| position).collect(),
+            entities,
+        }
     }
 
     /// Positions in `[trees, leaves]`, ascending.
@@ -187,152 +246,6 @@ impl JoinCounter {
         blocks
             .iter()
             .try_for_each(|block| block.fits(links.row_columns(), links.links().len()))
-    }
-}
-
-/// One pass over the rows for the weights of some trees.
-struct Pass {
-    reach: Reach,
-    /// Per tree of the pass: its link, and its joined leaves.
-    trees: Vec<(Option<usize>, Vec<usize>)>,
-    /// Per joined leaf: the link.
-    links: Vec<usize>,
-    entities: Range<u32>,
-}
-
-impl Pass {
-    fn new(counter: &JoinCounter, trees: Range<usize>, leaves: &[usize], entities: Range<u32>) -> Self {
-        let (plan, per_tree) = (&counter.plan, counter.plan.leaves());
-        let nodes = per_tree - 1;
-        let link_of = |leaf: &usize| plan.link_of_tree(leaf / per_tree).unwrap_or_default();
-        let own = |tree: usize| {
-            let own = leaves.iter().filter(|leaf| *leaf / per_tree == tree);
-            let own: Vec<usize> = own.map(|leaf| leaf % per_tree).collect();
-            (plan.link_of_tree(tree).filter(|_| !own.is_empty()), own)
-        };
-        let open = &counter.open[trees.start * nodes..trees.end * nodes];
-        Self {
-            reach: Reach::new(&counter.trees[trees.clone()], open.to_vec()),
-            trees: trees.map(own).collect(),
-            links: leaves.iter().map(link_of).collect(),
-            entities,
-        }
-    }
-
-    /// First the masks of all joined leaves, chunk by chunk, then leaf by leaf the rows in them: each thread has its own
-    /// chunks, then its own counters.
-    fn run(&self, block: &LinkedBlock, chunks: Range<usize>, data: &mut [u32]) {
-        let (first, leaves) = (chunks.start, self.links.len());
-        let mut masks = vec![[0; 8]; chunks.len() * leaves];
-        masks.par_chunks_mut(leaves).zip(chunks).for_each_init(
-            ReachScratch::new,
-            |scratch, (masks, chunk)| {
-                self.masks_of(scratch, block, chunk, masks);
-            },
-        );
-        data.par_chunks_mut(CLASSES * self.entities.len())
-            .zip(&self.links)
-            .enumerate()
-            .for_each(|(leaf, (counters, link))| {
-                let (negative, positive) = counters.split_at_mut(self.entities.len());
-                for (chunk, masks) in (first..).zip(masks.chunks_exact(leaves)) {
-                    let (mask, rows) = (&masks[leaf], &block.chunks()[chunk]);
-                    let entities = block.entities(*link, chunk);
-                    self.scatter(&and_not(mask, &rows.positive), entities, negative);
-                    self.scatter(&and(mask, &rows.positive), entities, positive);
-                }
-            });
-    }
-
-    fn masks_of(&self, scratch: &mut ReachScratch, block: &LinkedBlock, chunk: usize, masks: &mut [Mask]) {
-        let naming: Vec<Mask> = (0..block.links())
-            .map(|link| block.naming(link, chunk, &self.entities))
-            .collect();
-        let mut out = masks.iter_mut();
-        let present = &block.chunks()[chunk].present;
-        self.reach.for_each_tree(
-            scratch,
-            block.rows(),
-            block.rows_of(chunk),
-            present,
-            |tree, masks| {
-                let (link, leaves) = &self.trees[tree];
-                let Some(naming) = link.map(|link| &naming[link]) else {
-                    return;
-                };
-                for (out, leaf) in out.by_ref().take(leaves.len()).zip(leaves) {
-                    *out = and(&masks[*leaf], naming);
-                }
-            },
-        );
-    }
-
-    #[inline(always)]
-    fn scatter(&self, mask: &Mask, entities: &[u32], counters: &mut [u32]) {
-        for (word, entities) in mask.iter().zip(entities.chunks_exact(64)) {
-            let mut rest = *word;
-            while rest != 0 {
-                let entity = entities[rest.trailing_zeros() as usize % 64] - self.entities.start;
-                counters[entity as usize] += 1;
-                rest &= rest - 1;
-            }
-        }
-    }
-}
-
-impl Weights {
-    /// The entities counted.
-    pub const fn entities(&self) -> &Range<u32> {
-        &self.entities
-    }
-
-    /// The cells of the query that these weights are of, ascending.
-    pub fn cells(&self) -> &[usize] {
-        &self.cells
-    }
-
-    /// The weights of a cell, one for each entity; `None` if the cell is not among them.
-    pub fn of(&self, cell: usize) -> Option<&[u32]> {
-        let position = self.cells.binary_search(&cell).ok()?;
-        self.data
-            .get(position * self.entities.len()..)?
-            .get(..self.entities.len())
-    }
-
-    /// Every cell with its weights, one for each entity.
-    pub fn iter(&self) -> impl Iterator<Item = (usize, &[u32])> {
-        let each = self.entities.len();
-        let of = move |(position, cell): (usize, &usize)| (*cell, &self.data[position * each..][..each]);
-        self.cells.iter().enumerate().map(of)
-    }
-
-    /// Every weight that is not zero: cell, entity counted from the start of the range, rows; ascending.
-    pub fn nonzero(&self) -> impl Iterator<Item = (usize, u32, u32)> {
-        self.iter().flat_map(|(cell, weights)| {
-            let entities = (0u32..).zip(weights).filter(|(_, rows)| **rows != 0);
-            entities.map(move |(entity, rows)| (cell, entity, *rows))
-        })
-    }
-
-    /// Rows of a cell that name any entity of a part of the range (counted from its start): what is added to the local
-    /// count, if the predicate accepts the missing, once the party of these entities has dropped.
-    pub fn total(&self, cell: usize, entities: Range<usize>) -> u64 {
-        let weights = self.of(cell).and_then(|weights| weights.get(entities));
-        weights
-            .unwrap_or_default()
-            .iter()
-            .map(|rows| u64::from(*rows))
-            .sum()
-    }
-}
-
-// Counts before noise must not reach a log by way of `{:?}`.
-impl std::fmt::Debug for Weights {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Weights")
-            .field("cells", &self.cells.len())
-            .field("entities", &self.entities.len())
-            .finish_non_exhaustive()
     }
 }
 
@@ -366,13 +279,6 @@ pub(super) fn row_part(links: &Links, tree: &Tree) -> Result<(Tree, Vec<bool>), 
     Ok((own, open))
 }
 
-/// The chunks of all blocks, at most so many together.
-fn chunks_of(blocks: &[LinkedBlock], most: usize) -> Vec<(&LinkedBlock, Range<usize>)> {
-    let of = |block| {
-        let chunks = LinkedBlock::chunks(block).len();
-        (0..chunks)
-            .step_by(most)
-            .map(move |start| (block, start..chunks.min(start + most)))
-    };
-    blocks.iter().flat_map(of).collect()
+fn and(a: &Mask, b: &Mask) -> Mask {
+    std::array::from_fn(|lane| a[lane] & b[lane])
 }

@@ -16,7 +16,7 @@
 //! - [`links`]: links, their columns, and the [`ProfileDomain`] of what their entities can look like;
 //! - [`predicate`]: what a leaf demands of an entity;
 //! - [`plan`]: which cells are local, which are joined, and which of these share a predicate;
-//! - [`rows`], [`counter`]: the row party's side;
+//! - [`rows`], [`counter`], [`weights`]: the row party's side;
 //! - [`scores`]: the row party's side of a private prediction;
 //! - [`pooled`]: the joined table in one place, which all of it must equal.
 //!
@@ -76,8 +76,9 @@ pub mod pooled;
 pub mod predicate;
 pub mod rows;
 pub mod scores;
+pub mod weights;
 
-pub use counter::{JoinCounter, Weights};
+pub use counter::JoinCounter;
 pub use error::JoinError;
 pub use links::{LinkColumns, Links, ProfileDomain};
 pub use plan::{Group, JoinPlan, LeafRole};
@@ -85,6 +86,7 @@ pub use pooled::{Entities, pooled};
 pub use predicate::AttributePredicate;
 pub use rows::{LinkedBlock, NOBODY};
 pub use scores::PartialScores;
+pub use weights::Weights;
 
 #[cfg(test)]
 mod tests;

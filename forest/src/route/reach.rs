@@ -7,7 +7,7 @@
 use std::ops::Range;
 
 use super::compile::{self, Group, TestIndex};
-use super::lanes::{LANES, Mask, NONE, ROWS};
+use super::lanes::{LANES, Mask, NONE};
 use super::leaves::Scratch;
 use crate::binning::Binned;
 use crate::tree::Tree;
@@ -57,7 +57,7 @@ impl Reach {
         }
     }
 
-    /// Calls `visit` with every tree, and per leaf the mask of those of at most [`ROWS`] rows that may reach it.
+    /// Calls `visit` with every tree, and per leaf the mask of those of one chunk of rows that may reach it.
     /// `present` are the rows that count.
     ///
     /// # Panics
@@ -118,33 +118,46 @@ pub(crate) fn count(mask: &Mask) -> u64 {
     mask.iter().map(|word| u64::from(word.count_ones())).sum()
 }
 
-/// The position in a mask (bit `i % 64` of word `i / 64`) of row `row` of its [`ROWS`].
-pub(crate) const fn position(row: usize) -> usize {
-    let (j, lane, b) = (row / (8 * LANES), row / 8 % LANES, row % 8);
-    64 * lane + 8 * b + j
+/// The row of a chunk that bit `position % 64` of word `position / 64` stands for.
+pub(crate) const fn row_at(position: usize) -> usize {
+    let (lane, byte, bit) = (position / 64, position % 64 / 8, position % 8);
+    8 * (LANES * bit + lane) + byte
 }
 
-/// The mask of the positions that hold.
-pub(crate) fn mask_of(mut holds: impl FnMut(usize) -> bool) -> Mask {
-    std::array::from_fn(|lane| (0..64).fold(0, |word, bit| word | u64::from(holds(64 * lane + bit)) << bit))
+/// The mask of a range of positions; what is beyond the last is left out.
+pub(crate) fn bits(positions: Range<usize>) -> Mask {
+    let below = |end: usize, lane: usize| match end.saturating_sub(64 * lane) {
+        within @ 0..64 => (1 << within) - 1,
+        _ => u64::MAX,
+    };
+    std::array::from_fn(|lane| below(positions.end, lane) & !below(positions.start, lane))
 }
-
-const _: () = assert!(ROWS == 512 && LANES == 8, "positions are those of this layout");
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::lanes::planes_of_bytes;
+    use super::super::lanes::{ROWS, planes_of_bytes};
     use super::*;
 
     proptest! {
         #[test]
         fn positions_are_those_of_the_planes(seed in proptest::collection::vec(any::<u8>(), ROWS)) {
             let bytes: [u8; ROWS] = seed.try_into().unwrap();
-            let mut at = [0; ROWS];
-            (0..ROWS).for_each(|row| at[position(row)] = bytes[row]);
-            prop_assert_eq!(planes_of_bytes(&bytes)[3], mask_of(|position| at[position] >> 3 & 1 == 1));
+            let plane = planes_of_bytes(&bytes)[3];
+            for position in 0..ROWS {
+                let bit = plane[position / 64] >> (position % 64) & 1;
+                prop_assert_eq!(bit, u64::from(bytes[row_at(position)] >> 3 & 1));
+            }
+        }
+
+        #[test]
+        fn ranges_are_bits(start in 0..=ROWS + 70, length in 0..=ROWS) {
+            let mask = bits(start..start + length);
+            for position in 0..ROWS {
+                let bit = mask[position / 64] >> (position % 64) & 1 == 1;
+                prop_assert_eq!(bit, (start..start + length).contains(&position));
+            }
         }
     }
 }
