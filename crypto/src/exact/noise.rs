@@ -8,7 +8,7 @@
 use crate::ring::RnsBasis;
 use crate::ring::xof::Xof;
 use crate::ring::{Coeff, Poly, sample};
-use crate::rlwe::noise::switch_bound;
+use crate::rlwe::noise::{self, switch_bound};
 use crate::secret::Secret;
 
 /// Flooding is at least so many bits wider than what it hides.
@@ -16,6 +16,22 @@ pub const FLOODING_BITS: u32 = 40;
 
 /// Floods are numbers of at most so many bits, sign included.
 const MAX_FLOOD: u128 = (1 << 120) - 1;
+
+/// What the noise of one opened coefficient is expected to be, step by step: `log2` of its standard deviation, in
+/// units of the last place of `Q`, but for the last step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NoiseSteps {
+    /// A fresh encryption.
+    pub fresh_log2: f64,
+    /// The sum of products with weights.
+    pub product_log2: f64,
+    /// With the fresh encryption of the mask.
+    pub rerandomized_log2: f64,
+    /// With the flooding.
+    pub flooded_log2: f64,
+    /// After the switch to one prime, in units of its last place.
+    pub switched_log2: f64,
+}
 
 /// The bounds of a set of parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -77,6 +93,23 @@ impl NoiseBounds {
     /// declared: `-inf` where every bound is certain.
     pub fn failure_log2(&self) -> f64 {
         self.failure_log2 + (self.cells as f64).log2()
+    }
+
+    /// What is expected of an answer, by the sum of the squares of the weights' coefficients, each times the number of
+    /// ciphertexts that it multiplies. `others` is `Q` without its first prime.
+    pub(super) fn steps(&self, degree: usize, sum_of_squares: f64, others: f64) -> NoiseSteps {
+        let product = noise::weighted(noise::fresh(), sum_of_squares);
+        let rerandomized = product + noise::public(degree);
+        let flooded = rerandomized + noise::uniform(self.flood as f64);
+        let switched = flooded / others.powi(2) + noise::switch(degree);
+        let log2 = |variance: f64| variance.log2() / 2.0;
+        NoiseSteps {
+            fresh_log2: log2(noise::fresh()),
+            product_log2: log2(product),
+            rerandomized_log2: log2(rerandomized),
+            flooded_log2: log2(flooded),
+            switched_log2: log2(switched),
+        }
     }
 
     /// Adds a flood to the coefficients at multiples of `step`.

@@ -5,7 +5,7 @@ use rand_core::CryptoRng;
 use super::answer::Answer;
 use super::block::EncryptedBlock;
 use super::error::ExactError;
-use super::noise::NoiseBounds;
+use super::noise::{NoiseBounds, NoiseSteps};
 use super::scale::{self, Scale};
 use crate::domain;
 use crate::ring::xof::Xof;
@@ -28,6 +28,18 @@ impl Scheme {
     /// Distance of opened coefficients.
     pub(super) fn step(&self) -> usize {
         self.ring.degree() / self.cells
+    }
+
+    /// What noise an answer is expected to have.
+    pub(super) fn steps(&self, sum_of_squares: f64) -> NoiseSteps {
+        let others = self
+            .ring
+            .basis()
+            .primes()
+            .skip(1)
+            .map(|prime| prime as f64)
+            .product();
+        self.bounds.steps(self.ring.degree(), sum_of_squares, others)
     }
 
     pub(super) fn header(&self, kind: Kind) -> Header {

@@ -19,6 +19,7 @@ const BATCH: usize = 128;
 /// A stream of uniform words. Its key and its buffer are wiped on drop.
 pub struct Xof {
     stream: CtrCore<Aes128Enc, Ctr64BE>,
+    blocks: [Block<Aes128Enc>; BATCH],
     words: [u64; 2 * BATCH],
     next: usize,
 }
@@ -30,6 +31,7 @@ impl Xof {
         let (half, _) = key.expose_bytes().split_at(16);
         Self {
             stream: CtrCore::inner_iv_init(Aes128Enc::new(half.into()), &[0; 16].into()),
+            blocks: [Block::<Aes128Enc>::default(); BATCH],
             words: [0; 2 * BATCH],
             next: 2 * BATCH,
         }
@@ -61,13 +63,11 @@ impl Xof {
     }
 
     fn refill(&mut self) {
-        let mut blocks = [Block::<Aes128Enc>::default(); BATCH];
-        self.stream.write_keystream_blocks(&mut blocks);
-        for (words, block) in self.words.as_chunks_mut::<2>().0.iter_mut().zip(&blocks) {
+        self.stream.write_keystream_blocks(&mut self.blocks);
+        for (words, block) in self.words.as_chunks_mut::<2>().0.iter_mut().zip(&self.blocks) {
             let number = u128::from_le_bytes((*block).into());
             *words = [number as u64, (number >> 64) as u64];
         }
-        blocks.iter_mut().for_each(|block| block.as_mut_slice().zeroize());
         self.next = 0;
     }
 }
@@ -75,6 +75,9 @@ impl Xof {
 impl Drop for Xof {
     fn drop(&mut self) {
         self.words.zeroize();
+        self.blocks
+            .iter_mut()
+            .for_each(|block| block.as_mut_slice().zeroize());
     }
 }
 

@@ -3,7 +3,6 @@
 use super::tests::{key, masks, predicate, seed};
 use super::*;
 use crate::rlwe::SecretKey;
-use crate::rlwe::noise;
 
 /// Variance of the product before flooding within 2x of `fresh * sum of squares`, over all cells.
 #[test]
@@ -39,7 +38,7 @@ fn noise_before_flooding_is_as_predicted() {
             .iter()
             .map(|weight| f64::from(*weight).powi(2))
             .sum::<f64>();
-    let ratio = measured / noise::weighted(noise::fresh(), squares);
+    let ratio = measured / params.noise_steps(squares).product_log2.exp2().powi(2);
     assert!((0.5..2.0).contains(&ratio), "{ratio}");
 }
 
@@ -110,9 +109,11 @@ fn opened_noise_does_not_tell_the_weights() {
     assert!(chi_squared_uniform(&b) < LIMIT, "{b:?}");
     let two_samples: f64 = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2) / (a + b)).sum();
     assert!(two_samples < LIMIT, "{two_samples}");
-    for residuals in [none, most] {
+    let unit = params.noise().flood_log2() - 50.0;
+    for (residuals, weight) in [(none, 0.0), (most, 1.5e6_f64)] {
         let variance = residuals.iter().map(|x| x * x).sum::<f64>() / residuals.len() as f64;
-        let ratio = variance * 3.0;
+        let predicted = params.noise_steps(2.0 * weight * weight).switched_log2 - unit;
+        let ratio = variance / predicted.exp2().powi(2);
         assert!((0.5..2.0).contains(&ratio), "{ratio}");
     }
 }

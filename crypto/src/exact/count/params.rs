@@ -8,14 +8,20 @@ use serde::{Deserialize, Serialize};
 use super::super::answer::Answer;
 use super::super::block::EncryptedBlock;
 use super::super::error::ExactError;
-use super::super::noise::{FLOODING_BITS, NoiseBounds};
+use super::super::noise::{FLOODING_BITS, NoiseBounds, NoiseSteps};
 use super::super::scale::Scale;
 use super::super::scheme::Scheme;
+use crate::mask::modulus::Modulus;
 use crate::rlwe::noise::{public_bound, summed_bound, summed_failure_log2};
 use crate::rlwe::{Literal, Params, PublicKey};
 
 /// The plaintext modulus `p`: shares and masks are numbers below it.
 pub const PLAINTEXT: u64 = 1 << 30;
+
+const MODULUS: Modulus = match Modulus::power_of_two(PLAINTEXT.ilog2()) {
+    Ok(modulus) => modulus,
+    Err(_) => panic!("an exponent from 1 to 64"),
+};
 
 /// The rings of counts. The second is for sums that leave too little flooding in the first; an entity costs 1.5 times
 /// the bytes and 1.6 times the work in it.
@@ -128,9 +134,21 @@ impl CountParams {
         PLAINTEXT
     }
 
+    /// The plaintext modulus as that of the sum that shares go into. Masks uniform modulo it come from
+    /// [`Prg`](crate::mask::prg::Prg).
+    pub const fn modulus(&self) -> Modulus {
+        MODULUS
+    }
+
     /// What hides the weights, and how surely an answer opens right.
     pub fn noise(&self) -> NoiseBounds {
         self.scheme().bounds
+    }
+
+    /// What noise an answer is expected to have, by the sum of the squares of all its weights, each times the number of
+    /// ciphertexts that its predicate is the sum of.
+    pub fn noise_steps(&self, sum_of_squares: f64) -> NoiseSteps {
+        self.scheme().steps(sum_of_squares)
     }
 
     /// Bytes of a public key.

@@ -63,6 +63,12 @@ impl PredicateBlock {
         Ok(())
     }
 
+    /// Back to the predicate that accepts nothing, in the same buffers.
+    pub fn clear(&mut self) {
+        self.sum.zeroize();
+        (self.summands, self.key) = (0, None);
+    }
+
     fn join(&mut self, key: KeyId, summands: u32) -> Result<(), ExactError> {
         same_key(self.key.unwrap_or(key), key)?;
         let declared = self.params.literal().max_summands;
@@ -89,19 +95,23 @@ impl Scratch {
 
     /// Puts the weight of cell `g` for entity `e` at `X^(gL - e)` and transforms. `X^-e` is `-X^(N-e)`.
     fn load(&mut self, weights: &[u32], block_len: usize) {
+        let (first, others) = weights.split_at(block_len);
+        let Some((constant, first)) = first.split_first() else {
+            return;
+        };
         for (limb, words) in self.0.limbs_mut() {
             let modulo = limb.modulo();
             // Cell 0: entity 0 at the constant coefficient, the others from the top down, negated.
-            let (first, others) = weights.split_at(block_len);
-            let mut first = first.iter();
-            if let (Some(word), Some(weight)) = (words.first_mut(), first.next()) {
-                *word = u64::from(*weight);
-            }
-            for (word, weight) in words.iter_mut().rev().zip(first) {
+            let (below, top) = words.split_at_mut(words.len() - first.len());
+            for (word, weight) in top.iter_mut().rev().zip(first) {
                 *word = modulo.sub(0, u64::from(*weight));
             }
+            let Some((word, below)) = below.split_first_mut() else {
+                return;
+            };
+            *word = u64::from(*constant);
             // Cell g: entity 0 at gL, the others below it down to (g - 1) L + 1.
-            let cells = words[1..].chunks_mut(block_len);
+            let cells = below.chunks_exact_mut(block_len);
             for (words, weights) in cells.zip(others.chunks_exact(block_len)) {
                 for (word, weight) in words.iter_mut().rev().zip(weights) {
                     *word = u64::from(*weight);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::super::answer::Answer;
 use super::super::block::EncryptedBlock;
 use super::super::error::ExactError;
-use super::super::noise::{FLOODING_BITS, NoiseBounds};
+use super::super::noise::{FLOODING_BITS, NoiseBounds, NoiseSteps};
 use super::super::scale::Scale;
 use super::super::scheme::Scheme;
 use crate::mask::modulus::Modulus;
@@ -44,6 +44,7 @@ pub struct SlotParams(Arc<Inner>);
 struct Inner {
     scheme: Scheme,
     batch: Arc<Ntt>,
+    modulus: Modulus,
     literal: SlotLiteral,
 }
 
@@ -70,7 +71,7 @@ impl SlotParams {
             actual: literal.min_plaintext,
             limit: MAX_PLAINTEXT,
         };
-        let plaintext = prime_from(literal.min_plaintext, 2 * degree as u64).ok_or(too_large)?;
+        let (plaintext, modulus) = prime_from(literal.min_plaintext, 2 * degree as u64).ok_or(too_large)?;
         let scale = Scale::new(ring.basis(), plaintext).ok_or(too_large)?;
         let batch = Ntt::get(degree, plaintext).ok_or(too_large)?;
         // Centred weights are at most p / 2 on each of N coefficients; noise and rounding stay below the bound plus 1.
@@ -96,6 +97,7 @@ impl SlotParams {
                 bounds,
             },
             batch,
+            modulus,
             literal,
         })))
     }
@@ -120,9 +122,22 @@ impl SlotParams {
         self.scheme().scale.plain().modulus()
     }
 
+    /// The plaintext modulus as that of the sum that shares go into. Masks uniform modulo it come from
+    /// [`Prg`](crate::mask::prg::Prg).
+    pub fn modulus(&self) -> Modulus {
+        self.0.modulus
+    }
+
     /// What hides the weights, and how surely an answer opens right.
     pub fn noise(&self) -> NoiseBounds {
         self.scheme().bounds
+    }
+
+    /// What noise an answer of so many products is expected to have, for weights uniform modulo `p`.
+    pub fn noise_steps(&self, products: u32) -> NoiseSteps {
+        let square = (self.plaintext() as f64).powi(2) / 12.0;
+        self.scheme()
+            .steps(f64::from(products) * self.slots() as f64 * square)
     }
 
     /// Bytes of a public key.
@@ -175,11 +190,11 @@ impl SlotParams {
 }
 
 /// The smallest prime `= 1 mod step` from a number on, if there is one below the limit.
-fn prime_from(least: u64, step: u64) -> Option<u64> {
+fn prime_from(least: u64, step: u64) -> Option<(u64, Modulus)> {
     let first = least.max(2).saturating_sub(1).div_ceil(step);
     (first..MAX_PLAINTEXT / step)
         .map(|index| index * step + 1)
-        .find(|candidate| Modulus::prime(*candidate).is_ok())
+        .find_map(|candidate| Some((candidate, Modulus::prime(candidate).ok()?)))
 }
 
 impl PartialEq for SlotParams {

@@ -3,7 +3,6 @@ use rand_core::Rng;
 
 use super::*;
 use crate::exact::ExactError;
-use crate::rlwe::noise;
 use crate::seed::Seed;
 
 fn seed(byte: u8) -> Seed {
@@ -101,8 +100,7 @@ fn noise_before_flooding_is_as_predicted() {
         .iter()
         .map(|word| *word as i64 - if *word as i64 > prime / 2 { prime } else { 0 });
     let measured = centred.map(|x| (x as f64).powi(2)).sum::<f64>() / words.len() as f64;
-    let squares = 2.0 * params.slots() as f64 * (65_537_f64.powi(2) - 1.0) / 12.0;
-    let ratio = measured / noise::weighted(noise::fresh(), squares);
+    let ratio = measured / params.noise_steps(2).product_log2.exp2().powi(2);
     assert!((0.5..2.0).contains(&ratio), "{ratio}");
 }
 
