@@ -16,7 +16,7 @@ pub struct OwnSet {
     /// For each sorted key its index in the caller's list.
     inputs: Vec<u32>,
     /// Numbers of the pool, ascending.
-    dummies: Vec<u32>,
+    dummies: Zeroizing<Vec<u32>>,
     /// Place on the wire to item; items are the sorted keys, then the dummies.
     order: Zeroizing<Vec<u32>>,
 }
@@ -26,7 +26,8 @@ impl OwnSet {
     /// Fewer keys than the minimum, more than [`MAX_KEYS`] with the dummies, or one key twice.
     pub fn new(keys: &[[u8; 32]], params: &Params, seed: &Seed) -> Result<Self, AlignError> {
         params.check_size(Whose::Own, keys.len() as u64 + u64::from(params.dummies()))?;
-        let mut sorted: Vec<_> = (0u32..).zip(keys).map(|(input, key)| (*key, input)).collect();
+        let mut sorted = Zeroizing::new(Vec::with_capacity(keys.len()));
+        sorted.extend((0u32..).zip(keys).map(|(input, key)| (*key, input)));
         sorted.sort_unstable();
         if let Some([(_, first), (_, second)]) = sorted.array_windows().find(|[a, b]| a.0 == b.0) {
             return Err(AlignError::Duplicate {
@@ -35,8 +36,8 @@ impl OwnSet {
             });
         }
         let context = params.digest();
-        let dummies = params.padding().map_or_else(Vec::new, |padding| {
-            let mut pool: Vec<u32> = (0..padding.pool()).collect();
+        let dummies = params.padding().map_or_else(Zeroizing::default, |padding| {
+            let mut pool = Zeroizing::new((0..padding.pool()).collect::<Vec<_>>());
             shuffle(&mut pool, &seed.derive("align/dummies", context.as_ref()));
             pool.truncate(padding.each() as usize);
             pool.sort_unstable();
@@ -48,7 +49,6 @@ impl OwnSet {
         shuffle(&mut order, &seed.derive("align/order", context.as_ref()));
         let inputs = sorted.iter().map(|&(_, input)| input).collect();
         let keys = Zeroizing::new(sorted.iter().map(|&(key, _)| key).collect());
-        sorted.fill(([0; 32], 0));
         Ok(Self {
             keys,
             inputs,

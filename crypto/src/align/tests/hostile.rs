@@ -1,12 +1,14 @@
 //! Messages that are not as they must be, and breaks.
 
+use proptest::prelude::*;
+
 use super::*;
 
 /// A step in the middle of both transcripts: everything before message `number` of `from` has been carried.
 fn up_to(from: usize, number: usize) -> Pair {
     let mut pair = Pair::new(&params(1, 0), &keys(0..9), &keys(5..20), [1, 2]);
     while pair.sent[from].len() < number {
-        let _ = pair.step(from) || pair.step(1 - from) || panic!("both are stuck");
+        assert!(pair.step(from) || pair.step(1 - from), "both are stuck");
     }
     while pair.machines[from].message(number as u32).is_none() {
         assert!(pair.step(1 - from));
@@ -162,7 +164,7 @@ fn repeated_tags_and_a_union_without_own_pseudonyms_are_refused() {
     pair.machines[0].receive(2, &tags).unwrap();
     pair.sent[1].push(pair.machines[1].message(2).unwrap());
     while pair.machines[1].message(4).is_none() || pair.sent[1].len() < 4 {
-        let _ = pair.step(0) || pair.step(1) || panic!("both are stuck");
+        assert!(pair.step(0) || pair.step(1), "both are stuck");
     }
     let union = pair.machines[1].message(4).unwrap().bytes;
     assert_eq!(
@@ -245,6 +247,39 @@ fn a_restarted_side_resends_the_same_bytes() {
                 let mut expected = whole.results()[lost].clone();
                 expected.positions.reverse();
                 assert_eq!(machine.result(), Some(&expected));
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    /// Whatever comes, at any time, is taken or refused; nothing panics, and a refusal changes nothing.
+    #[test]
+    fn arbitrary_bytes_do_no_harm(
+        from in 0..2usize,
+        number in 0..4usize,
+        places in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 0..4),
+        length in any::<proptest::sample::Index>(),
+        cut in any::<bool>(),
+    ) {
+        let mut pair = up_to(from, number);
+        let good = pair.machines[from].message(number as u32).unwrap().bytes;
+        let mut bytes = good.clone();
+        for (place, byte) in places {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        if cut {
+            bytes.truncate(length.index(bytes.len()));
+        }
+        let to = &mut pair.machines[1 - from];
+        match to.receive(number as u32, &bytes) {
+            Ok(()) => prop_assert_eq!(to.next(), number as u32 + 1),
+            Err(_) => {
+                prop_assert_eq!(to.next(), number as u32);
+                to.receive(number as u32, &good).unwrap();
             }
         }
     }
