@@ -17,7 +17,7 @@
 //! - [`predicate`]: what a leaf demands of an entity;
 //! - [`plan`]: which cells are local, which are joined, and which of these share a predicate;
 //! - [`rows`], [`counter`], [`weights`]: the row party's side;
-//! - [`scores`]: the row party's side of a private prediction;
+//! - [`scores`], [`predicate_scores`]: the row party's side of a private prediction;
 //! - [`pooled`]: the joined table in one place, which all of it must equal.
 //!
 //! ```
@@ -74,6 +74,7 @@ pub mod links;
 pub mod plan;
 pub mod pooled;
 pub mod predicate;
+pub mod predicate_scores;
 pub mod rows;
 pub mod scores;
 pub mod weights;
@@ -84,6 +85,7 @@ pub use links::{LinkColumns, Links, ProfileDomain};
 pub use plan::{Group, JoinPlan, LeafRole};
 pub use pooled::{Entities, pooled};
 pub use predicate::AttributePredicate;
+pub use predicate_scores::PredicateScores;
 pub use rows::{LinkedBlock, NOBODY};
 pub use scores::PartialScores;
 pub use weights::Weights;

@@ -1,5 +1,6 @@
 //! The row party's side of a private prediction: scores under every profile that an entity can have.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::JoinError;
@@ -13,16 +14,28 @@ use crate::schema::Schema;
 use crate::schema::link::{BIN_OF_KNOWN, BIN_OF_UNKNOWN};
 use crate::tree::{Split, Tree};
 
-/// A forest taken apart: the trees that test the row alone, and for every link its trees, once for every profile.
+/// Rows that are scored at a time: their sums under all profiles stay in the cache.
+const ROWS_AT_A_TIME: usize = 4096;
+
+/// A forest taken apart: the trees that test the row alone, and for every link its trees as they are under every
+/// profile of an entity.
 ///
 /// The score of a joined row is exactly
-/// `local[row] + sum over links of by_profile(link)[profile of the row's entity][row]`.
+/// `local[row] + sum over links of of_link(link)[profile of the row's entity][row]`.
 #[derive(Debug)]
 pub struct PartialScores {
     links: Links,
     local: Option<Router>,
-    /// Per link, per profile; empty where no tree tests the link.
-    by_profile: Vec<Vec<Router>>,
+    by_link: Vec<LinkScores>,
+}
+
+/// The trees of one link. Under most profiles most trees are the same, so these are scored once for all.
+#[derive(Debug, Default)]
+struct LinkScores {
+    /// 0 where no tree tests the link.
+    profiles: usize,
+    /// Trees, and the profiles under which they are so.
+    parts: Vec<(Router, Vec<usize>)>,
 }
 
 impl PartialScores {
@@ -36,7 +49,7 @@ impl PartialScores {
         };
         let links = Links::new(schema, binner)?;
         let mut local = Vec::new();
-        let mut of_links: Vec<Vec<_>> = vec![Vec::new(); links.links().len()];
+        let mut of_links: Vec<Vec<(&Tree, &[u32])>> = vec![Vec::new(); links.links().len()];
         let all = query.trees().iter().zip(leaf_values.chunks_exact(query.leaves()));
         for (position, (tree, values)) in all.enumerate() {
             match links.link_of_tree(position, tree)? {
@@ -47,30 +60,18 @@ impl PartialScores {
                     .for_each(|of| of.push((tree, values))),
             }
         }
-        let mut by_profile = Vec::new();
-        for (link, trees) in links.links().iter().zip(of_links) {
-            let Some(domain) = links.domains().get(link.domain).filter(|_| !trees.is_empty()) else {
-                by_profile.push(Vec::new());
-                continue;
-            };
-            let under = |profile: usize| {
-                let bins = entity_bins(link, domain, profile);
-                let resolved = trees
-                    .iter()
-                    .map(|(tree, values)| resolve(&links, tree, values, &bins));
-                router(resolved.collect::<Result<_, _>>()?)
-            };
-            by_profile.push((0..domain.len(most)?).map(under).collect::<Result<_, _>>()?);
-        }
-        let local = if local.is_empty() {
-            None
-        } else {
-            Some(router(local)?)
-        };
+        let by_link = links.links().iter().zip(of_links);
+        let by_link = by_link
+            .map(|(link, trees)| LinkScores::new(&links, link, &trees, most))
+            .collect::<Result<_, _>>()?;
         Ok(Self {
+            local: if local.is_empty() {
+                None
+            } else {
+                Some(router(local)?)
+            },
             links,
-            local,
-            by_profile,
+            by_link,
         })
     }
 
@@ -79,9 +80,9 @@ impl PartialScores {
         &self.links
     }
 
-    /// Number of profiles that the row's scores depend on; 0 for a link that no tree tests.
+    /// Number of profiles of a link's entities; 0 for a link that no tree tests.
     pub fn profiles(&self, link: usize) -> usize {
-        self.by_profile.get(link).map_or(0, Vec::len)
+        self.by_link.get(link).map_or(0, |link| link.profiles)
     }
 
     /// For every row the sum of the leaf values of the trees that test the row alone.
@@ -96,19 +97,63 @@ impl PartialScores {
         })
     }
 
-    /// For every row the sum of the leaf values of the link's trees, were its entity of this profile.
+    /// For every profile and row the sum of the leaf values of the link's trees, were the row's entity of this
+    /// profile: `[profiles, rows]`.
     ///
     /// # Errors
-    /// A block of another schema, or a profile that there is not.
-    pub fn by_profile(&self, link: usize, profile: usize, rows: &Binned) -> Result<Vec<u32>, JoinError> {
+    /// A block of another schema.
+    pub fn of_link(&self, link: usize, rows: &Binned) -> Result<Vec<u32>, JoinError> {
         expect("columns of the rows", self.links.row_columns(), rows.features())?;
-        let routers = self.by_profile.get(link).map(Vec::as_slice).unwrap_or_default();
-        let router = routers.get(profile).ok_or(JoinError::Range {
-            what: "profile",
-            seen: profile,
-            count: routers.len(),
-        })?;
-        Ok(router.scores(rows))
+        let count = rows.rows();
+        let mut sums = vec![0; self.profiles(link) * count];
+        let Some(link) = self.by_link.get(link).filter(|_| count > 0) else {
+            return Ok(sums);
+        };
+        for start in (0..count).step_by(ROWS_AT_A_TIME) {
+            let part = start..count.min(start + ROWS_AT_A_TIME);
+            for (router, profiles) in &link.parts {
+                let scores = router.scores_of_rows(rows, part.clone());
+                for profile in profiles {
+                    let own = sums.chunks_exact_mut(count).nth(*profile);
+                    let own = own.and_then(|own| own.get_mut(part.clone())).unwrap_or_default();
+                    own.iter_mut().zip(&scores).for_each(|(sum, score)| *sum += score);
+                }
+            }
+        }
+        Ok(sums)
+    }
+}
+
+impl LinkScores {
+    fn new(
+        links: &Links,
+        link: &LinkColumns,
+        trees: &[(&Tree, &[u32])],
+        most: usize,
+    ) -> Result<Self, JoinError> {
+        let Some(domain) = links.domains().get(link.domain).filter(|_| !trees.is_empty()) else {
+            return Ok(Self::default());
+        };
+        let profiles = domain.len(most)?;
+        let mut by_profiles: BTreeMap<Vec<usize>, Vec<(Tree, Vec<u32>)>> = BTreeMap::new();
+        for (tree, values) in trees {
+            let mut versions: HashMap<(Tree, Vec<u32>), Vec<usize>> = HashMap::new();
+            for profile in 0..profiles {
+                let version = resolve(links, tree, values, &entity_bins(link, domain, profile))?;
+                versions.entry(version).or_default().push(profile);
+            }
+            for (version, profiles) in versions {
+                by_profiles.entry(profiles).or_default().push(version);
+            }
+        }
+        let part = |(profiles, trees)| Ok((router(trees)?, profiles));
+        Ok(Self {
+            profiles,
+            parts: by_profiles
+                .into_iter()
+                .map(part)
+                .collect::<Result<_, JoinError>>()?,
+        })
     }
 }
 

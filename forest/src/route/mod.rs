@@ -161,7 +161,8 @@ impl Router {
         }
     }
 
-    fn scores_of_rows(&self, block: &Binned, rows: Range<usize>) -> Vec<u32> {
+    /// [`Router::scores`] of some rows of a block.
+    pub(crate) fn scores_of_rows(&self, block: &Binned, rows: Range<usize>) -> Vec<u32> {
         let mut scores = vec![0; rows.len()];
         if let Measure::ScoreHistogram { leaf_values, .. } = &self.measure {
             let leaf_values = Arc::as_ref(leaf_values);

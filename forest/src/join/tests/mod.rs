@@ -74,16 +74,31 @@ proptest! {
             }
             let domain = &plan.links().domains()[link.domain];
             prop_assert_eq!(scores.profiles(number), domain.len(1000).unwrap());
-            let parts: Vec<_> = (0..scores.profiles(number))
-                .map(|profile| scores.by_profile(number, profile, &case.rows).unwrap())
-                .collect();
+            let parts = scores.of_link(number, &case.rows).unwrap();
             for (row, entity) in case.references[number].iter().enumerate() {
                 let entity = if *entity == NOBODY { None } else { case.entity(link.domain, *entity as usize) };
-                sums[row] += parts[domain.profile_of(entity.as_deref()).unwrap()][row];
+                sums[row] += parts[domain.profile_of(entity.as_deref()).unwrap() * case.rows.rows() + row];
             }
         }
         let alive = vec![true; case.parties.len()];
-        prop_assert_eq!(sums, Router::new(&query).scores(&case.pooled(&plan, &alive)));
+        let expected = Router::new(&query).scores(&case.pooled(&plan, &alive));
+        prop_assert_eq!(&sums, &expected);
+
+        let scores = PredicateScores::new(&query, &case.schema, &case.binner).unwrap();
+        let mut sums = scores.local(&case.rows).unwrap();
+        for (number, link) in plan.links().links().iter().enumerate() {
+            let parts = scores.of_link(number, &case.rows).unwrap();
+            prop_assert_eq!(parts.len(), scores.predicates(number).len() * case.rows.rows());
+            for (row, entity) in case.references[number].iter().enumerate() {
+                let entity = if *entity == NOBODY { None } else { case.entity(link.domain, *entity as usize) };
+                for (place, predicate) in scores.predicates(number).iter().enumerate() {
+                    if scores.plan().predicates()[*predicate].accepts(entity.as_deref()) {
+                        sums[row] += parts[place * case.rows.rows() + row];
+                    }
+                }
+            }
+        }
+        prop_assert_eq!(&sums, &expected);
     }
 
     /// Predicates say of every profile what a walk down the tree says, and are equal only if they say the same.
