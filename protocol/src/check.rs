@@ -88,6 +88,14 @@ checks! {
     48 FRAME_LENGTH "A frame's length is within the limit of its kind before memory is taken for it."
     49 FRAME_EXACT "A frame's payload is one message of the kind that the header says, to the last byte."
     50 VECTOR "A vector has exactly one word per cell, each below the modulus."
+    70 RELAY_OPENS "A relayed chunk opens under its sender's key, in its place of its stream, and no message exceeds its limit."
+    71 JOINED "The parties that are joined are sorted participants, among them this one, each counterpart aligned with it, once."
+    72 CIPHERTEXTS "Encrypted attributes that come again for a round are those that were answered in it."
+    73 FIXED_ANSWERED "The attribute parties of a sum are sorted members of the round that this row party has answered in full."
+    74 FIXED_ONCE "A round has one set of attribute parties: a second, different one is refused."
+    75 SURVIVORS_JOINED "Survivors of a joined round hold all its row parties, and at a row party exactly its attribute parties."
+    76 RELAY_CONTENT "What a counterpart sends can be read, and fits what both know of the run."
+    77 CHANNEL_KEYS "In joined runs, and in no others, every participant has a key for relayed chunks."
 }
 
 #[cfg(test)]

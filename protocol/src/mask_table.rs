@@ -46,6 +46,25 @@ pub(crate) fn mask(
     Ok(vector::pack(&words, modulus)?)
 }
 
+/// The same for shares mod M: they are uniform, so noise may take them around.
+pub(crate) fn mask_shares(
+    table: Noised<Counted>,
+    masks: &[(Sign, Prg)],
+    modulus: Modulus,
+) -> Result<Vec<u8>, MaskError> {
+    // M is at most 2^64, far within an i128.
+    let whole = modulus.value() as i128;
+    let mut words: Vec<u64> = table
+        .into_inner()
+        .0
+        .into_cells()
+        .into_iter()
+        .map(|value| i128::from(value).rem_euclid(whole) as u64)
+        .collect();
+    prg::apply(masks, &mut words, modulus);
+    Ok(vector::pack(&words, modulus)?)
+}
+
 /// The sum of pseudorandom vectors alone, packed: what an aggregator sends.
 pub(crate) fn sum(masks: &[(Sign, Prg)], cells: usize, modulus: Modulus) -> Result<Vec<u8>, MaskError> {
     let mut words = vec![0; cells];

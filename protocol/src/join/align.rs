@@ -119,8 +119,10 @@ impl Machine {
     }
 
     /// Own messages of a range, as far as they are determined.
-    pub fn messages(&self, range: Range<u32>) -> Vec<Outgoing> {
-        range.map_while(|seq| self.align.message(seq)).collect()
+    pub fn messages(&self, range: Range<u32>) -> Vec<(u32, Outgoing)> {
+        range
+            .map_while(|seq| Some((seq, self.align.message(seq)?)))
+            .collect()
     }
 
     /// The result, if it is there.

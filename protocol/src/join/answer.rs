@@ -280,27 +280,31 @@ impl Answerer {
                 actual: u64::from(reference),
             })
     }
+}
 
-    /// For every cell of the query the rows that count in it while this party is missing.
-    ///
-    /// # Errors
-    /// Data that cannot be read.
-    pub fn missing(&self, data: &dyn JoinData) -> Result<Vec<i64>, JoinError> {
-        let plan = self.plan.cells();
-        let mut sums = vec![0i64; plan.cells()];
-        for tree in self.plan.trees_of(&self.party) {
-            for weight in self.weights(data, tree)? {
-                let cell = weight.cell as usize;
-                let passes = plan
-                    .predicate_of(cell)
-                    .is_some_and(AttributePredicate::accepts_missing);
-                if let (true, Some(sum)) = (passes, sums.get_mut(cell)) {
-                    *sum += i64::from(weight.count);
-                }
+/// For every cell of the query the rows that count in it while a party is missing.
+///
+/// # Errors
+/// Data that cannot be read.
+pub fn missing(
+    data: &dyn JoinData,
+    query: &TableQuery,
+    plan: &JoinPlan,
+    party: &PartyId,
+) -> Result<Vec<i64>, JoinError> {
+    let cells = plan.cells();
+    let mut sums = vec![0i64; cells.cells()];
+    for tree in plan.trees_of(party) {
+        let weights = data.weights(query, party, tree..tree + 1).map_err(JoinError::Data)?;
+        for weight in weights {
+            let cell = weight.cell as usize;
+            let passes = cells.predicate_of(cell).is_some_and(AttributePredicate::accepts_missing);
+            if let (true, Some(sum)) = (passes, sums.get_mut(cell)) {
+                *sum += i64::from(weight.count);
             }
         }
-        Ok(sums)
     }
+    Ok(sums)
 }
 
 impl Shared {

@@ -43,7 +43,8 @@ pub struct Outbound {
     wanted: Option<u32>,
     sent: u32,
     made: u32,
-    messages: u64,
+    messages: usize,
+    ended: bool,
     kept: VecDeque<Chunk>,
 }
 
@@ -52,6 +53,7 @@ impl Outbound {
     /// dropped.
     pub fn push(&mut self, message: &[u8], end: bool) {
         self.messages += 1;
+        self.ended = end;
         let wanted = self.wanted.unwrap_or(0);
         let count = message.len().div_ceil(CHUNK).max(1);
         for index in 0..count {
@@ -73,19 +75,21 @@ impl Outbound {
     }
 
     /// How many messages have been pushed since the beginning, or since the last [`Resume::FromTheFirst`].
-    pub fn messages(&self) -> u64 {
+    pub fn messages(&self) -> usize {
         self.messages
     }
 
     /// Whether the receiver has asked and little is left to send: time to push further messages.
     pub fn is_hungry(&self) -> bool {
-        self.wanted
-            .is_some_and(|wanted| self.made < wanted.saturating_add(WINDOW))
+        !self.ended
+            && self
+                .wanted
+                .is_some_and(|wanted| self.made < wanted.saturating_add(WINDOW))
     }
 
-    /// Whether everything made so far has arrived.
-    pub fn is_drained(&self) -> bool {
-        self.wanted.is_some_and(|wanted| wanted >= self.made)
+    /// Whether the last message has been pushed and has arrived.
+    pub fn is_finished(&self) -> bool {
+        self.ended && self.wanted.is_some_and(|wanted| wanted >= self.made)
     }
 
     /// The receiver wants `next`; `again` if what was sent from there on is lost.
@@ -98,7 +102,7 @@ impl Outbound {
         let kept_from = self.kept.front().map_or(self.made, |chunk| chunk.seq);
         if next < kept_from {
             self.kept.clear();
-            (self.made, self.sent, self.messages) = (0, next, 0);
+            (self.made, self.sent, self.messages, self.ended) = (0, next, 0, false);
             return Resume::FromTheFirst;
         }
         while self.kept.front().is_some_and(|chunk| chunk.seq < next) {
@@ -226,7 +230,7 @@ mod tests {
         assert_eq!(sent, WINDOW as usize);
         out.acknowledge(4, false);
         assert_eq!(std::iter::from_fn(|| out.poll()).count(), 4);
-        assert!(!out.is_drained());
+        assert!(!out.is_finished());
     }
 
     #[test]

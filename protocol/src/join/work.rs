@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use hedgerow_crypto::align::Outgoing;
 use hedgerow_crypto::exact::{AttributeKey, CountParams};
 use hedgerow_crypto::hash::Digest;
 use hedgerow_crypto::seed::Seed;
@@ -11,7 +12,7 @@ use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::table::Table;
 
 use super::align::{self, Aligned, Machine, Own};
-use super::answer::{Answerer, UnitBlocks};
+use super::answer::{self, Answerer, UnitBlocks};
 use super::data::JoinData;
 use super::encrypt::{Attributes, Encryptor};
 use super::error::JoinError;
@@ -120,8 +121,12 @@ pub enum Work {
     },
     /// Count the rows of a party that is missing.
     Missing {
-        /// With what.
-        answerer: Answerer,
+        /// The query.
+        query: TableQuery,
+        /// Its plan.
+        plan: Arc<JoinPlan>,
+        /// The party.
+        party: PartyId,
     },
     /// Open answers.
     Open {
@@ -140,8 +145,8 @@ pub enum Done {
     Align {
         /// The machine.
         machine: Box<Machine>,
-        /// Own messages, each with whether it is the last.
-        messages: Vec<hedgerow_crypto::align::Outgoing>,
+        /// Own messages with their numbers.
+        messages: Vec<(u32, Outgoing)>,
     },
     /// Of [`Work::AlignTell`] (with messages) and [`Work::AlignHear`] (without).
     Aligned {
@@ -232,7 +237,9 @@ impl Work {
                 portion,
                 blocks,
             } => Done::Messages(answerer.answers(data, unit, portion, &blocks)?),
-            Self::Missing { answerer } => Done::Missing(answerer.missing(data)?),
+            Self::Missing { query, plan, party } => {
+                Done::Missing(answer::missing(data, &query, &plan, &party)?)
+            }
             Self::Open {
                 key,
                 params,

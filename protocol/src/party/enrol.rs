@@ -2,14 +2,18 @@
 
 use hedgerow_crypto::hash::Digest;
 use hedgerow_dp::Rho;
+use rand_core::CryptoRng;
 
+use super::joined::Joined;
 use super::run::Run;
+use super::secret::RunSecret;
 use super::{
     Enrolment, Output, PROTOCOL_VERSIONS, PartyMachine, PartyProgress, Phase, broken, equivocation, internal,
 };
 use crate::binding;
 use crate::check;
 use crate::config::{ConfigError, RunConfig};
+use crate::growth::Progression;
 use crate::privacy;
 use crate::refusal::Refusal;
 use crate::roster::{Roster, RosterError};
@@ -22,10 +26,12 @@ pub(super) struct Enrolled {
     bytes: Vec<u8>,
     /// The stored answer to the configuration.
     response: ToCoordinator,
+    /// The secret of a joined run.
+    secret: Option<RunSecret>,
 }
 
 impl PartyMachine {
-    pub(super) fn welcome(&mut self, request: ToParty) -> Result<(), Refusal> {
+    pub(super) fn welcome(&mut self, request: ToParty, rng: &mut impl CryptoRng) -> Result<(), Refusal> {
         let ToParty::Welcome {
             version,
             config: bytes,
@@ -46,8 +52,14 @@ impl PartyMachine {
                 detail: format!("protocol version {version} was not offered"),
             });
         }
-        let enrolled = self.accept(bytes)?;
+        let enrolled = self.accept(bytes, || RunSecret::random(rng))?;
         self.can_pay(&enrolled.config)?;
+        if let Some(secret) = &enrolled.secret {
+            self.outputs.push_back(Output::StoreRunSecret(
+                enrolled.config.run,
+                secret.seed().clone(),
+            ));
+        }
         let response = enrolled.response.clone();
         self.phase = Phase::Enrolled(Box::new(enrolled));
         self.exchange(request, Some(response));
@@ -61,7 +73,11 @@ impl PartyMachine {
     }
 
     /// Everything but the ledger, which a restored run has paid from already.
-    pub(super) fn accept(&self, bytes: &[u8]) -> Result<Enrolled, Refusal> {
+    pub(super) fn accept(
+        &self,
+        bytes: &[u8],
+        secret: impl FnOnce() -> RunSecret,
+    ) -> Result<Enrolled, Refusal> {
         let config = RunConfig::from_bytes(bytes).map_err(|error| Refusal::Config {
             check: match error {
                 ConfigError::NotCanonical | ConfigError::Unreadable { .. } => check::CONFIG_CANONICAL,
@@ -79,18 +95,21 @@ impl PartyMachine {
         // CHK-004: the own policy.
         self.me.policy.check(&config)?;
         let digest = binding::config_digest(bytes);
-        let message = binding::enrolment_message(&digest, &self.me.party, None);
+        let secret = config.join().map(|_| secret());
+        let channel = secret.as_ref().map(|secret| secret.channel().public());
+        let message = binding::enrolment_message(&digest, &self.me.party, channel.as_ref());
         let signature = self.me.identity.sign(binding::SIGN_ENROLMENT, &message);
         let response = ToCoordinator::Enrol {
             certificate: self.me.certificate.clone(),
             signature,
-            channel: None,
+            channel,
         };
         Ok(Enrolled {
             config,
             digest,
             bytes: bytes.to_vec(),
             response,
+            secret,
         })
     }
 
@@ -162,12 +181,36 @@ impl PartyMachine {
         enrolments: &[Enrolment],
     ) -> Result<Run, (Box<Enrolled>, Refusal)> {
         match self.check_participants(&enrolled, enrolments) {
-            Ok(roster) => match crate::growth::Progression::start(&enrolled.config) {
-                Ok(progression) => Ok(Run::new(*enrolled, roster, progression)),
+            Ok(roster) => match Progression::start(&enrolled.config) {
+                Ok(progression) => match self.join(&enrolled, &progression, enrolments) {
+                    Ok(joined) => Ok(Run::new(*enrolled, roster, progression, joined)),
+                    Err(refusal) => Err((enrolled, refusal)),
+                },
                 Err(error) => Err((enrolled, internal(error))),
             },
             Err(refusal) => Err((enrolled, refusal)),
         }
+    }
+
+    /// This party's part in the join of a joined run.
+    fn join(
+        &self,
+        enrolled: &Enrolled,
+        progression: &Progression,
+        enrolments: &[Enrolment],
+    ) -> Result<Option<Box<Joined>>, Refusal> {
+        let (Some(secret), Some(query)) = (&enrolled.secret, progression.query()) else {
+            return Ok(None);
+        };
+        let joined = Joined::new(
+            &self.me.party,
+            &enrolled.config,
+            &enrolled.digest,
+            secret.clone(),
+            query,
+            enrolments,
+        )?;
+        Ok(Some(Box::new(joined)))
     }
 
     fn check_participants(&self, enrolled: &Enrolled, enrolments: &[Enrolment]) -> Result<Roster, Refusal> {

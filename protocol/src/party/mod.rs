@@ -8,7 +8,7 @@
 //! the journal and never makes different bytes.
 //!
 //! # Map
-//! `enrol` configuration and participants, `run` what a run holds, `start` how a round begins, `keys`,
+//! `enrol` configuration and participants, `joined` the other half of mixed and vertical runs, `run` what a run holds, `start` how a round begins, `keys`,
 //! `shares`, `upload`, `survivors`, `unmask`, `aggregate` its phases, `result` how it ends, `replay` how a
 //! journal becomes a machine again; `ledger`, `output`, `record` the vocabulary.
 
@@ -23,6 +23,7 @@ use rand_core::CryptoRng;
 use crate::check::{self, CheckId};
 use crate::config::RunConfig;
 use crate::ids::{PartyId, RoundId};
+use crate::join::{Done, WorkId};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::roster::CertificateVerifier;
@@ -32,6 +33,9 @@ use crate::wire::{Enrolment, PROTOCOL_VERSIONS, PartyMetrics, ToCoordinator, ToP
 mod aggregate;
 mod answers;
 mod enrol;
+mod fixed;
+mod join_request;
+mod joined;
 mod keys;
 mod ledger;
 mod output;
@@ -140,6 +144,12 @@ impl PartyMachine {
             hello_again: now.plus(HELLO_AGAIN_MS),
         };
         self.say_hello();
+        if let Phase::Running(run) = &mut self.phase
+            && let Some(joined) = &mut run.joined
+        {
+            joined.connected(now, &mut self.outputs);
+        }
+        self.go_on(now);
     }
 
     /// The connection is gone.
@@ -149,20 +159,33 @@ impl PartyMachine {
 
     /// Time has come to what [`Self::poll_timeout`] said.
     pub fn handle_timeout(&mut self, now: Millis) {
-        if self.poll_timeout().is_some_and(|at| at <= now) {
-            self.link = Link::Up {
-                hello_again: now.plus(HELLO_AGAIN_MS),
-            };
-            self.say_hello();
+        if self.poll_timeout().is_none_or(|at| at > now) {
+            return;
+        }
+        match &mut self.phase {
+            Phase::Greeting => {
+                self.link = Link::Up {
+                    hello_again: now.plus(HELLO_AGAIN_MS),
+                };
+                self.say_hello();
+            }
+            Phase::Running(run) => {
+                if let Some(joined) = &mut run.joined {
+                    joined.wake(now, &mut self.outputs);
+                    self.go_on(now);
+                }
+            }
+            _ => {}
         }
     }
 
-    /// When to call [`Self::handle_timeout`] if nothing happens before. Only `Hello` is ever repeated unasked:
-    /// everything else the coordinator asks for again.
+    /// When to call [`Self::handle_timeout`] if nothing happens before. Only `Hello` is repeated unasked, and what
+    /// is wanted of counterparts: everything else the coordinator asks for again.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Millis> {
         match (&self.phase, &self.link) {
             (Phase::Greeting, Link::Up { hello_again }) => Some(*hello_again),
+            (Phase::Running(run), Link::Up { .. }) => run.joined.as_ref()?.timeout(),
             _ => None,
         }
     }
@@ -173,9 +196,9 @@ impl PartyMachine {
     }
 
     /// A message from the coordinator.
-    pub fn handle_message(&mut self, message: ToParty, _now: Millis, rng: &mut impl CryptoRng) {
+    pub fn handle_message(&mut self, message: ToParty, now: Millis, rng: &mut impl CryptoRng) {
         let handled = match message {
-            ToParty::Welcome { .. } => self.welcome(message),
+            ToParty::Welcome { .. } => self.welcome(message, rng),
             ToParty::Participants { .. } => self.participants(message),
             ToParty::RoundStart { .. } => self.round_start(message, rng),
             ToParty::RoundResult { .. } => self.round_result(message),
@@ -189,16 +212,24 @@ impl PartyMachine {
             | ToParty::Survivors { .. }
             | ToParty::SurvivorProof { .. }
             | ToParty::Fixed { .. } => self.round_request(message),
-            // Only joined runs say these.
             ToParty::Align
             | ToParty::Joined { .. }
             | ToParty::Relayed { .. }
             | ToParty::RelayAcked { .. }
-            | ToParty::Closed => Ok(()),
+            | ToParty::Closed => self.join_request(message, now),
         };
         if let Err(refusal) = handled {
             self.refuse(refusal);
         }
+        self.go_on(now);
+    }
+
+    /// A work of a joined run is done, or says why it cannot be.
+    pub fn handle_work(&mut self, id: WorkId, done: Result<Done, String>, now: Millis) {
+        if let Err(refusal) = self.worked(id, done) {
+            self.refuse(refusal);
+        }
+        self.go_on(now);
     }
 
     /// The data engine has counted, or says why it cannot. Counts for a step that is over are dropped.
@@ -212,6 +243,16 @@ impl PartyMachine {
     /// here.
     pub fn handle_metrics(&mut self, metrics: Option<PartyMetrics>) {
         if let Err(refusal) = self.evaluated(metrics) {
+            self.refuse(refusal);
+        }
+    }
+
+    /// What a joined run can do now.
+    fn go_on(&mut self, now: Millis) {
+        let Phase::Running(run) = &mut self.phase else { return };
+        let Some(joined) = &mut run.joined else { return };
+        let pumped = joined.pump(now, &mut self.outputs);
+        if let Err(refusal) = pumped.and_then(|()| self.upload()) {
             self.refuse(refusal);
         }
     }

@@ -5,7 +5,8 @@ use hedgerow_forest::model::Forest;
 use hedgerow_forest::query::{QueryKind, TableQuery};
 
 use super::ledger::LedgerEntry;
-use crate::ids::{PartyId, RoundId};
+use crate::ids::{PartyId, RoundId, RunId};
+use crate::join::{Work, WorkId};
 use crate::refusal::Refusal;
 use crate::wire::ToCoordinator;
 
@@ -21,10 +22,15 @@ pub enum Output {
     StoreRoundSecret(RoundId, Seed),
     /// Delete the secret of this round, if it is still there.
     ForgetRoundSecret(RoundId),
+    /// Joined runs: keep this secret of the run until it ends, in place of any of another run; durable before any
+    /// later output.
+    StoreRunSecret(RunId, Seed),
     /// Append this entry to the privacy ledger; durable before any later output. Once per label.
     Charge(LedgerEntry),
-    /// Count the own training rows for this query, then call `handle_table`.
+    /// Horizontal runs: count the own training rows for this query, then call `handle_table`.
     Count(RoundId, TableQuery),
+    /// Joined runs: do this on a thread that may block, then call `handle_work`. Any order, several at a time.
+    Work(WorkId, Work),
     /// Something to show an operator.
     Progress(PartyProgress),
     /// The model is built. Evaluate it or not, then call `handle_metrics`.

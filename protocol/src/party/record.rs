@@ -4,13 +4,15 @@
 //! checks again and takes the stored answers instead of making new ones. Round secrets are not here: records
 //! stay, secrets go (see [`super::Output::StoreRoundSecret`]).
 
+use hedgerow_crypto::hash::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::ids::{PartyId, RoundId};
 use crate::refusal::Refusal;
 use crate::wire::{self, ToCoordinator, ToParty};
 
 /// The layout of [`Record`]; a journal of another layout is refused.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) enum Record {
@@ -21,6 +23,19 @@ pub(super) enum Record {
     },
     /// The driver has evaluated the model.
     Done { response: ToCoordinator },
+    /// The common entities with a counterpart: for each own key its position in the union.
+    Aligned {
+        peer: PartyId,
+        positions: Vec<u32>,
+        union: u64,
+        keys: Digest,
+    },
+    /// Row party: answers to the next unit of an attribute party are made from these ciphertexts and no others.
+    Answering {
+        round: RoundId,
+        peer: PartyId,
+        digest: Digest,
+    },
 }
 
 /// A journal that cannot be continued.

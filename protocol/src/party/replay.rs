@@ -1,12 +1,16 @@
 //! From a journal to a machine: the same checks, the stored answers.
 
+use hedgerow_crypto::hash::Digest;
 use hedgerow_crypto::seed::Seed;
 
 use super::record::{Record, RestoreError};
-use super::round::{Context, RoundPhase, Stepped, round_of, step};
+use super::joined::Joined;
+use super::round::{Context, RoundPhase, Stepped, round_of, settle, step, tell};
 use super::run::{Run, Stage};
 use super::{Output, PartyMachine, PartySetup, Phase, result, start};
-use crate::ids::RoundId;
+use super::secret::RunSecret;
+use crate::ids::{PartyId, RoundId, RunId};
+use crate::join::align::Aligned;
 use crate::refusal::Refusal;
 use crate::wire::{ToCoordinator, ToParty};
 
@@ -24,7 +28,8 @@ impl From<Refusal> for Fault {
 }
 
 impl PartyMachine {
-    /// A party as far as its journal goes, from the records in order and the round secret, if one is kept.
+    /// A party as far as its journal goes, from the records in order, and the secrets of round and run
+    /// that are kept.
     /// Outputs that a driver may not have done any more (counting, the model, deleting a secret) come again.
     ///
     /// # Errors
@@ -34,12 +39,29 @@ impl PartyMachine {
         setup: PartySetup,
         records: &[Vec<u8>],
         secret: Option<(RoundId, Seed)>,
+        run_secret: Option<(RunId, Seed)>,
     ) -> Result<Self, RestoreError> {
         let mut machine = Self::new(setup);
         for (index, bytes) in records.iter().enumerate() {
             let taken = match Record::from_bytes(index, bytes)? {
-                Record::Exchange { request, response } => machine.take(request, response, secret.as_ref()),
+                Record::Exchange { request, response } => {
+                    machine.take(request, response, secret.as_ref(), run_secret.as_ref())
+                }
                 Record::Done { response } => machine.take_done(response),
+                Record::Aligned {
+                    peer,
+                    positions,
+                    union,
+                    keys,
+                } => machine.take_aligned(
+                    &peer,
+                    Aligned {
+                        positions,
+                        union,
+                        keys,
+                    },
+                ),
+                Record::Answering { round, peer, digest } => machine.take_answering(round, &peer, digest),
             };
             taken.map_err(|fault| match fault {
                 Fault::OutOfOrder => RestoreError::OutOfOrder { index },
@@ -76,6 +98,7 @@ impl PartyMachine {
         request: ToParty,
         response: Option<ToCoordinator>,
         secret: Option<&(RoundId, Seed)>,
+        run_secret: Option<&(RunId, Seed)>,
     ) -> Result<(), Fault> {
         match &request {
             ToParty::Welcome { config, .. } => {
@@ -83,8 +106,10 @@ impl PartyMachine {
                     return Err(Fault::OutOfOrder);
                 };
                 let response = response.ok_or(Fault::OutOfOrder)?;
+                // Without the secret that it was signed with, the enrolment is another one.
+                let kept = run_secret.map_or_else(|| Seed::from_bytes([0; 32]), |(_, seed)| seed.clone());
                 let enrolled = self
-                    .accept(config)?
+                    .accept(config, || RunSecret::from_seed(kept))?
                     .with_stored(response)
                     .ok_or(Fault::OtherParty)?;
                 self.phase = Phase::Enrolled(Box::new(enrolled));
@@ -116,7 +141,8 @@ impl PartyMachine {
             ToParty::KeyList { .. }
             | ToParty::ShareInbox { .. }
             | ToParty::Survivors { .. }
-            | ToParty::SurvivorProof { .. } => {
+            | ToParty::SurvivorProof { .. }
+            | ToParty::Fixed { .. } => {
                 let Self {
                     me,
                     phase: Phase::Running(run),
@@ -127,13 +153,12 @@ impl PartyMachine {
                 };
                 take_round_request(me, run, &request, response)
             }
+            ToParty::Joined { parties } => self.take_joined(parties),
             ToParty::Finished { .. }
             | ToParty::Failed { .. }
             | ToParty::Align
-            | ToParty::Joined { .. }
             | ToParty::Relayed { .. }
             | ToParty::RelayAcked { .. }
-            | ToParty::Fixed { .. }
             | ToParty::Closed => Err(Fault::OutOfOrder),
         }
     }
@@ -171,6 +196,37 @@ impl PartyMachine {
             }
         }
         Ok(())
+    }
+
+    fn take_joined(&mut self, parties: &[PartyId]) -> Result<(), Fault> {
+        let Some(joined) = self.joined() else {
+            return Err(Fault::OutOfOrder);
+        };
+        joined.check_joined(parties)?;
+        joined.joined = Some(parties.to_vec());
+        Ok(())
+    }
+
+    fn take_aligned(&mut self, peer: &PartyId, aligned: Aligned) -> Result<(), Fault> {
+        let joined = self.joined().ok_or(Fault::OutOfOrder)?;
+        if joined.restore_aligned(peer, aligned)? {
+            Ok(())
+        } else {
+            Err(Fault::OutOfOrder)
+        }
+    }
+
+    fn take_answering(&mut self, round: RoundId, peer: &PartyId, digest: Digest) -> Result<(), Fault> {
+        let joined = self.joined().ok_or(Fault::OutOfOrder)?;
+        joined.restore_answering(round, peer, digest);
+        Ok(())
+    }
+
+    fn joined(&mut self) -> Option<&mut Joined> {
+        match &mut self.phase {
+            Phase::Running(run) => run.joined.as_deref_mut(),
+            _ => None,
+        }
     }
 
     fn take_done(&mut self, response: ToCoordinator) -> Result<(), Fault> {
@@ -214,15 +270,22 @@ fn take_round_request(
         secret: &round.secret,
         given: &round.answers,
         shape: round.shape,
+        joined: run.joined.as_deref(),
     };
-    round.phase = match step(phase, request, &context)? {
+    let phase = match step(phase, request, &context)? {
         Stepped::NotNow(_) => return Err(Fault::OutOfOrder),
+        Stepped::Next(phase) => settle(phase, context.answers_attributes()),
+    };
+    if let Some(joined) = &mut run.joined {
+        tell(joined, &phase);
+    }
+    round.phase = match phase {
         // Journaled with its answer, so the counts were there, paid for, and masked.
-        Stepped::Next(RoundPhase::Counting { members, .. }) => {
+        RoundPhase::Counting { members, .. } | RoundPhase::Fixing { members, .. } => {
             me.ledger.settle(&round.label);
             RoundPhase::Uploaded { members }
         }
-        Stepped::Next(phase) => phase,
+        phase => phase,
     };
     round.answers.insert(request, response);
     Ok(())

@@ -261,7 +261,11 @@ fn survivors_fit(round: &Round, survivors: &[PartyId], listed: bool) -> bool {
         }
         // Uploaded, and not asked to sign: the others went on, with or without the vector.
         RoundPhase::Uploaded { .. } => true,
-        RoundPhase::Keys | RoundPhase::Shares { .. } | RoundPhase::Counting { .. } => !listed,
+        RoundPhase::Keys
+        | RoundPhase::Shares { .. }
+        | RoundPhase::Counting { .. }
+        | RoundPhase::Answering { .. }
+        | RoundPhase::Fixing { .. } => !listed,
     }
 }
 

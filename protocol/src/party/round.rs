@@ -10,10 +10,11 @@ use super::answers::{Answers, Known};
 use super::run::Stage;
 use super::secret::{Held, RoundSecret};
 use super::{PartyMachine, PartySetup, Phase, equivocation};
-use super::{aggregate, keys, shares, survivors, unmask};
+use super::joined::Joined;
+use super::{aggregate, fixed, keys, shares, survivors, unmask};
 use crate::binding::{self, RoundView};
 use crate::check;
-use crate::config::{Aggregation, RunConfig};
+use crate::config::{Aggregation, Role, RunConfig};
 use crate::ids::{PartyId, RoundId};
 use crate::refusal::Refusal;
 use crate::roster::Roster;
@@ -37,8 +38,13 @@ pub(super) enum RoundPhase {
     Keys,
     /// Sealed shares (masked mode).
     Shares { keys: KeyList },
-    /// Nothing yet: everything is known but the own counts. The request waits for its answer.
+    /// Nothing yet: everything is known but the own counts, or at an attribute party the answers that it opens.
+    /// The request waits for its answer.
     Counting { members: Members, request: ToParty },
+    /// Row party of a joined run: its answers to the attribute parties; which of these are in the sum is not known.
+    Answering { members: Members },
+    /// Row party of a joined run: the attribute parties of the sum are known. The request waits for its answer.
+    Fixing { members: Members, request: ToParty },
     /// Its masked vector.
     Uploaded { members: Members },
     /// Its signature under the survivors.
@@ -59,6 +65,8 @@ impl RoundPhase {
             Self::Keys => "keys sent",
             Self::Shares { .. } => "shares sent",
             Self::Counting { .. } => "counting",
+            Self::Answering { .. } => "answering",
+            Self::Fixing { .. } => "completing",
             Self::Uploaded { .. } => "uploaded",
             Self::Signed { .. } => "survivors signed",
             Self::Opened { .. } => "opened",
@@ -89,6 +97,8 @@ pub(super) struct Members {
     pub(super) parties: Vec<PartyId>,
     /// Masked mode: shares of every member's secrets, the own included. Empty in shares mode.
     pub(super) held: BTreeMap<PartyId, Held>,
+    /// Row party of a joined run: the attribute parties of the sum, once known.
+    pub(super) fixed: Option<Vec<PartyId>>,
 }
 
 /// What the phases of a round may look at.
@@ -103,9 +113,15 @@ pub(super) struct Context<'a> {
     pub(super) secret: &'a RoundSecret,
     pub(super) given: &'a Answers,
     pub(super) shape: TableShape,
+    pub(super) joined: Option<&'a Joined>,
 }
 
 impl Context<'_> {
+    /// Whether this party adds rows to a joined round.
+    pub(super) fn answers_attributes(&self) -> bool {
+        self.joined.is_some_and(|joined| joined.role() == Role::Row)
+    }
+
     pub(super) fn is_masked(&self) -> bool {
         matches!(self.config.aggregation, Aggregation::Masked)
     }
@@ -158,6 +174,7 @@ pub(super) fn step(phase: RoundPhase, request: &ToParty, context: &Context<'_>) 
                     keys,
                     parties,
                     held: BTreeMap::new(),
+                    fixed: None,
                 };
                 RoundPhase::Counting {
                     members,
@@ -168,6 +185,14 @@ pub(super) fn step(phase: RoundPhase, request: &ToParty, context: &Context<'_>) 
         (RoundPhase::Shares { keys }, ToParty::ShareInbox { sealed, .. }) => {
             let members = shares::open(context, keys, sealed)?;
             RoundPhase::Counting {
+                members,
+                request: request.clone(),
+            }
+        }
+        (RoundPhase::Answering { mut members }, ToParty::Fixed { attributes, .. }) => {
+            fixed::check(context, &members, attributes)?;
+            members.fixed = Some(attributes.clone());
+            RoundPhase::Fixing {
                 members,
                 request: request.clone(),
             }
@@ -258,6 +283,7 @@ impl PartyMachine {
             secret: &round.secret,
             given: &round.answers,
             shape: round.shape,
+            joined: run.joined.as_deref(),
         };
         match step(phase, &request, &context)? {
             Stepped::NotNow(phase) => {
@@ -266,9 +292,13 @@ impl PartyMachine {
             }
             Stepped::Next(phase) => {
                 let response = respond(&phase, &request, &context)?;
-                let waits = matches!(phase, RoundPhase::Counting { .. });
+                let phase = settle(phase, context.answers_attributes());
+                let waits = matches!(phase, RoundPhase::Counting { .. } | RoundPhase::Fixing { .. });
                 round.phase = phase;
                 round.answers.insert(&request, response.clone());
+                if let Some(joined) = &mut run.joined {
+                    tell(joined, &round.phase);
+                }
                 if waits {
                     return self.upload();
                 }
@@ -276,6 +306,30 @@ impl PartyMachine {
                 Ok(())
             }
         }
+    }
+}
+
+/// A row party of a joined run is not asked for its vector yet: it answers first.
+pub(super) fn settle(phase: RoundPhase, answers_attributes: bool) -> RoundPhase {
+    match phase {
+        RoundPhase::Counting { members, .. } if answers_attributes => RoundPhase::Answering { members },
+        phase => phase,
+    }
+}
+
+/// What the join must know of a phase.
+pub(super) fn tell(joined: &mut Joined, phase: &RoundPhase) {
+    match phase {
+        RoundPhase::Counting { members, .. } | RoundPhase::Answering { members } => {
+            joined.set_members(&members.parties);
+        }
+        RoundPhase::Fixing {
+            members: Members {
+                fixed: Some(fixed), ..
+            },
+            ..
+        } => joined.set_fixed(fixed),
+        _ => {}
     }
 }
 
@@ -308,6 +362,8 @@ fn once(kind: Kind) -> check::CheckId {
         Kind::KeyList => check::KEYS_ONCE,
         Kind::ShareInbox => check::INBOX_ONCE,
         Kind::Survivors => check::SURVIVORS_ONCE,
+        // CHK-074: one set of attribute parties.
+        Kind::Fixed => check::FIXED_ONCE,
         _ => check::ANSWER_ONCE,
     }
 }
@@ -317,6 +373,7 @@ fn request_name(kind: Kind) -> &'static str {
         Kind::KeyList => "list of keys",
         Kind::ShareInbox => "inbox of shares",
         Kind::Survivors => "list of survivors",
+        Kind::Fixed => "list of attribute parties",
         _ => "request",
     }
 }

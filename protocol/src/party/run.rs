@@ -4,6 +4,7 @@ use hedgerow_crypto::hash::Digest;
 use hedgerow_forest::table::Table;
 
 use super::enrol::Enrolled;
+use super::joined::Joined;
 use super::output::ReleasedRound;
 use super::round::Round;
 use crate::growth::Progression;
@@ -25,6 +26,8 @@ pub(super) struct Run {
     /// Own counts for the present step. They never leave, and a new attempt does not count again.
     pub(super) counts: Counts,
     pub(super) stage: Stage,
+    /// The part in a joined run.
+    pub(super) joined: Option<Box<Joined>>,
 }
 
 /// Own counts for the present step.
@@ -54,7 +57,12 @@ pub(super) enum Stage {
 }
 
 impl Run {
-    pub(super) fn new(enrolled: Enrolled, roster: Roster, progression: Progression) -> Self {
+    pub(super) fn new(
+        enrolled: Enrolled,
+        roster: Roster,
+        progression: Progression,
+        joined: Option<Box<Joined>>,
+    ) -> Self {
         Self {
             enrolled,
             roster,
@@ -64,6 +72,7 @@ impl Run {
             latest: None,
             counts: Counts::Unasked,
             stage: Stage::Between,
+            joined,
         }
     }
 

@@ -52,6 +52,11 @@ impl RoundSecret {
         self.0.derive("aggregator", aggregator.as_str().as_bytes())
     }
 
+    /// The randomness of all answers of a joined round.
+    pub(super) fn answers(&self) -> Seed {
+        self.0.derive("join answers", &[])
+    }
+
     /// Shares of the mask key and of the self-mask seed, in the order of holders. The polynomials are bound to
     /// the list of keys, so that two lists could never give two points of one polynomial at one index.
     pub(super) fn split(
@@ -68,6 +73,45 @@ impl RoundSecret {
             .zip(self_mask)
             .map(|(mask_key, self_mask)| Held { mask_key, self_mask })
             .collect())
+    }
+}
+
+/// Random once per joined run and party; stored before anything that depends on it is sent, so that whatever is
+/// asked for again is made again, byte for byte.
+#[derive(Clone)]
+pub(super) struct RunSecret(Seed);
+
+impl RunSecret {
+    pub(super) fn random(rng: &mut impl CryptoRng) -> Self {
+        Self(Seed::random(rng))
+    }
+
+    pub(super) fn from_seed(seed: Seed) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn seed(&self) -> &Seed {
+        &self.0
+    }
+
+    /// Seals relayed chunks.
+    pub(super) fn channel(&self) -> SealingSecret {
+        SealingSecret::from_seed(&self.0.derive("channel", &[]))
+    }
+
+    /// Blinds the own keys towards one counterpart.
+    pub(super) fn alignment(&self, peer: &PartyId) -> Seed {
+        self.0.derive("alignment", peer.as_str().as_bytes())
+    }
+
+    /// The key pair under which attributes are encrypted for one row party.
+    pub(super) fn attribute_key(&self, peer: &PartyId) -> Seed {
+        self.0.derive("attribute key", peer.as_str().as_bytes())
+    }
+
+    /// The randomness of these encryptions.
+    pub(super) fn encryption(&self, peer: &PartyId) -> Seed {
+        self.0.derive("encryption", peer.as_str().as_bytes())
     }
 }
 

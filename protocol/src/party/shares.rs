@@ -115,6 +115,7 @@ pub(super) fn open(
         keys: list,
         parties,
         held,
+        fixed: None,
     })
 }
 

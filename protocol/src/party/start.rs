@@ -11,6 +11,7 @@ use super::secret::RoundSecret;
 use super::{Output, PartyMachine, PartyProgress, PartySetup, Phase, broken, equivocation, internal};
 use crate::binding;
 use crate::check;
+use crate::config::Role;
 use crate::growth;
 use crate::privacy::{self, Planned};
 use crate::refusal::Refusal;
@@ -88,6 +89,9 @@ impl PartyMachine {
             .progression
             .query()
             .map(hedgerow_forest::query::TableQuery::kind);
+        if let Some(joined) = &mut run.joined {
+            joined.enter_round(id, round.secret.answers());
+        }
         run.stage = Stage::Open(Box::new(round));
         if let Some(kind) = kind {
             self.progress(PartyProgress::RoundStarted { round: id, kind });
@@ -104,11 +108,20 @@ impl PartyMachine {
         };
         if !matches!(
             round.phase,
-            RoundPhase::Keys | RoundPhase::Shares { .. } | RoundPhase::Counting { .. }
+            RoundPhase::Keys
+                | RoundPhase::Shares { .. }
+                | RoundPhase::Counting { .. }
+                | RoundPhase::Answering { .. }
+                | RoundPhase::Fixing { .. }
         ) {
             return;
         }
-        if let Some(query) = run.progression.query() {
+        if let Some(joined) = &mut run.joined {
+            if joined.role() == Role::Row {
+                joined.count_base(round.id, &mut self.outputs);
+                run.counts = Counts::Asked;
+            }
+        } else if let Some(query) = run.progression.query() {
             self.outputs.push_back(Output::Count(round.id, query.clone()));
             run.counts = Counts::Asked;
         }

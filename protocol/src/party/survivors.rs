@@ -4,6 +4,7 @@ use super::broken;
 use super::round::{Context, Members};
 use crate::binding;
 use crate::check::{self, CheckId};
+use crate::config::Role;
 use crate::ids::PartyId;
 use crate::refusal::Refusal;
 use crate::roster::strictly_sorted;
@@ -39,6 +40,28 @@ pub(super) fn check(context: &Context<'_>, members: &Members, survivors: &[Party
             None,
             "this party is asked about a sum without it".into(),
         ));
+    }
+    // CHK-075: without a row party, or with other attribute parties, what a row party has answered does not add up.
+    if context.joined.is_some() {
+        let role = |party: &&PartyId| context.config.role(party);
+        let rows = members.parties.iter().filter(|party| role(party) == Role::Row);
+        if let Some(absent) = rows.into_iter().find(|party| survivors.binary_search(party).is_err()) {
+            return Err(fail(
+                check::SURVIVORS_JOINED,
+                Some(absent),
+                "has rows in the sum and does not survive".into(),
+            ));
+        }
+        let attributes = survivors.iter().filter(|party| role(party) == Role::Attributes);
+        if let Some(fixed) = &members.fixed
+            && !attributes.eq(fixed)
+        {
+            return Err(fail(
+                check::SURVIVORS_JOINED,
+                None,
+                "other attribute parties survive than were fixed".into(),
+            ));
+        }
     }
     // CHK-030: enough of them.
     let needed = context.config.quorum();

@@ -1,15 +1,17 @@
 //! Own counts become a masked vector: paid for, noised, masked, journaled, sent; in this order.
 
+use hedgerow_crypto::mask::modulus::Modulus;
 use hedgerow_crypto::mask::pairwise::Sign;
 use hedgerow_crypto::mask::prg::Prg;
 use hedgerow_dp::{BudgetExceeded, Mechanism};
 use hedgerow_forest::table::Table;
 
 use super::ledger::LedgerEntry;
-use super::round::{Context, Members, RoundPhase};
+use super::joined::Joined;
+use super::round::{Context, Members, Round, RoundPhase};
 use super::run::{Counts, Stage};
 use super::{Output, PartyMachine, PartyProgress, Phase, broken, internal};
-use super::{aggregate, keys_of};
+use super::{aggregate, fixed, keys_of};
 use crate::check;
 use crate::ids::RoundId;
 use crate::mask_table::{self, Counted};
@@ -66,11 +68,14 @@ impl PartyMachine {
         let Stage::Open(round) = &mut run.stage else {
             return Ok(());
         };
-        let Counts::Ready(table) = &run.counts else {
+        let Some(table) = own_part(run.joined.as_deref(), round, &run.counts, run.enrolled.config.modulus)?
+        else {
             return Ok(());
         };
         let (members, request) = match std::mem::replace(&mut round.phase, RoundPhase::Keys) {
-            RoundPhase::Counting { members, request } => (members, request),
+            RoundPhase::Counting { members, request } | RoundPhase::Fixing { members, request } => {
+                (members, request)
+            }
             other => {
                 round.phase = other;
                 return Ok(());
@@ -96,7 +101,7 @@ impl PartyMachine {
         }
         let noised = round
             .mechanism
-            .apply(Counted(table.clone()), charge, &mut round.secret.noise())
+            .apply(Counted(table), charge, &mut round.secret.noise())
             .map_err(internal)?;
         let context = Context {
             me,
@@ -108,19 +113,27 @@ impl PartyMachine {
             secret: &round.secret,
             given: &round.answers,
             shape: round.shape,
+            joined: run.joined.as_deref(),
         };
         let (masks, seeds) = if context.is_masked() {
             (pairwise(&context, &members)?, Vec::new())
         } else {
             aggregate::split_off(&context, &members)?
         };
-        let vector = mask_table::mask(noised, &masks, context.config.modulus).map_err(internal)?;
+        let modulus = context.config.modulus;
+        let vector = if context.joined.is_some() {
+            mask_table::mask_shares(noised, &masks, modulus)
+        } else {
+            mask_table::mask(noised, &masks, modulus)
+        };
+        let vector = vector.map_err(internal)?;
+        let fixed = members.fixed.as_ref().map(|fixed| fixed::sign(&context, &members, fixed));
         let id = round.id;
         let response = ToCoordinator::Masked {
             round: id,
             vector,
             seeds,
-            fixed: None,
+            fixed,
         };
         round.phase = RoundPhase::Uploaded { members };
         round.answers.insert(&request, Some(response.clone()));
@@ -129,6 +142,25 @@ impl PartyMachine {
         self.progress(PartyProgress::Uploaded { round: id });
         Ok(())
     }
+}
+
+/// What this party adds to the sum, once all of it is there and it is asked for: its counts; in a joined run its
+/// shares, centred.
+fn own_part(
+    joined: Option<&Joined>,
+    round: &Round,
+    counts: &Counts,
+    modulus: Modulus,
+) -> Result<Option<Table>, Refusal> {
+    let shares = match (joined, &round.phase, counts) {
+        (None, RoundPhase::Counting { .. }, Counts::Ready(table)) => return Ok(Some(table.clone())),
+        (Some(joined), RoundPhase::Counting { .. }, _) => joined.attribute_shares(),
+        (Some(joined), RoundPhase::Fixing { .. }, Counts::Ready(table)) => joined.row_shares(table.cells()),
+        _ => None,
+    };
+    let Some(shares) = shares else { return Ok(None) };
+    let cells = shares.into_iter().map(|share| modulus.centred(share)).collect();
+    Table::from_cells(round.shape, cells).map(Some).map_err(internal)
 }
 
 /// The self mask, and one mask with each other member: the lower id adds, the higher subtracts.

@@ -1,0 +1,378 @@
+//! A party's part in a joined run beside the rounds: streams to its counterparts and the works that feed them.
+//!
+//! Everything is pulled. A counterpart asks for a stream, this party makes what is next of it as [`Work`], and
+//! [`Joined::pump`] looks after every event what can go on. All bytes follow from the run secret, the round secret
+//! and the data, so nothing that was sent is kept for long: whoever asks again gets it made again.
+//!
+//! # Map
+//! `relay` sealed streams, `pair` what is known of one counterpart, `align` its common entities, `attribute` and
+//! `row` the two sides of a query.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use hedgerow_crypto::hash::Digest;
+use hedgerow_crypto::seed::Seed;
+use hedgerow_forest::query::TableQuery;
+use hedgerow_forest::table::Table;
+
+use super::output::Output;
+use super::secret::RunSecret;
+use super::{broken, internal};
+use crate::binding;
+use crate::check;
+use crate::config::{Role, RunConfig};
+use crate::ids::{PartyId, RoundId};
+use crate::join::align::Aligned;
+use crate::join::stream::Resume;
+use crate::join::{Done, JoinPlan, Work, WorkId};
+use crate::refusal::Refusal;
+use crate::time::Millis;
+use crate::wire::{Channel, Enrolment};
+
+mod align;
+mod attribute;
+mod pair;
+mod relay;
+mod row;
+
+use pair::Pair;
+use relay::Streams;
+
+/// A party's part in a joined run.
+pub(super) struct Joined {
+    role: Role,
+    me: PartyId,
+    config: Arc<RunConfig>,
+    secret: RunSecret,
+    query: TableQuery,
+    plan: Arc<JoinPlan>,
+    /// Counterparts, sorted.
+    pairs: Vec<Pair>,
+    /// The coordinator has asked to align.
+    asked: bool,
+    /// Who is joined, once that is decided.
+    pub(super) joined: Option<Vec<PartyId>>,
+    round: Option<JoinedRound>,
+    /// What rows count as whose attribute party is absent; none while it is counted.
+    missing: BTreeMap<PartyId, Option<Vec<i64>>>,
+    tasks: BTreeMap<WorkId, (usize, Task)>,
+    next_work: u64,
+}
+
+/// The open round.
+struct JoinedRound {
+    id: RoundId,
+    /// The randomness of all answers of the round.
+    answers: Seed,
+    /// Counterparts whose masks are in the sum, once known.
+    members: Option<Vec<PartyId>>,
+    /// Row party: the attribute parties that are in the sum, once known.
+    fixed: Option<Vec<PartyId>>,
+}
+
+impl JoinedRound {
+    fn holds(&self, party: &PartyId) -> bool {
+        self.members.as_ref().is_some_and(|members| members.binary_search(party).is_ok())
+    }
+}
+
+/// What a work is for.
+enum Task {
+    Align { asked: bool },
+    Attributes,
+    Encrypt { channel: Channel, first: usize, total: usize, epoch: u64 },
+    Open { round: RoundId },
+    Base { round: RoundId },
+    ReadUnit { unit: usize, epoch: u64 },
+    Answer { round: RoundId, epoch: u64, next: (usize, usize), last: bool },
+    Missing { party: PartyId },
+}
+
+/// What a finished work means to the rest of the machine.
+pub(super) enum Finished {
+    /// Nothing.
+    Nothing,
+    /// The row party's own counts for a round.
+    Counted(RoundId, Result<Table, String>),
+}
+
+impl Joined {
+    /// The part of a party in a run whose participants are known.
+    pub(super) fn new(
+        me: &PartyId,
+        config: &RunConfig,
+        config_digest: &Digest,
+        secret: RunSecret,
+        query: &TableQuery,
+        enrolments: &[Enrolment],
+    ) -> Result<Self, Refusal> {
+        let plan = JoinPlan::new(config, query).map_err(internal)?;
+        let own = secret.channel();
+        let mut pairs = Vec::new();
+        for enrolment in enrolments {
+            let peer = &enrolment.party;
+            // CHK-077: nothing could be relayed to a party without a key.
+            let fail = |detail: String| broken(check::CHANNEL_KEYS, None, Some(peer), detail);
+            let channel = enrolment.channel.ok_or_else(|| fail("has no key for relayed chunks".into()))?;
+            if !config.are_counterparts(me, peer) {
+                continue;
+            }
+            let context = binding::relay_context(config.run, config_digest, me, peer);
+            let key = own.pair(&channel, &context).map_err(|error| fail(error.to_string()))?;
+            pairs.push(Pair::new(peer.clone(), Streams::new(peer.clone(), key)));
+        }
+        Ok(Self {
+            role: config.role(me),
+            me: me.clone(),
+            config: Arc::new(config.clone()),
+            secret,
+            query: query.clone(),
+            plan: Arc::new(plan),
+            pairs,
+            asked: false,
+            joined: None,
+            round: None,
+            missing: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            next_work: 0,
+        })
+    }
+
+    pub(super) fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The coordinator asks to align, and to be told what is known.
+    pub(super) fn ask_to_align(&mut self, outputs: &mut VecDeque<Output>) {
+        self.asked = true;
+        self.tell_aligned(outputs);
+    }
+
+    /// Who is joined: sorted participants, this party, and counterparts that it is aligned with.
+    pub(super) fn check_joined(&self, parties: &[PartyId]) -> Result<(), Refusal> {
+        let fail = |culprit, detail: &str| Err(broken(check::JOINED, None, culprit, detail));
+        // CHK-071: the list of those that are joined.
+        if !crate::roster::strictly_sorted(parties) {
+            return fail(None, "the list of joined parties is not strictly sorted");
+        }
+        if parties.binary_search(&self.me).is_err() {
+            return fail(None, "this party is left out of its own join");
+        }
+        for party in parties {
+            if !self.config.lists(party) {
+                return fail(Some(party), "is not a party of the run");
+            }
+            if self.pairs.iter().any(|pair| pair.peer == *party && pair.aligned.is_none()) {
+                return fail(Some(party), "is not aligned with this party");
+            }
+        }
+        Ok(())
+    }
+
+    /// An alignment from the journal.
+    pub(super) fn restore_aligned(&mut self, peer: &PartyId, aligned: Aligned) -> Result<bool, Refusal> {
+        match self.pairs.iter().position(|pair| pair.peer == *peer) {
+            Some(index) => self.set_aligned(index, aligned).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// The ciphertexts of a unit that were answered, from the journal.
+    pub(super) fn restore_answering(&mut self, round: RoundId, peer: &PartyId, digest: Digest) {
+        if self.round.as_ref().is_some_and(|open| open.id == round)
+            && let Some(pair) = self.pairs.iter_mut().find(|pair| pair.peer == *peer)
+        {
+            pair.answers.digests.push(digest);
+        }
+    }
+
+    /// A new attempt.
+    pub(super) fn enter_round(&mut self, id: RoundId, answers: Seed) {
+        for pair in &mut self.pairs {
+            pair.enter_round(id);
+        }
+        self.round = Some(JoinedRound {
+            id,
+            answers,
+            members: None,
+            fixed: None,
+        });
+    }
+
+    /// Whose masks are in the sum.
+    pub(super) fn set_members(&mut self, members: &[PartyId]) {
+        let counterparts = self.pairs.iter().map(|pair| &pair.peer);
+        let members = counterparts.filter(|peer| members.binary_search(peer).is_ok()).cloned().collect();
+        if let Some(round) = &mut self.round {
+            round.members = Some(members);
+        }
+    }
+
+    /// Row party: which attribute parties are in the sum.
+    pub(super) fn set_fixed(&mut self, attributes: &[PartyId]) {
+        if let Some(round) = &mut self.round {
+            round.fixed = Some(attributes.to_vec());
+        }
+    }
+
+    /// Row party: counts what needs no attribute.
+    pub(super) fn count_base(&mut self, round: RoundId, outputs: &mut VecDeque<Output>) {
+        let keys = |pair: &Pair| Some((pair.peer.clone(), pair.aligned.as_ref()?.keys));
+        let work = Work::Base {
+            query: self.query.clone(),
+            keys: self.pairs.iter().filter_map(keys).collect(),
+        };
+        self.give(0, Task::Base { round }, work, outputs);
+    }
+
+    fn give(&mut self, index: usize, task: Task, work: Work, outputs: &mut VecDeque<Output>) {
+        let id = WorkId(self.next_work);
+        self.next_work += 1;
+        self.tasks.insert(id, (index, task));
+        outputs.push_back(Output::Work(id, work));
+    }
+
+    /// A chunk of a counterpart.
+    pub(super) fn relayed(
+        &mut self,
+        from: &PartyId,
+        place: (Channel, u32, bool),
+        sealed: &[u8],
+        now: Millis,
+        outputs: &mut VecDeque<Output>,
+    ) -> Result<(), Refusal> {
+        let Some(pair) = self.pairs.iter_mut().find(|pair| pair.peer == *from) else {
+            return Ok(());
+        };
+        pair.active = now;
+        pair.streams.take(place, sealed, now, outputs)
+    }
+
+    /// A counterpart says what it wants.
+    pub(super) fn acknowledged(
+        &mut self,
+        from: &PartyId,
+        (channel, next, again): (Channel, u32, bool),
+        now: Millis,
+    ) {
+        let open = self.round.as_ref().map(|round| round.id);
+        let sends = match (channel, self.role) {
+            (Channel::Align, _) | (Channel::Profiles, Role::Attributes) => true,
+            (Channel::Predicates(round), Role::Attributes) | (Channel::Answers(round), Role::Row) => {
+                open == Some(round)
+            }
+            _ => false,
+        };
+        let Some(pair) = self.pairs.iter_mut().find(|pair| pair.peer == *from).filter(|_| sends) else {
+            return;
+        };
+        pair.active = now;
+        if pair.streams.acknowledged(channel, next, again) == Resume::FromTheFirst {
+            match channel {
+                Channel::Answers(_) => pair.answers.rewind(),
+                Channel::Profiles | Channel::Predicates(_) => {
+                    pair.encrypts.encrypting = false;
+                    pair.encrypts.epoch += 1;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A work is done, or failed.
+    pub(super) fn work_done(
+        &mut self,
+        id: WorkId,
+        done: Result<Done, String>,
+        outputs: &mut VecDeque<Output>,
+    ) -> Result<Finished, Refusal> {
+        let Some((index, task)) = self.tasks.remove(&id) else {
+            return Ok(Finished::Nothing);
+        };
+        let open = self.round.as_ref().map(|round| round.id);
+        let done = match (done, &task) {
+            (Ok(done), _) => done,
+            (Err(detail), Task::Base { round }) => return Ok(Finished::Counted(*round, Err(detail))),
+            (Err(_), Task::Open { round } | Task::Answer { round, .. }) if open != Some(*round) => {
+                return Ok(Finished::Nothing);
+            }
+            // CHK-076: what a counterpart has sent.
+            (Err(detail), Task::ReadUnit { .. } | Task::Open { .. }) => {
+                let culprit = self.pairs.get(index).map(|pair| &pair.peer);
+                return Err(broken(check::RELAY_CONTENT, open, culprit, detail));
+            }
+            (Err(detail), _) => return Err(Refusal::Data { detail }),
+        };
+        match task {
+            Task::Align { asked } => self.align_done(index, asked, done, outputs)?,
+            Task::Attributes => self.attributes_done(index, done)?,
+            Task::Encrypt { channel, first, total, epoch } => {
+                self.encrypt_done(index, (channel, first, total, epoch), done)?;
+            }
+            Task::Open { round } if open == Some(round) => self.open_done(index, done)?,
+            Task::ReadUnit { unit, epoch } => self.unit_done(index, (unit, epoch), done)?,
+            Task::Answer { round, epoch, next, last } if open == Some(round) => {
+                self.answer_done(index, (epoch, next, last), done)?;
+            }
+            Task::Missing { party } => {
+                if let Done::Missing(sums) = done {
+                    self.missing.insert(party, Some(sums));
+                }
+            }
+            Task::Base { round } => {
+                if let Done::Table(table) = done {
+                    return Ok(Finished::Counted(round, Ok(table)));
+                }
+            }
+            Task::Open { .. } | Task::Answer { .. } => {}
+        }
+        Ok(Finished::Nothing)
+    }
+
+    /// Everything that can go on now.
+    pub(super) fn pump(&mut self, now: Millis, outputs: &mut VecDeque<Output>) -> Result<(), Refusal> {
+        for index in 0..self.pairs.len() {
+            self.align(index, now, outputs);
+            match self.role {
+                Role::Attributes => {
+                    self.encrypt(index, outputs);
+                    self.open(index, now, outputs);
+                }
+                Role::Row => {
+                    self.collect(index, now, outputs);
+                    self.answer(index, outputs)?;
+                }
+            }
+        }
+        if self.role == Role::Row {
+            self.count_missing(outputs);
+        }
+        for pair in &mut self.pairs {
+            pair.streams.flush(outputs);
+        }
+        Ok(())
+    }
+
+    /// A new connection: asks again for what has not come.
+    pub(super) fn connected(&mut self, now: Millis, outputs: &mut VecDeque<Output>) {
+        for pair in &mut self.pairs {
+            pair.streams.ask_again(now, outputs);
+        }
+        if self.asked && self.joined.is_none() {
+            self.tell_aligned(outputs);
+        }
+    }
+
+    /// When to look again though nothing happens.
+    pub(super) fn timeout(&self) -> Option<Millis> {
+        self.pairs.iter().filter_map(|pair| pair.streams.timeout()).min()
+    }
+
+    /// Time has come.
+    pub(super) fn wake(&mut self, now: Millis, outputs: &mut VecDeque<Output>) {
+        for pair in &mut self.pairs {
+            pair.streams.wake(now, outputs);
+        }
+    }
+}
