@@ -1,4 +1,4 @@
-//! The bytes of version 1, pinned: each message against an annotated file that was not written by this code.
+//! The bytes of version 2, pinned: each message against an annotated file that was not written by this code.
 //!
 //! `vectors/wire/*.hex` holds hexadecimal, one field to a line, with the field's name behind `#`. A change here is a
 //! change of the protocol: it needs a new version, not a new file.
@@ -17,14 +17,14 @@ use hedgerow_crypto::seal::SealingPublic;
 use hedgerow_forest::params::{ForestParams, Growth};
 use hedgerow_forest::schema::{Column, Label, Schema};
 use hedgerow_protocol::config::{
-    Aggregation, Partition, PrivacyParams, RunConfig, RunConfigLiteral, TestSplit, Unit,
+    Aggregation, Alignment, AttributeParty, Join, LinkConfig, LinkParty, Partition, Prediction, PrivacyParams,
+    RunConfig, RunConfigLiteral, ScoreBudget, TestSplit, Unit,
 };
 use hedgerow_protocol::ids::{PartyId, RoundId, RunId};
 use hedgerow_protocol::refusal::Refusal;
 use hedgerow_protocol::wire::{
-    Enrolment, Frame, Kind, Limits, Message, PartyMetrics, SignedRoundKeys, ToCoordinator, ToParty, vector,
+    Channel, Enrolment, Frame, Kind, Limits, Message, PartyMetrics, SignedRoundKeys, ToCoordinator, ToParty, vector,
 };
-use hedgerow_tests::deployment::{Deployment, Shape};
 
 const ROUND: RoundId = RoundId {
     step: 1,
@@ -52,7 +52,7 @@ fn to_party() -> Vec<ToParty> {
     let round = ROUND;
     vec![
         ToParty::Welcome {
-            version: 1,
+            version: 2,
             config: vec![0xc0, 0xff, 0xee],
         },
         ToParty::Participants {
@@ -60,6 +60,7 @@ fn to_party() -> Vec<ToParty> {
                 party: id("alpha"),
                 certificate: vec![0x30, 0x82],
                 signature: signature(0x11),
+                channel: Some(SealingPublic::from_bytes([0x2a; 32])),
             }],
         },
         ToParty::RoundStart {
@@ -95,6 +96,28 @@ fn to_party() -> Vec<ToParty> {
         ToParty::Failed {
             reason: "beta is missing".to_owned(),
         },
+        ToParty::Align,
+        ToParty::Joined {
+            parties: vec![id("alpha"), id("beta")],
+        },
+        ToParty::Relayed {
+            from: id("alpha"),
+            channel: Channel::Answers(round),
+            seq: 128,
+            last: true,
+            sealed: vec![0xc1, 0xc2],
+        },
+        ToParty::RelayAcked {
+            from: id("beta"),
+            channel: Channel::Align,
+            next: 129,
+            again: true,
+        },
+        ToParty::Fixed {
+            round,
+            attributes: vec![id("beta"), id("gamma")],
+        },
+        ToParty::Closed,
     ]
 }
 
@@ -110,6 +133,7 @@ fn to_coordinator() -> Vec<ToCoordinator> {
         ToCoordinator::Enrol {
             certificate: vec![0x30, 0x82],
             signature: signature(0x81),
+            channel: Some(SealingPublic::from_bytes([0x2a; 32])),
         },
         ToCoordinator::Refuse {
             reason: Refusal::Epsilon {
@@ -129,6 +153,7 @@ fn to_coordinator() -> Vec<ToCoordinator> {
             round,
             vector: vector::pack(&words, Modulus::TWO_TO_64).unwrap(),
             seeds: vec![(id("beta"), vec![0xbb])],
+            fixed: Some(signature(0xe1)),
         },
         ToCoordinator::SurvivorSignature {
             round,
@@ -152,6 +177,22 @@ fn to_coordinator() -> Vec<ToCoordinator> {
                 accuracy: 0.5,
             }),
         },
+        ToCoordinator::Aligned {
+            with: vec![(id("beta"), 1_000_000)],
+        },
+        ToCoordinator::Relay {
+            to: id("beta"),
+            channel: Channel::Score(300),
+            seq: 0,
+            last: false,
+            sealed: vec![0xd1],
+        },
+        ToCoordinator::RelayAck {
+            to: id("alpha"),
+            channel: Channel::Profiles,
+            next: 16,
+            again: false,
+        },
     ]
 }
 
@@ -167,9 +208,9 @@ fn file_of(kind: Kind) -> PathBuf {
     vectors::folder("wire").join(name).with_extension("hex")
 }
 
-/// The limits of a run with vectors.
+/// The limits of a run with vectors and relayed chunks.
 fn limits() -> Limits {
-    Limits::for_run(&Deployment::new(&Shape::masked(4, 3)).config)
+    Limits::for_run(&RunConfig::new(mixed()).unwrap())
 }
 
 fn check<M: Message + PartialEq + std::fmt::Debug>(message: &M) {
@@ -211,7 +252,81 @@ fn every_kind_is_pinned_and_nothing_else() {
 /// What every party signs the hash of.
 #[test]
 fn a_configuration_has_the_pinned_bytes() {
-    let literal = RunConfigLiteral {
+    check_config("run.hex", horizontal());
+    check_config("mixed.hex", mixed());
+}
+
+fn check_config(file: &str, literal: RunConfigLiteral) {
+    let config = RunConfig::new(literal).unwrap();
+    let pinned = vectors::read(&vectors::folder("config").join(file)).bytes;
+    assert_eq!(vectors::hex(&config.to_bytes()), vectors::hex(&pinned));
+    assert_eq!(RunConfig::from_bytes(&pinned).unwrap(), config);
+}
+
+fn mixed() -> RunConfigLiteral {
+    let serving = |party: &str, values: &[&str]| AttributeParty {
+        party: id(party),
+        serves: values.iter().map(|value| (*value).to_owned()).collect(),
+    };
+    RunConfigLiteral {
+        task: "anomaly".to_owned(),
+        partition: Partition::Mixed(Join {
+            links: vec![LinkConfig {
+                name: "ordering".to_owned(),
+                party: LinkParty::Column("Bank".to_owned()),
+                key_columns: vec!["Branch".to_owned(), "Account".to_owned()],
+            }],
+            attribute_parties: vec![serving("gamma", &["B3"]), serving("beta", &["B2", "B1"])],
+            alignment: Alignment::Private {
+                minimum: 100,
+                pad: 2048,
+            },
+            segments: 16,
+            prediction: Some(Prediction {
+                rows: 1000,
+                per_entity: 3,
+                budget: Some(ScoreBudget {
+                    epsilon: 0.5,
+                    delta: 1e-7,
+                }),
+            }),
+        }),
+        schema: Schema {
+            features: vec![
+                Column::numeric("Amount", 0.0, 1000.0),
+                Column::numeric("Age", 0.0, 8.0).read_through("ordering"),
+                Column::categorical("Flags", ["00", "01"]).read_through("ordering"),
+                Column::known("ordering"),
+            ],
+            label: Label {
+                name: "label".to_owned(),
+                positive: "1".to_owned(),
+            },
+        },
+        forest: ForestParams {
+            trees: 50,
+            ..horizontal().forest
+        },
+        privacy: Some(PrivacyParams {
+            epsilon: 1.0,
+            delta: 1e-6,
+            unit: Unit::Entity { rows: 4 },
+            threshold_share: 0.0,
+        }),
+        aggregation: Aggregation::Masked,
+        modulus: Modulus::power_of_two(30).unwrap(),
+        max_rows: 3_000_000,
+        test: TestSplit {
+            fraction: 0.0,
+            seed: 0,
+        },
+        release_metrics: false,
+        ..horizontal()
+    }
+}
+
+fn horizontal() -> RunConfigLiteral {
+    RunConfigLiteral {
         run: RunId([1; 16]),
         name: "pinned".to_owned(),
         task: "income".to_owned(),
@@ -253,11 +368,7 @@ fn a_configuration_has_the_pinned_bytes() {
         },
         seed: [42; 32],
         release_metrics: true,
-    };
-    let config = RunConfig::new(literal).unwrap();
-    let pinned = vectors::read(&vectors::folder("config").join("run.hex")).bytes;
-    assert_eq!(vectors::hex(&config.to_bytes()), vectors::hex(&pinned));
-    assert_eq!(RunConfig::from_bytes(&pinned).unwrap(), config);
+    }
 }
 
 /// A flipped bit is another message or none; it is never taken for the same.
