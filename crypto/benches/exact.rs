@@ -79,6 +79,17 @@ impl Counts {
         }
     }
 
+    /// Four cells of one predicate, block by block: a block is read from memory once for all of them.
+    fn four_cells(&mut self, products: &mut [Product; 4]) {
+        for (weights, predicate) in self.weights.iter().zip(&self.predicate) {
+            for product in &mut *products {
+                product
+                    .accumulate(black_box(weights), black_box(predicate), &mut self.scratch)
+                    .expect("one key");
+            }
+        }
+    }
+
     /// The same inner product without encryption.
     fn plain(&self) -> u64 {
         let cell = |weights: &Vec<u32>| -> u64 {
@@ -212,6 +223,11 @@ fn table(counts: &mut Counts, slots: &mut Slots) {
         "encrypted against plain",
         cell.as_secs_f64() / plain.as_secs_f64()
     );
+    let mut products = [(); 4].map(|()| Product::new(&counts.params));
+    least("four cells of one predicate, block by block", || {
+        products.iter_mut().for_each(Product::clear);
+        counts.four_cells(&mut products);
+    });
     least("encrypt one block", || counts.encrypt());
     least("expand one block", || counts.expand());
     least("answer", || counts.answer());
