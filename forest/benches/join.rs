@@ -1,22 +1,27 @@
-//! The row party's counting: 3.0M rows, 10 trees of depth 6, 12 own columns, two links to 47,000 entities at 9 parties.
+//! The row party's counting: 3.0M rows, 10 trees of depth 6, 12 own columns, two links to 47,000 entities at 9 parties;
+//! and its scores under the 118 profiles of an entity, 65,536 rows in batches of 8,192.
 //!
-//! Prints seconds on one core, for the local counts and for the weights, all parties together and one by one.
+//! Prints seconds of one core (of the processor, where the system tells), for laying out the rows, the local counts, the
+//! weights of all parties together and one by one, and the scores.
 #![expect(clippy::unwrap_used, reason = "a benchmark over its own data")]
 
 use std::hint::black_box;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group};
 use hedgerow_forest::binning::{Binned, Binner};
 use hedgerow_forest::grow::structure::random_trees;
-use hedgerow_forest::join::{JoinCounter, JoinPlan, LinkedBlock, NOBODY};
+use hedgerow_forest::join::{JoinCounter, JoinPlan, LinkedBlock, NOBODY, PartialScores};
 use hedgerow_forest::params::{ForestParams, Growth};
 use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::schema::{Column, Label, Schema};
+use hedgerow_forest::tree::Tree;
 
 const ROWS: usize = 3_000_000;
 const ENTITIES: u32 = 47_000;
 const PARTIES: u32 = 9;
+const BATCH: usize = 8192;
 const PARAMS: ForestParams = ForestParams {
     trees: 10,
     depth: 6,
@@ -27,6 +32,9 @@ const PARAMS: ForestParams = ForestParams {
 struct Case {
     counter: JoinCounter,
     blocks: Vec<LinkedBlock>,
+    scores: PartialScores,
+    batches: Vec<Binned>,
+    layout: f64,
 }
 
 fn case() -> Case {
@@ -49,7 +57,10 @@ fn case() -> Case {
     };
     let binner = Binner::new(&schema, PARAMS.bins).unwrap();
     let trees = random_trees(&binner, &PARAMS, &[1; 32]).unwrap();
-    let query = TableQuery::leaf_counts(trees.into()).unwrap();
+    let trees: Arc<[Tree]> = trees.into();
+    let values = (0..10 * 64).map(|leaf| leaf * 1000).collect();
+    let scores = TableQuery::score_histogram(Arc::clone(&trees), values, 1).unwrap();
+    let query = TableQuery::leaf_counts(trees).unwrap();
     let plan = JoinPlan::new(&query, &schema, &binner).unwrap();
     let mut state = 88_172_645_463_325_252u64;
     let mut next = || {
@@ -76,13 +87,37 @@ fn case() -> Case {
         (0..ROWS).map(|_| entity(next())).collect()
     };
     let references = [references(), references()];
+    let batch = |start: usize| {
+        let mut batch = Binned::new(BATCH, 12);
+        for column in 0..12 {
+            let from = rows.column(column).iter().skip(start);
+            batch
+                .column_mut(column)
+                .iter_mut()
+                .zip(from)
+                .for_each(|(to, from)| *to = *from);
+        }
+        batch
+    };
+    let batches = (0..8).map(|i| batch(i * BATCH)).collect();
+    let start = cpu_seconds();
+    let block = LinkedBlock::new(rows, &labels, &references).unwrap();
     Case {
+        layout: cpu_seconds() - start,
         counter: JoinCounter::new(&query, &plan).unwrap(),
-        blocks: vec![LinkedBlock::new(rows, &labels, &references).unwrap()],
+        blocks: vec![block],
+        scores: PartialScores::new(&scores, &schema, &binner, 1000).unwrap(),
+        batches,
     }
 }
 
 impl Case {
+    fn score(&self) {
+        for batch in &self.batches {
+            (0..2).for_each(|link| drop(black_box(self.scores.of_link(link, batch).unwrap())));
+        }
+    }
+
     fn local(&self) {
         black_box(self.counter.local(&self.blocks).unwrap());
     }
@@ -103,8 +138,8 @@ impl Case {
 }
 
 fn counting(c: &mut Criterion) {
-    let case = case();
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let case = one.install(case);
     let mut group = c.benchmark_group("join");
     group
         .throughput(Throughput::Elements(ROWS as u64 * u64::from(PARAMS.trees)))
@@ -116,19 +151,21 @@ fn counting(c: &mut Criterion) {
     group.bench_function("weights, party by party", |b| {
         b.iter(|| one.install(|| case.by_party()))
     });
+    group.throughput(Throughput::Elements(8 * BATCH as u64 * u64::from(PARAMS.trees)));
+    group.bench_function("scores by profile", |b| b.iter(|| one.install(|| case.score())));
     group.finish();
 }
 
 fn summary() {
-    let case = case();
     let one = rayon::ThreadPoolBuilder::new().num_threads(1).build().unwrap();
+    let case = one.install(case);
     let time = |run: &(dyn Fn() + Sync)| {
-        let runs = (0..3).map(|_| {
-            let start = Instant::now();
-            one.install(run);
-            start.elapsed().as_secs_f64()
-        });
-        runs.fold(f64::INFINITY, f64::min)
+        let seconds = || {
+            let start = cpu_seconds();
+            run();
+            cpu_seconds() - start
+        };
+        (0..3).map(|_| one.install(seconds)).fold(f64::INFINITY, f64::min)
     };
     let plan = case.counter.plan();
     let joined: usize = plan
@@ -137,14 +174,25 @@ fn summary() {
         .map(|group| group.cells.len())
         .sum();
     println!(
-        "one core, 3.0M rows x 10 trees of depth 6, {joined} of {} cells joined, {} predicates: local {:.2} s, \
-         weights {:.2} s, party by party {:.2} s",
+        "one core, 3.0M rows x 10 trees of depth 6, {joined} of {} cells joined, {} predicates: layout {:.2} s, \
+         local {:.2} s, weights {:.2} s, party by party {:.2} s, scores {:.2} s",
         plan.cells(),
         plan.predicates().len(),
+        case.layout,
         time(&|| case.local()),
         time(&|| case.weights(0..ENTITIES)),
         time(&|| case.by_party()),
+        time(&|| case.score()),
     );
+}
+
+/// Of this thread on the processor; of the clock where the system does not tell.
+fn cpu_seconds() -> f64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    let clock = START.get_or_init(Instant::now).elapsed().as_secs_f64();
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanos = told.and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+    nanos.map_or(clock, |nanos| nanos / 1e9)
 }
 
 criterion_group!(benches, counting);

@@ -142,6 +142,14 @@ impl JoinCounter {
         leaves * CLASSES * entities * size_of::<u32>()
     }
 
+    /// Divides a range of entities so that [`JoinCounter::weights`] of each part takes at most so many bytes, but for
+    /// parts of one entity: where entities are as many as rows, all at once are gigabytes.
+    pub fn parts(&self, trees: Range<usize>, entities: Range<u32>, bytes: usize) -> Vec<Range<u32>> {
+        let each = (bytes / self.weights_bytes(trees, 1).max(1)).clamp(1, u32::MAX as usize) as u32;
+        let part = |start: u32| start..start.saturating_add(each).min(entities.end);
+        entities.clone().step_by(each as usize).map(part).collect()
+    }
+
     /// The joined cells of some trees by entity: how many rows of the cell's class pass the leaf's tests on the row and
     /// name the entity. Entities outside of the range, another party's perhaps, are passed over. On all threads of the
     /// current rayon pool.

@@ -14,6 +14,9 @@ use super::rows::{LinkedBlock, Ordered};
 use crate::route::lanes::{Mask, NONE, ROWS};
 use crate::route::reach::{Reach, ReachScratch};
 
+/// Most masks of a pass, but for those of one chunk: bounds its memory where trees are deep or many.
+const MASKS: usize = 1 << 14;
+
 /// Rows by joined cell and entity: what a row party multiplies with encrypted bits. Secret: not printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Weights {
@@ -100,8 +103,9 @@ impl Pass {
             return;
         };
         let chunks = first / ROWS..end.div_ceil(ROWS);
-        for start in chunks.clone().step_by(PASS_CHUNKS) {
-            let chunks = start..chunks.end.min(start + PASS_CHUNKS);
+        let at_a_time = (MASKS / self.leaves.len().max(1)).clamp(1, PASS_CHUNKS);
+        for start in chunks.clone().step_by(at_a_time) {
+            let chunks = start..chunks.end.min(start + at_a_time);
             self.run_chunks(rows, &among, chunks, counters);
         }
     }

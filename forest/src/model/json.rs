@@ -15,8 +15,9 @@
 //!   ]
 //! }
 //! ```
-//! A split reads `feature:bins that go right`, `"-"` is a node that splits nothing; leaves are probabilities times
-//! `scale`.
+//! A feature that is read through a link also has `"link": "<link>"`, and is called `<link>.<attribute>`: so is the
+//! column of a joined table that the model is applied to. A split reads `feature:bins that go right`, `"-"` is a node
+//! that splits nothing; leaves are probabilities times `scale`.
 
 use std::io;
 use std::sync::Arc;

@@ -35,6 +35,16 @@ proptest! {
             let single = (0..plan.trees()).map(|tree| counter.weights(&blocks, tree..tree + 1, range.clone()).unwrap());
             let single: Vec<_> = single.flat_map(|tree| tree.nonzero().collect::<Vec<_>>()).collect();
             prop_assert_eq!(weights.nonzero().collect::<Vec<_>>(), single);
+            // Some entities at a time.
+            let parts = counter.parts(0..plan.trees(), range.clone(), bytes / 2);
+            let parts = parts.into_iter().flat_map(|part| {
+                let shift = part.start - range.start;
+                let weights = counter.weights(&blocks, 0..plan.trees(), part).unwrap();
+                weights.nonzero().map(|(cell, entity, rows)| (cell, entity + shift, rows)).collect::<Vec<_>>()
+            });
+            let mut parts: Vec<_> = parts.collect();
+            parts.sort_unstable();
+            prop_assert_eq!(weights.nonzero().collect::<Vec<_>>(), parts);
             for (cell, u) in weights.iter() {
                 let predicate = plan.predicate_of(cell).unwrap();
                 prop_assert_eq!(weights.of(cell), Some(u));
