@@ -1,8 +1,8 @@
 //! The row party's counting: 3.0M rows, 10 trees of depth 6, 12 own columns, two links to 47,000 entities at 9 parties;
 //! and its scores under the 118 profiles of an entity, 65,536 rows in batches of 8,192.
 //!
-//! Prints seconds of one core (of the processor, where the system tells), for laying out the rows, the local counts, the
-//! weights of all parties together and one by one, and the scores.
+//! Prints seconds of one core (of the processor, where the system tells), for laying out the rows, the local counts,
+//! the weights of all parties together and one by one, and the scores.
 #![expect(clippy::unwrap_used, reason = "a benchmark over its own data")]
 
 use std::hint::black_box;

@@ -50,9 +50,9 @@ pub(super) struct Ordered {
 
 impl LinkedBlock {
     /// A block of `rows`, whose features are the row columns of the schema in their order
-    /// ([`crate::schema::Schema::row_columns`]). A row is positive if its label is not 0. `entities` are, for every link,
-    /// the entity of each row, or [`NOBODY`], by whatever numbers the caller gives entities: one numbering may serve all
-    /// links, and where entities are at several parties each has its own range of numbers.
+    /// ([`crate::schema::Schema::row_columns`]). A row is positive if its label is not 0. `entities` are, for every
+    /// link, the entity of each row, or [`NOBODY`], by whatever numbers the caller gives entities: one numbering may
+    /// serve all links, and where entities are at several parties each has its own range of numbers.
     ///
     /// # Errors
     /// Labels or entities that are not one for each row, or 2^32 rows or more.
