@@ -6,6 +6,7 @@ use super::CoordinatorMachine;
 use super::output::{AttemptFailure, CoordinatorProgress, Missing, Output, PhaseName, RunFailure};
 use super::phase::Phase;
 use super::record::Record;
+use crate::config::Role;
 use crate::ids::{PartyId, RoundId};
 use crate::time::Millis;
 use crate::wire::ToParty;
@@ -38,9 +39,12 @@ impl CoordinatorMachine {
         }
         match self.phase.name() {
             PhaseName::Enrolling => self.close_enrolment(now),
+            PhaseName::Aligning => self.close_alignment(now),
+            PhaseName::Upload if self.circle.is_joined_run() => self.close_attribute_upload(now),
             PhaseName::KeyCollection | PhaseName::ShareCollection | PhaseName::Upload => {
                 self.close_collection(now)
             }
+            PhaseName::RowUpload => self.close_row_upload(now),
             PhaseName::SurvivorVote => self.close_vote(now),
             PhaseName::Unmasking => self.close_unmasking(now),
             PhaseName::Publishing => self.close_publishing(now),
@@ -64,7 +68,7 @@ impl CoordinatorMachine {
         }
     }
 
-    fn is_lost(&self, party: &PartyId, now: Millis) -> bool {
+    pub(super) fn is_lost(&self, party: &PartyId, now: Millis) -> bool {
         self.presences
             .get(party)
             .is_none_or(|presence| presence.is_lost(self.timeouts.grace, now))
@@ -87,7 +91,7 @@ impl CoordinatorMachine {
             .collect()
     }
 
-    fn why_missing(&self, party: &PartyId, asked: bool, now: Millis) -> super::output::Absence {
+    pub(super) fn why_missing(&self, party: &PartyId, asked: bool, now: Millis) -> super::output::Absence {
         use super::output::Absence;
         match (self.excluded.get(party), self.presences.get(party)) {
             (Some(absence), _) => absence.clone(),
@@ -102,13 +106,12 @@ impl CoordinatorMachine {
         if tally.hopeful > 0 && !tally.due {
             return false;
         }
-        let needed = self.needed();
-        if tally.answered < needed {
-            return self.fail_too_few(tally.answered, needed, now);
-        }
         let Phase::Enrolling(enrolling) = &self.phase else {
             return false;
         };
+        if !self.suffices(enrolling.enrolled.keys()) {
+            return self.fail_short(tally.answered, self.missing(now), now);
+        }
         let enrolments = enrolling
             .enrolled
             .values()
@@ -126,11 +129,16 @@ impl CoordinatorMachine {
 
     fn close_collection(&mut self, now: Millis) -> bool {
         let tally = self.tally(now);
-        let needed = self.needed();
-        if tally.answered + tally.hopeful < needed || (tally.due && tally.answered < needed) {
-            return self.fail_too_few(tally.answered, needed, now);
+        let asked = self.phase.asked(&self.circle);
+        let answered = |party: &&PartyId| self.phase.has_answered(party, &self.circle);
+        // Whoever has been away for the grace period is not waited for, also if the run cannot do without it.
+        let coming = |party: &&PartyId| !self.excluded.contains_key(*party) && !self.is_lost(party, now);
+        let enough = self.suffices(asked.iter().filter(answered));
+        let reachable = self.suffices(asked.iter().filter(|party| answered(party) || coming(party)));
+        if !reachable || (tally.due && !enough) {
+            return self.fail_short(tally.answered, self.missing(now), now);
         }
-        if tally.answered < needed || (tally.awaited && !tally.due) {
+        if !enough || (tally.awaited && !tally.due) {
             return false;
         }
         let missing = self.missing_aggregators(now);
@@ -215,7 +223,10 @@ impl CoordinatorMachine {
         let able = phase
             .survivors
             .iter()
-            .filter(|party| !self.excluded.contains_key(*party))
+            .filter(|party| {
+                let gone = self.excluded.contains_key(*party) || self.is_lost(party, now);
+                phase.signatures.contains_key(*party) || !gone
+            })
             .count();
         if able < threshold || now >= self.deadline {
             let reason = format!("{} of at least {threshold} signatures", phase.signatures.len());
@@ -225,29 +236,24 @@ impl CoordinatorMachine {
     }
 
     pub(super) fn report_dropped(&mut self, now: Millis) {
+        self.report_dropped_if(now, |_| true);
+    }
+
+    pub(super) fn report_dropped_of(&mut self, role: Role, now: Millis) {
+        let attributes = self.circle.attributes.clone();
+        self.report_dropped_if(now, |party| attributes.contains(party) == (role == Role::Attributes));
+    }
+
+    fn report_dropped_if(&mut self, now: Millis, told: impl Fn(&PartyId) -> bool) {
         let phase = self.phase.name();
         let asked: BTreeSet<PartyId> = self.phase.asked(&self.circle).into_iter().collect();
         for missing in self.missing(now) {
             // Exclusions were reported when they happened.
-            if asked.contains(&missing.party) && !self.excluded.contains_key(&missing.party) {
+            let news = asked.contains(&missing.party) && !self.excluded.contains_key(&missing.party);
+            if news && told(&missing.party) {
                 self.progress(CoordinatorProgress::Dropped { phase, missing });
             }
         }
-    }
-
-    fn fail_too_few(&mut self, answered: usize, needed: usize, now: Millis) -> bool {
-        let (phase, round, missing) = (self.phase.name(), self.phase.round(), self.missing(now));
-        self.fail(
-            RunFailure::TooFew {
-                phase,
-                round,
-                answered,
-                needed,
-                missing,
-            },
-            now,
-        );
-        true
     }
 
     pub(super) fn give_up_attempt(&mut self, reason: String, now: Millis) -> bool {

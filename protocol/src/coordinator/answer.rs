@@ -18,13 +18,26 @@ use crate::wire::{MAX_SEALED_LEN, SignedRoundKeys, ToCoordinator};
 impl CoordinatorMachine {
     /// Takes an answer; `true` if it is new.
     pub(super) fn answer(&mut self, from: &PartyId, message: ToCoordinator) -> Result<bool, Malformed> {
+        if let ToCoordinator::Aligned { with } = message {
+            return self.take_aligned(from, with);
+        }
         if self.phase.round() != round_of(&message) || self.excluded.contains_key(from) {
             return Ok(false);
         }
         match message {
             ToCoordinator::RoundKeys { keys, .. } => self.take_keys(from, keys),
             ToCoordinator::Shares { sealed, .. } => self.take_shares(from, sealed),
-            ToCoordinator::Masked { vector, seeds, .. } => self.take_masked(from, &vector, seeds),
+            ToCoordinator::Masked {
+                vector,
+                seeds,
+                fixed,
+                ..
+            } => {
+                if !self.check_fixed(from, fixed.as_ref())? {
+                    return Ok(false);
+                }
+                self.take_masked(from, &vector, seeds)
+            }
             ToCoordinator::SurvivorSignature { signature, .. } => self.take_signature(from, signature),
             ToCoordinator::Unmask {
                 self_mask, mask_key, ..
@@ -102,6 +115,7 @@ impl CoordinatorMachine {
         aggregators.remove(from);
         let uploads = match &mut self.phase {
             Phase::Upload(phase) if phase.masking.is_member(from) => &mut phase.uploads,
+            Phase::RowUpload(phase) if phase.masking.is_member(from) => &mut phase.uploads,
             // After a restart the survivors' vectors come in again; nobody else's may.
             Phase::SurvivorVote(phase) if phase.survivors.contains(from) => &mut phase.uploads,
             Phase::Unmasking(phase) if phase.survivors.contains(from) => &mut phase.uploads,

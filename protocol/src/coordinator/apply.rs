@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hedgerow_forest::query::TableQuery;
 
+use super::align::Aligning;
 use super::output::{Absence, CoordinatorProgress, Output, PhaseName, RoundSummary, RunFailure};
 use super::phase::{KeyCollection, Phase, Publishing};
 use super::record::{Record, RestoreError};
@@ -13,7 +14,7 @@ use super::{CoordinatorMachine, Released};
 use crate::growth;
 use crate::ids::{PartyId, RoundId};
 use crate::privacy::Planned;
-use crate::roster::Roster;
+use crate::roster::{Roster, strictly_sorted};
 use crate::time::Millis;
 
 impl CoordinatorMachine {
@@ -104,6 +105,14 @@ impl CoordinatorMachine {
                 self.circle.roster = Some(roster);
                 self.phase = self.next_step().ok_or_else(wrong)?;
             }
+            Record::Joined { parties } => {
+                let known = strictly_sorted(&parties) && parties.iter().all(|party| self.circle.is_member(party));
+                if here != PhaseName::Aligning || !known {
+                    return Err(wrong());
+                }
+                self.circle.joined = Some(parties.into_iter().collect());
+                self.phase = self.next_step().ok_or_else(wrong)?;
+            }
             Record::Attempt { round } => {
                 let of_this_step = self
                     .phase
@@ -143,6 +152,7 @@ impl CoordinatorMachine {
             }
             Record::Keys { .. }
             | Record::Inboxes { .. }
+            | Record::Fixed { .. }
             | Record::Survivors { .. }
             | Record::Proof { .. } => {
                 let before = std::mem::replace(&mut self.phase, Phase::Failed);
@@ -163,6 +173,9 @@ impl CoordinatorMachine {
     fn next_step(&self) -> Option<Phase> {
         let progression = self.progression.as_ref()?;
         Some(match progression.forest() {
+            None if self.circle.is_joined_run() && self.circle.joined.is_none() => {
+                Phase::Aligning(Aligning::default())
+            }
             None => collection(RoundId::first_of(progression.step())),
             Some(_) => Phase::Publishing(Publishing::default()),
         })

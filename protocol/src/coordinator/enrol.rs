@@ -39,6 +39,11 @@ impl CoordinatorMachine {
         }
         // A refusal may have been cured at the party (its policy, its data): it starts with a clean slate.
         self.excluded.remove(party);
+        if let Some(reason) = self.left_out_of_join(party) {
+            self.outputs
+                .push_back(Output::Send(party.clone(), ToParty::Failed { reason }));
+            return;
+        }
         let enrolling = matches!(self.phase, Phase::Enrolling(_));
         if !enrolling && !self.circle.participants.contains_key(party) {
             self.turn_away(party, "enrolment of this run is closed".to_owned());
@@ -102,6 +107,12 @@ impl CoordinatorMachine {
             .find(|(_, (_, known))| *known == identity)
         {
             let reason = format!("the certificate holds the identity of {other}");
+            return self.turn_away(party, reason);
+        }
+        // CHK-052: as everybody will check it.
+        let same = |known: &Enrolment| known.channel.is_some() && known.channel == enrolment.channel;
+        if let Some((other, _)) = enrolling.enrolled.iter().find(|(_, (known, _))| same(known)) {
+            let reason = format!("the same key for relayed chunks as {other}");
             return self.turn_away(party, reason);
         }
         enrolling.enrolled.insert(party.clone(), (enrolment, identity));

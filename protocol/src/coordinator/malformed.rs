@@ -42,6 +42,19 @@ pub(super) enum Malformed {
         actual: usize,
         expected: usize,
     },
+    #[error("a message for or about {named}, which is no counterpart of this party")]
+    Counterpart { named: PartyId },
+    #[error("its union with {with} has {second} keys, and had {first}")]
+    AlignedAnew {
+        with: PartyId,
+        first: u64,
+        second: u64,
+    },
+    #[error("{what}, expected {expected}")]
+    Fixed {
+        what: &'static str,
+        expected: &'static str,
+    },
     #[error("a message of {mode} in a run that does not use it")]
     Mode { mode: &'static str },
 }

@@ -10,7 +10,7 @@
 //! # Map
 //! `phase` what each phase holds; `enrol`, `answer` what comes in, `request` what goes out; `advance`,
 //! `unmasking`, `publish` when a phase ends; `apply`, `transition` what a decision changes; `sum`, `uploads`,
-//! `opened` vectors and masks; `presence` who is connected; `output`, `record` the vocabulary.
+//! `opened` vectors and masks; `align`, `relay`, `joined` what only joined runs have; `presence` who is connected; `output`, `record` the vocabulary.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -26,16 +26,19 @@ use crate::time::Millis;
 use crate::wire::{ToCoordinator, ToParty};
 
 mod advance;
+mod align;
 mod answer;
 mod apply;
 mod enrol;
 mod malformed;
+mod joined;
 mod opened;
 mod output;
 mod phase;
 mod presence;
 mod publish;
 mod record;
+mod relay;
 mod request;
 mod sum;
 mod transition;
@@ -49,10 +52,13 @@ pub use output::{
 };
 pub use presence::Timeouts;
 pub use record::RestoreError;
+pub use relay::Relayed;
 
+use malformed::Malformed;
 use phase::{Circle, Enrolling, Phase};
 use presence::Presence;
 use record::Record;
+use relay::{Chunk, Directions};
 
 /// Totals that are out, and will not change.
 struct Released {
@@ -83,6 +89,10 @@ pub struct CoordinatorMachine {
     /// Who is left out of the present round, or for malformed messages out of all that follow.
     excluded: BTreeMap<PartyId, Absence>,
     failure: Option<RunFailure>,
+    /// Relayed streams, by sender and receiver.
+    directions: Directions,
+    /// The operator has ended the serving of scores.
+    closed: bool,
     /// So many answers were tried and did not open the sum.
     tried_answers: usize,
     deadline: Millis,
@@ -146,13 +156,7 @@ impl CoordinatorMachine {
         presences: BTreeMap<PartyId, Presence>,
     ) -> Self {
         let config_digest = config.digest();
-        let aggregators = config.aggregators().to_vec();
-        let circle = Circle {
-            configured: config.parties.clone(),
-            participants: BTreeMap::new(),
-            roster: None,
-            aggregators: (!aggregators.is_empty()).then(|| aggregators.into_iter().collect()),
-        };
+        let circle = Circle::new(&config);
         let (progression, growth_failure) = match Progression::start(&config) {
             Ok(progression) => (Some(progression), None),
             Err(error) => (
@@ -178,6 +182,8 @@ impl CoordinatorMachine {
             presences,
             excluded: BTreeMap::new(),
             failure: None,
+            directions: Directions::new(),
+            closed: false,
             tried_answers: 0,
             deadline: Millis(0),
             last_seen: Millis(0),
@@ -239,9 +245,40 @@ impl CoordinatorMachine {
             } => self.enrol(party, certificate, signature, channel),
             ToCoordinator::Refuse { reason } => self.exclude(party, Absence::Refused(reason.to_string())),
             ToCoordinator::Done { model, metrics } => self.confirm(party, model, metrics, now),
+            ToCoordinator::Relay {
+                to,
+                channel,
+                seq,
+                last,
+                sealed,
+            } => {
+                let chunk = Chunk {
+                    channel,
+                    seq,
+                    last,
+                    sealed,
+                };
+                let done = self.relay(party, to, chunk);
+                self.blame(party, done);
+            }
+            ToCoordinator::RelayAck {
+                to,
+                channel,
+                next,
+                again,
+            } => {
+                let done = self.relay_ack(party, to, channel, next, again);
+                self.blame(party, done);
+            }
             answer => self.take(party, answer, now),
         }
         self.advance(now);
+    }
+
+    fn blame(&mut self, party: &PartyId, done: Result<(), Malformed>) {
+        if let Err(malformed) = done {
+            self.exclude_malformed(party, &malformed.to_string());
+        }
     }
 
     fn take(&mut self, party: &PartyId, answer: ToCoordinator, now: Millis) {
@@ -283,6 +320,15 @@ impl CoordinatorMachine {
                 now,
             );
         }
+    }
+
+    /// The operator ends the serving of scores: parties of a complete joined run are told, now or when they come.
+    pub fn handle_close(&mut self, now: Millis) {
+        self.closed = true;
+        if matches!(self.phase, Phase::Done(_)) {
+            self.tell_closed();
+        }
+        self.advance(now);
     }
 
     /// The next thing to do, in order.

@@ -31,12 +31,16 @@ pub enum Output {
 pub enum PhaseName {
     /// Parties check the configuration and sign it.
     Enrolling,
+    /// Joined runs: row and attribute parties find their common entities.
+    Aligning,
     /// Parties send their two keys of the round.
     KeyCollection,
     /// Parties send sealed shares of their mask secrets (masked mode).
     ShareCollection,
-    /// Parties send their masked vectors.
+    /// Parties send their masked vectors; in joined runs the attribute parties.
     Upload,
+    /// Joined runs: the row parties send theirs.
+    RowUpload,
     /// Survivors sign the list of survivors.
     SurvivorVote,
     /// Survivors open what the sum needs, or aggregators send their sums.
@@ -53,9 +57,11 @@ impl fmt::Display for PhaseName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Enrolling => "enrolment",
+            Self::Aligning => "alignment",
             Self::KeyCollection => "key collection",
             Self::ShareCollection => "share collection",
             Self::Upload => "upload",
+            Self::RowUpload => "upload of row parties",
             Self::SurvivorVote => "survivor vote",
             Self::Unmasking => "unmasking",
             Self::Publishing => "publishing",
@@ -144,6 +150,30 @@ pub enum RunFailure {
         /// Which aggregators are missing, and why.
         missing: Vec<Missing>,
     },
+    /// Nobody with rows is left.
+    #[error("the run failed in {phase}{}: no party with rows is left; missing: {}", of_round(.round), list(.missing))]
+    NoRows {
+        /// The phase in which row parties were missing.
+        phase: PhaseName,
+        /// The round, where the phase belongs to one.
+        round: Option<RoundId>,
+        /// Who is missing, and why.
+        missing: Vec<Missing>,
+    },
+    /// Two parties report different unions: one of them, or their machines, are wrong.
+    #[error(
+        "the run failed in alignment: the union of {row} and {attribute} has {row_says} keys by the one, {attribute_says} by the other"
+    )]
+    AlignmentDiffers {
+        /// The row party.
+        row: PartyId,
+        /// The attribute party.
+        attribute: PartyId,
+        /// Size reported by the row party.
+        row_says: u64,
+        /// Size reported by the attribute party.
+        attribute_says: u64,
+    },
     /// A step was attempted too often.
     #[error("the run failed: step {} was given up after {attempts} attempts; {last}", .round.step)]
     AttemptsExhausted {
@@ -175,9 +205,11 @@ impl RunFailure {
     #[must_use]
     pub fn missing(&self) -> &[Missing] {
         match self {
-            Self::TooFew { missing, .. } | Self::AggregatorMissing { missing, .. } => missing,
+            Self::TooFew { missing, .. }
+            | Self::AggregatorMissing { missing, .. }
+            | Self::NoRows { missing, .. } => missing,
             Self::AttemptsExhausted { last, .. } => &last.missing,
-            Self::Growth { .. } | Self::Aborted { .. } => &[],
+            Self::Growth { .. } | Self::Aborted { .. } | Self::AlignmentDiffers { .. } => &[],
         }
     }
 }

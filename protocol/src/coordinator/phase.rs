@@ -6,11 +6,13 @@ use std::sync::Arc;
 use hedgerow_crypto::hash::Digest;
 use hedgerow_crypto::identity::{Signature, VerifyingIdentity};
 
+use super::align::Aligning;
 use super::opened::Opened;
 use super::output::PhaseName;
 use super::record::Sealed;
 use super::uploads::Uploads;
 use crate::binding;
+use crate::config::{Role, RunConfig};
 use crate::ids::{PartyId, RoundId};
 use crate::roster::Roster;
 use crate::wire::{Enrolment, PartyMetrics, SignedRoundKeys};
@@ -18,9 +20,14 @@ use crate::wire::{Enrolment, PartyMetrics, SignedRoundKeys};
 /// Where a run stands.
 pub(super) enum Phase {
     Enrolling(Enrolling),
+    /// Joined runs only.
+    Aligning(Aligning),
     KeyCollection(KeyCollection),
     ShareCollection(ShareCollection),
+    /// In joined runs, of the attribute parties alone.
     Upload(Upload),
+    /// Joined runs only: the attribute parties in the sum are fixed.
+    RowUpload(Upload),
     SurvivorVote(SurvivorVote),
     Unmasking(Unmasking),
     Publishing(Publishing),
@@ -64,6 +71,8 @@ pub(super) struct Masking {
     pub(super) keyed: Keyed,
     /// By recipient. In shares mode there is nothing to relay before the upload: U2 is U1, inboxes are empty.
     pub(super) inboxes: BTreeMap<PartyId, Sealed>,
+    /// Joined runs: the attribute parties in the sum, once they are fixed.
+    pub(super) fixed: Option<Vec<PartyId>>,
 }
 
 impl Masking {
@@ -78,6 +87,16 @@ impl Masking {
 
     pub(super) fn is_member(&self, party: &PartyId) -> bool {
         self.inboxes.contains_key(party)
+    }
+
+    /// Once the attribute parties are fixed: these and all row parties of U2, in order. Nobody else is ever in
+    /// the sum of the round.
+    pub(super) fn summed(&self, circle: &Circle) -> Vec<PartyId> {
+        let fixed = self.fixed.as_deref().unwrap_or_default();
+        self.members()
+            .filter(|party| circle.role(party) == Role::Row || fixed.binary_search(party).is_ok())
+            .cloned()
+            .collect()
     }
 }
 
@@ -108,15 +127,19 @@ pub(super) struct Unmasking {
 #[derive(Default)]
 pub(super) struct Publishing {
     pub(super) confirmed: BTreeMap<PartyId, Option<PartyMetrics>>,
+    /// Attribute parties have been told too. Until then they answer for scores.
+    pub(super) told_all: bool,
 }
 
 impl Phase {
     pub(super) fn name(&self) -> PhaseName {
         match self {
             Self::Enrolling(_) => PhaseName::Enrolling,
+            Self::Aligning(_) => PhaseName::Aligning,
             Self::KeyCollection(_) => PhaseName::KeyCollection,
             Self::ShareCollection(_) => PhaseName::ShareCollection,
             Self::Upload(_) => PhaseName::Upload,
+            Self::RowUpload(_) => PhaseName::RowUpload,
             Self::SurvivorVote(_) => PhaseName::SurvivorVote,
             Self::Unmasking(_) => PhaseName::Unmasking,
             Self::Publishing(_) => PhaseName::Publishing,
@@ -129,10 +152,10 @@ impl Phase {
         match self {
             Self::KeyCollection(phase) => Some(phase.round),
             Self::ShareCollection(phase) => Some(phase.keyed.round),
-            Self::Upload(phase) => Some(phase.masking.round()),
+            Self::Upload(phase) | Self::RowUpload(phase) => Some(phase.masking.round()),
             Self::SurvivorVote(phase) => Some(phase.masking.round()),
             Self::Unmasking(phase) => Some(phase.masking.round()),
-            Self::Enrolling(_) | Self::Publishing(_) | Self::Done(_) | Self::Failed => None,
+            Self::Enrolling(_) | Self::Aligning(_) | Self::Publishing(_) | Self::Done(_) | Self::Failed => None,
         }
     }
 
@@ -144,11 +167,12 @@ impl Phase {
     pub(super) fn asked(&self, circle: &Circle) -> Vec<PartyId> {
         match self {
             Self::Enrolling(_) => circle.configured.clone(),
-            Self::KeyCollection(_) | Self::Publishing(_) | Self::Done(_) => {
-                circle.participants.keys().cloned().collect()
+            Self::Aligning(_) | Self::KeyCollection(_) | Self::Publishing(_) | Self::Done(_) => {
+                circle.members().cloned().collect()
             }
             Self::ShareCollection(phase) => phase.keyed.keys.keys().cloned().collect(),
             Self::Upload(phase) => phase.masking.members().cloned().collect(),
+            Self::RowUpload(phase) => phase.masking.summed(circle),
             Self::SurvivorVote(phase) => phase.survivors.clone(),
             // Also in shares mode: after a restart the vectors of all survivors are asked for again.
             Self::Unmasking(phase) => phase.survivors.clone(),
@@ -160,9 +184,10 @@ impl Phase {
     pub(super) fn has_answered(&self, party: &PartyId, circle: &Circle) -> bool {
         match self {
             Self::Enrolling(phase) => phase.enrolled.contains_key(party),
+            Self::Aligning(phase) => phase.is_complete(party, circle),
             Self::KeyCollection(phase) => phase.keys.contains_key(party),
             Self::ShareCollection(phase) => phase.shares.contains_key(party),
-            Self::Upload(phase) => phase.uploads.has(party),
+            Self::Upload(phase) | Self::RowUpload(phase) => phase.uploads.has(party),
             Self::SurvivorVote(phase) => phase.signatures.contains_key(party) && phase.uploads.has(party),
             Self::Unmasking(phase) => {
                 let opened = match &circle.aggregators {
@@ -187,4 +212,45 @@ pub(super) struct Circle {
     pub(super) roster: Option<Roster>,
     /// In shares mode, who holds the shares.
     pub(super) aggregators: Option<BTreeSet<PartyId>>,
+    /// Joined runs: the attribute parties that are configured.
+    pub(super) attributes: BTreeSet<PartyId>,
+    /// Joined runs: who is aligned, once that is decided. Nobody else takes part after it.
+    pub(super) joined: Option<BTreeSet<PartyId>>,
+}
+
+impl Circle {
+    pub(super) fn new(config: &RunConfig) -> Self {
+        let aggregators = config.aggregators().to_vec();
+        Self {
+            configured: config.parties.clone(),
+            participants: BTreeMap::new(),
+            roster: None,
+            aggregators: (!aggregators.is_empty()).then(|| aggregators.into_iter().collect()),
+            attributes: config.parties_of(Role::Attributes).cloned().collect(),
+            joined: None,
+        }
+    }
+
+    pub(super) fn role(&self, party: &PartyId) -> Role {
+        if self.attributes.contains(party) {
+            Role::Attributes
+        } else {
+            Role::Row
+        }
+    }
+
+    pub(super) fn is_joined_run(&self) -> bool {
+        !self.attributes.is_empty()
+    }
+
+    /// Whether the party takes part in what follows.
+    pub(super) fn is_member(&self, party: &PartyId) -> bool {
+        self.participants.contains_key(party)
+            && self.joined.as_ref().is_none_or(|joined| joined.contains(party))
+    }
+
+    /// Who takes part in what follows, in order.
+    pub(super) fn members(&self) -> impl Iterator<Item = &PartyId> {
+        self.participants.keys().filter(|party| self.is_member(party))
+    }
 }

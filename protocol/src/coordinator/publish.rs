@@ -22,7 +22,7 @@ impl CoordinatorMachine {
         let (Phase::Publishing(phase) | Phase::Done(phase)) = &self.phase else {
             return;
         };
-        let outside = !self.circle.participants.contains_key(party) || self.excluded.contains_key(party);
+        let outside = !self.circle.is_member(party) || self.excluded.contains_key(party);
         if outside || phase.confirmed.contains_key(party) {
             return;
         }
@@ -80,6 +80,9 @@ impl CoordinatorMachine {
     }
 
     pub(super) fn close_publishing(&mut self, now: Millis) -> bool {
+        if self.tell_all(now) {
+            return true;
+        }
         let tally = self.tally(now);
         if tally.awaited && !tally.due {
             return false;

@@ -12,7 +12,7 @@ use crate::ids::{PartyId, RoundId};
 use crate::wire::{self, Enrolment, PartyMetrics, SignedRoundKeys};
 
 /// The layout of [`Record`]; a journal of another layout is refused.
-const LAYOUT: u8 = 1;
+const LAYOUT: u8 = 2;
 
 /// Sealed messages of one party to others, or of others to it.
 pub(super) type Sealed = Vec<(PartyId, Vec<u8>)>;
@@ -58,6 +58,13 @@ pub(super) enum Record {
     Finished,
     /// The run is over without a model.
     Failed(RunFailure),
+    /// The alignment is closed: who takes part in the rest of the run.
+    Joined { parties: Vec<PartyId> },
+    /// The attribute parties whose vectors are summed.
+    Fixed {
+        round: RoundId,
+        attributes: Vec<PartyId>,
+    },
 }
 
 /// A journal that cannot be continued.
@@ -123,6 +130,8 @@ impl Record {
             Self::Confirmed { .. } => "confirmed",
             Self::Finished => "finished",
             Self::Failed(_) => "failed",
+            Self::Joined { .. } => "joined",
+            Self::Fixed { .. } => "fixed",
         }
     }
 
@@ -187,11 +196,11 @@ mod tests {
             Err(RestoreError::Layout {
                 index: 3,
                 found: 9,
-                expected: 1
+                expected: 2
             })
         );
         assert_eq!(
-            Record::from_bytes(3, &[1, 99]),
+            Record::from_bytes(3, &[2, 99]),
             Err(RestoreError::Unreadable { index: 3, length: 2 })
         );
         let mut long = Record::Finished.to_bytes();

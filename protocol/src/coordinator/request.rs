@@ -5,6 +5,7 @@ use super::CoordinatorMachine;
 use super::output::Output;
 use super::phase::{Masking, Phase};
 use super::uploads::Uploads;
+use crate::config::Role;
 use crate::growth;
 use crate::ids::{PartyId, RoundId};
 use crate::time::Millis;
@@ -80,11 +81,14 @@ impl CoordinatorMachine {
             }
             _ => {}
         }
-        if !self.circle.participants.contains_key(party) {
+        if !self.circle.is_member(party) {
             return requests;
         }
         self.push_background(party, &mut requests);
         match &self.phase {
+            Phase::Aligning(phase) if !phase.is_complete(party, &self.circle) => {
+                requests.push(ToParty::Align);
+            }
             Phase::KeyCollection(phase) if !phase.keys.contains_key(party) => {
                 requests.extend(self.round_start(phase.round));
             }
@@ -97,7 +101,7 @@ impl CoordinatorMachine {
                     keys,
                 });
             }
-            Phase::Upload(phase) => self.push_upload(party, &phase.masking, &phase.uploads, &mut requests),
+            Phase::Upload(phase) | Phase::RowUpload(phase) => self.push_upload(party, &phase.masking, &phase.uploads, &mut requests),
             Phase::SurvivorVote(phase) if phase.survivors.contains(party) => {
                 self.push_upload(party, &phase.masking, &phase.uploads, &mut requests);
                 if !phase.signatures.contains_key(party) {
@@ -135,8 +139,13 @@ impl CoordinatorMachine {
                     });
                 }
             }
-            Phase::Publishing(_) | Phase::Done(_) => {
-                requests.extend(self.model.map(|model| ToParty::Finished { model }));
+            Phase::Publishing(phase) | Phase::Done(phase) => {
+                if phase.told_all || self.circle.role(party) == Role::Row {
+                    requests.extend(self.model.map(|model| ToParty::Finished { model }));
+                }
+                if self.closed && matches!(self.phase, Phase::Done(_)) && self.circle.is_joined_run() {
+                    requests.push(ToParty::Closed);
+                }
             }
             _ => {}
         }
@@ -151,6 +160,9 @@ impl CoordinatorMachine {
         if !presence.oriented {
             let enrolments = self.circle.participants.values().cloned().collect();
             requests.push(ToParty::Participants { enrolments });
+            requests.extend(self.circle.joined.as_ref().map(|joined| ToParty::Joined {
+                parties: joined.iter().cloned().collect(),
+            }));
         }
         for released in self.history.iter().skip(presence.steps_known) {
             requests.push(ToParty::RoundResult {
@@ -168,7 +180,9 @@ impl CoordinatorMachine {
         uploads: &Uploads,
         requests: &mut Vec<ToParty>,
     ) {
-        if uploads.has(party) || !masking.is_member(party) {
+        // Who is not in the sum is not asked to be.
+        let out = masking.fixed.is_some() && !masking.summed(&self.circle).contains(party);
+        if uploads.has(party) || !masking.is_member(party) || out {
             return;
         }
         let round = masking.round();
@@ -180,6 +194,11 @@ impl CoordinatorMachine {
                 round,
                 sealed: sealed.clone(),
             });
+            let fixed = masking.fixed.as_ref();
+            if let Some(fixed) = fixed.filter(|_| self.circle.role(party) == Role::Row) {
+                let attributes = fixed.clone();
+                requests.push(ToParty::Fixed { round, attributes });
+            }
         }
     }
 

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::phase::{Circle, Keyed, Masking, Phase, ShareCollection, SurvivorVote, Unmasking, Upload};
 use super::record::Record;
 use super::uploads::Uploads;
+use crate::config::Role;
 use crate::ids::PartyId;
+use crate::roster::strictly_sorted;
 
 /// The phase after this record. `Err` if the record is not the next one.
 pub(super) fn within_round(
@@ -36,7 +38,11 @@ pub(super) fn within_round(
                         .map(|party| (party.clone(), Vec::new()))
                         .collect();
                     Ok(Phase::Upload(Upload {
-                        masking: Masking { keyed, inboxes },
+                        masking: Masking {
+                            keyed,
+                            inboxes,
+                            fixed: None,
+                        },
                         uploads: uploads(),
                     }))
                 }
@@ -47,6 +53,7 @@ pub(super) fn within_round(
             let masking = Masking {
                 keyed: phase.keyed,
                 inboxes,
+                fixed: None,
             };
             let known = masking
                 .members()
@@ -60,20 +67,31 @@ pub(super) fn within_round(
                 Err(())
             }
         }
-        (Phase::Upload(phase), Record::Survivors { round, survivors }) if phase.masking.round() == round => {
+        (Phase::Upload(mut phase), Record::Fixed { round, attributes })
+            if phase.masking.round() == round && circle.is_joined_run() =>
+        {
+            let known = strictly_sorted(&attributes)
+                && attributes
+                    .iter()
+                    .all(|party| phase.masking.is_member(party) && circle.role(party) == Role::Attributes);
+            phase.masking.fixed = Some(attributes);
+            if known { Ok(Phase::RowUpload(phase)) } else { Err(()) }
+        }
+        (Phase::RowUpload(phase), Record::Survivors { round, survivors })
+            if phase.masking.round() == round && phase.masking.summed(circle) == survivors =>
+        {
+            Ok(voting(phase, survivors))
+        }
+        (Phase::Upload(phase), Record::Survivors { round, survivors })
+            if phase.masking.round() == round && !circle.is_joined_run() =>
+        {
             let distinct: BTreeSet<&PartyId> = survivors.iter().collect();
             if !distinct.iter().copied().eq(&survivors)
                 || !survivors.iter().all(|party| phase.masking.is_member(party))
             {
                 return Err(());
             }
-            let Upload { masking, uploads } = phase;
-            Ok(Phase::SurvivorVote(SurvivorVote {
-                masking,
-                uploads,
-                survivors,
-                signatures: BTreeMap::new(),
-            }))
+            Ok(voting(phase, survivors))
         }
         (Phase::SurvivorVote(phase), Record::Proof { round, signatures })
             if phase.masking.round() == round =>
@@ -96,4 +114,14 @@ pub(super) fn within_round(
         }
         _ => Err(()),
     }
+}
+
+fn voting(upload: Upload, survivors: Vec<PartyId>) -> Phase {
+    let Upload { masking, uploads } = upload;
+    Phase::SurvivorVote(SurvivorVote {
+        masking,
+        uploads,
+        survivors,
+        signatures: BTreeMap::new(),
+    })
 }

@@ -54,19 +54,19 @@ impl CoordinatorMachine {
                 }
             }
         }
-        let lost = self.owing().is_empty() || self.out_of_reach();
+        let lost = self.owing().is_empty() || self.out_of_reach(now);
         if lost || now >= self.deadline {
             return self.give_up_attempt(reason, now);
         }
         false
     }
 
-    /// Whether exclusions have made the threshold, or a needed party, unreachable.
-    fn out_of_reach(&self) -> bool {
+    /// Whether exclusions and losses have made the threshold, or a needed party, unreachable.
+    fn out_of_reach(&self, now: Millis) -> bool {
         let Phase::Unmasking(phase) = &self.phase else {
             return false;
         };
-        let gone = |party: &PartyId| self.excluded.contains_key(party);
+        let gone = |party: &PartyId| self.excluded.contains_key(party) || self.is_lost(party, now);
         let vector_gone = phase
             .survivors
             .iter()

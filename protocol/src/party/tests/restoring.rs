@@ -169,7 +169,7 @@ fn a_journal_of_somebody_else_is_refused() {
     world.whole_round(RoundId::first_of(0));
     let records = world.parties[0].records.clone();
     let restore = |index: usize, records: &[Vec<u8>]| {
-        PartyMachine::restore(setup(index, &open_policy(), &[]), records, None).map(|_| ())
+        PartyMachine::restore(setup(index, &open_policy(), &[]), records, None, None).map(|_| ())
     };
     assert_eq!(restore(0, &records), Ok(()));
     assert_eq!(restore(1, &records), Err(RestoreError::OtherParty { index: 0 }));

@@ -195,7 +195,7 @@ impl Party {
     /// Dies and comes back with what is durable.
     pub(crate) fn restart(&mut self) {
         let setup = setup(self.index, &self.policy, &self.ledger);
-        self.machine = PartyMachine::restore(setup, &self.records, self.secret.clone()).unwrap();
+        self.machine = PartyMachine::restore(setup, &self.records, self.secret.clone(), None).unwrap();
         self.drain();
     }
 
@@ -251,6 +251,7 @@ impl Party {
                     self.counted.push((round, query));
                     "count"
                 }
+                Output::StoreRunSecret(..) | Output::Work(..) => panic!("this run joins nothing"),
                 Output::Progress(_) => continue,
                 Output::Finished(outcome) => {
                     self.outcome = Some(outcome);
