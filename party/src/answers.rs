@@ -1,4 +1,4 @@
-//! What the protocol asks of the party's data: tables, and metrics of the finished model.
+//! What the protocol asks of the party's data: tables, parts of joins, and metrics of the finished model.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,48 +10,109 @@ use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::table::Table;
 use hedgerow_protocol::config::RunConfig;
 use hedgerow_protocol::ids::PartyId;
+use hedgerow_protocol::join::{Done, Work};
 use hedgerow_protocol::wire::PartyMetrics;
 use tokio::sync::OnceCell;
 use tracing::{error, info, warn};
 
-use crate::data::{DataError, DataSet, DataSpec, Engine, EngineOptions, Rows, Split};
+use crate::config::{PartyFile, Role};
+use crate::data::{DataError, DataSet, DataSpec, Engine, Rows, Split};
 use crate::evaluate::evaluate;
+use crate::join::Joined;
 
 /// The party's data, opened under the schema of the run when it is first asked. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Answers {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     party: PartyId,
+    role: Role,
+    key: Vec<String>,
     engine: Engine,
-    spec: Arc<DataSpec>,
-    opened: Arc<OnceCell<DataSet>>,
+    spec: DataSpec,
+    opened: OnceCell<DataSet>,
+    joined: OnceCell<Joined>,
+    /// The threads of joins: as many as the data engine's, which rests meanwhile.
+    pool: rayon::ThreadPool,
 }
 
 impl Answers {
-    pub(crate) fn new(party: PartyId, spec: DataSpec, options: EngineOptions) -> Result<Self, DataError> {
-        let engine = Engine::new(options)?;
+    pub(crate) fn new(file: &PartyFile, spec: DataSpec) -> Result<Self, DataError> {
+        let engine = Engine::new(file.engine_options())?;
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(engine.options().threads)
+            .thread_name(|thread| format!("hedgerow-join-{thread}"))
+            .build()
+            .map_err(|error| DataError::Engine {
+                reason: format!("threads cannot be started: {error}"),
+            })?;
         Ok(Self {
-            party,
-            engine,
-            spec: Arc::new(spec),
-            opened: Arc::default(),
+            inner: Arc::new(Inner {
+                party: file.id.clone(),
+                role: file.role,
+                key: file.data.key.clone(),
+                engine,
+                spec,
+                opened: OnceCell::new(),
+                joined: OnceCell::new(),
+                pool,
+            }),
         })
     }
 
     pub(crate) fn engine(&self) -> &Engine {
-        &self.engine
+        &self.inner.engine
     }
 
     pub(crate) fn spec(&self) -> &DataSpec {
-        &self.spec
+        &self.inner.spec
     }
 
     async fn data(&self, config: &RunConfig) -> Result<&DataSet, DataError> {
-        self.opened
+        let inner = &*self.inner;
+        inner
+            .opened
             .get_or_try_init(|| async {
-                let split = Split::new(config.test.fraction, config.test.seed, self.party.as_str())?;
-                DataSet::open(&self.engine, &self.spec, &config.schema, split).await
+                let split = Split::new(config.test.fraction, config.test.seed, inner.party.as_str())?;
+                DataSet::open(&inner.engine, &inner.spec, &config.schema, split).await
             })
             .await
+    }
+
+    /// The data of a joined run, read when they are first asked for.
+    async fn joined(&self, config: &RunConfig) -> Result<&Joined, DataError> {
+        let inner = &*self.inner;
+        inner
+            .joined
+            .get_or_try_init(|| async {
+                let own = (&inner.party, inner.role, inner.key.as_slice());
+                let (joined, warnings) = Joined::read(&inner.engine, &inner.spec, own, config).await?;
+                for warning in warnings {
+                    warn!("{warning}");
+                }
+                info!("the party's data are in memory");
+                Ok(joined)
+            })
+            .await
+    }
+
+    /// Computes a part of a join, on the threads that are there for it; the error is what others may hear.
+    pub(crate) async fn work(&self, work: Work, config: &RunConfig) -> Result<Done, String> {
+        self.joined(config).await.map_err(|error| {
+            error!(%error, "the data cannot be read");
+            error.public_reason()
+        })?;
+        let inner = Arc::clone(&self.inner);
+        let computed = tokio::task::spawn_blocking(move || match inner.joined.get() {
+            Some(data) => inner.pool.install(|| work.run(data)),
+            None => Err("the data are not there".to_owned()),
+        });
+        computed.await.unwrap_or_else(|error| {
+            error!(%error, "a part of a join");
+            Err("a computation broke off".to_owned())
+        })
     }
 
     /// The table of the training rows; the error is what others may hear, the whole of it is logged here.

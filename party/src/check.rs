@@ -1,13 +1,18 @@
-//! `hedgerow party check`: everything that can be tried before a run.
+//! `hedgerow party check`: everything that can be tried before a run, rows or entities.
 
 use std::path::Path;
 
 use hedgerow_edge::files;
 use hedgerow_edge::quic::Traffic;
+use hedgerow_forest::binning::Binner;
 use hedgerow_forest::schema::Schema;
 
-use crate::config::PartyFile;
-use crate::data::{DataSet, Split};
+use crate::config::{PartyFile, Role};
+use crate::data::entities::attributes;
+use crate::data::{
+    DataError, DataSet, DataSpec, DataWarning, Engine, Entities, LinkedRows, SourceSpec, Split,
+};
+use crate::join::spec;
 use crate::ledger::Ledger;
 use crate::process::{Ready, prepare};
 
@@ -95,20 +100,69 @@ async fn data(ready: &Ready) -> Result<String, String> {
     let text = files::read_text(path).map_err(|error| error.to_string())?;
     let schema = Schema::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let (engine, spec) = (ready.answers.engine(), ready.answers.spec());
-    let data = DataSet::open(engine, spec, &schema, Split::none())
-        .await
-        .map_err(|error| error.to_string())?;
-    let rows = data.check().await.map_err(|error| error.to_string())?;
-    let mut found = format!(
+    let (found, warnings) = match ready.file.role {
+        Role::Attributes => entities(engine, &spec.source, &ready.file.data.key, &schema).await,
+        Role::Rows if schema.has_links() => linked(engine, spec, &schema).await,
+        Role::Rows => rows(engine, spec, &schema).await,
+    }
+    .map_err(|error| error.to_string())?;
+    Ok(warnings
+        .into_iter()
+        .fold(found, |found, warning| format!("{found}; {warning}")))
+}
+
+type Found = Result<(String, Vec<DataWarning>), DataError>;
+
+async fn rows(engine: &Engine, spec: &DataSpec, schema: &Schema) -> Found {
+    let data = DataSet::open(engine, spec, schema, Split::none()).await?;
+    let rows = data.check().await?;
+    let found = format!(
         "{} rows under a schema of {} features, {} of them positive",
         rows.train + rows.test,
         schema.len(),
         rows.train_positives + rows.test_positives
     );
-    for warning in data.take_warnings() {
-        found.push_str(&format!("; {warning}"));
-    }
-    Ok(found)
+    Ok((found, data.take_warnings()))
+}
+
+/// Rows of a schema with links: the own columns; only a run says what the links' columns are.
+async fn linked(engine: &Engine, spec: &DataSpec, schema: &Schema) -> Found {
+    let own = spec::own_columns(schema, &two_bins(schema)?);
+    let mut rows = LinkedRows::read(engine, spec, &own, Split::none()).await?;
+    let (train, test) = (rows.train().rows(), rows.test().rows());
+    let positives = [rows.train(), rows.test()]
+        .into_iter()
+        .flat_map(|rows| &rows.labels);
+    let found = format!(
+        "{} rows with {} columns of their own, {} of them positive; the columns of the links ({}) are checked when a \
+         run begins",
+        train + test,
+        own.features.len(),
+        positives.filter(|label| **label == 1).count(),
+        schema.links().join(", ")
+    );
+    Ok((found, rows.take_warnings()))
+}
+
+async fn entities(engine: &Engine, source: &SourceSpec, key: &[String], schema: &Schema) -> Found {
+    let all = attributes(schema, two_bins(schema)?.features(), |column| {
+        column.attribute().filter(|_| !column.is_known())
+    });
+    let entities = Entities::read(engine, source, key, &all).await?;
+    let found = format!(
+        "{} entities with {} attributes, told apart by {}",
+        entities.keys().len(),
+        all.len(),
+        key.join(", ")
+    );
+    Ok((found, entities.warnings().to_vec()))
+}
+
+fn two_bins(schema: &Schema) -> Result<Binner, DataError> {
+    Binner::new(schema, 2).map_err(|error| DataError::Invalid {
+        what: "schema".to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 async fn coordinator(ready: &Ready) -> Result<String, String> {

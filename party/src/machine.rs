@@ -9,6 +9,7 @@ use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::table::Table;
 use hedgerow_protocol::config::RunConfig;
 use hedgerow_protocol::ids::{RoundId, RunId};
+use hedgerow_protocol::join::{Done, Work, WorkId};
 use hedgerow_protocol::party::{Output, PartyMachine, PartyOutcome};
 use hedgerow_protocol::time::Millis;
 use hedgerow_protocol::wire::{PartyMetrics, ToCoordinator, ToParty};
@@ -23,6 +24,8 @@ pub(crate) enum Event {
     Link(LinkEvent<ToParty>),
     /// The data engine is done with a query, or says why not.
     Counted(RoundId, Result<Table, String>),
+    /// A part of a join is computed, or why not.
+    Worked(WorkId, Result<Done, String>),
     /// The model has been evaluated, or not.
     Evaluated(Option<PartyMetrics>),
     /// The coordinator does not let this party in, and never will.
@@ -37,6 +40,8 @@ pub(crate) enum Todo {
     Accepted(Arc<RunConfig>),
     /// Count own rows.
     Count(RoundId, TableQuery, Arc<RunConfig>),
+    /// Compute a part of a join.
+    Work(WorkId, Work, Arc<RunConfig>),
     /// The model is there.
     Finished(Box<PartyOutcome>, Arc<RunConfig>),
     /// The connection ended.
@@ -112,6 +117,7 @@ impl drive::Machine for Driven {
                 self.extra.push_back(Todo::Disconnected(error));
             }
             Event::Counted(round, table) => self.machine.handle_table(round, table, now),
+            Event::Worked(id, done) => self.machine.handle_work(id, done, now),
             Event::Evaluated(metrics) => self.machine.handle_metrics(metrics),
             Event::NotAdmitted(reason) => self.extra.push_back(Todo::Over(reason)),
         }
@@ -131,6 +137,7 @@ impl drive::Machine for Driven {
         }
         Some(match (self.machine.poll_output()?, &self.accepted) {
             (Output::Count(round, query), Some(config)) => Todo::Count(round, query, Arc::clone(config)),
+            (Output::Work(id, work), Some(config)) => Todo::Work(id, work, Arc::clone(config)),
             (Output::Finished(outcome), Some(config)) => Todo::Finished(outcome, Arc::clone(config)),
             (output, _) => Todo::Plain(output),
         })

@@ -18,6 +18,7 @@ const OVER: &str = "runs-over";
 /// First byte of each entry of the journal.
 const RECORD: u8 = 0;
 const ROUND_SECRET: u8 = 1;
+const RUN_SECRET: u8 = 2;
 
 /// State that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -47,12 +48,15 @@ pub(crate) struct Storage {
     ledger: Ledger,
     /// The round whose secret is kept now.
     kept: Option<RoundId>,
+    /// The run whose secret is kept now.
+    kept_run: Option<RunId>,
 }
 
 /// What a journal holds.
 pub(crate) struct Restored {
     pub(crate) records: Vec<Vec<u8>>,
     pub(crate) secret: Option<(RoundId, Seed)>,
+    pub(crate) run_secret: Option<(RunId, Seed)>,
 }
 
 impl Storage {
@@ -63,6 +67,7 @@ impl Storage {
         let mut restored = Restored {
             records: Vec::new(),
             secret: None,
+            run_secret: None,
         };
         for (index, entry) in journal.records()?.into_iter().enumerate() {
             match entry.split_first() {
@@ -72,16 +77,23 @@ impl Storage {
                     restored.secret =
                         Some(decode(secret.expose()).ok_or(StorageError::UnknownEntry { index })?);
                 }
+                Some((&RUN_SECRET, secret)) => {
+                    let secret = Secret::new(secret.to_vec());
+                    restored.run_secret =
+                        Some(decode_run(secret.expose()).ok_or(StorageError::UnknownEntry { index })?);
+                }
                 _ => return Err(StorageError::UnknownEntry { index }),
             }
         }
         let kept = restored.secret.as_ref().map(|(round, _)| *round);
+        let kept_run = restored.run_secret.as_ref().map(|(run, _)| *run);
         Ok((
             Self {
                 folder: folder.to_path_buf(),
                 journal,
                 ledger,
                 kept,
+                kept_run,
             },
             restored,
         ))
@@ -99,6 +111,7 @@ impl Storage {
             match output {
                 Output::Persist(record) => batch.plain(RECORD, record),
                 Output::StoreRoundSecret(round, seed) => batch.secret(*round, seed),
+                Output::StoreRunSecret(run, seed) => batch.run_secret(*run, seed),
                 Output::Charge(entry) => {
                     self.commit(&mut batch)?;
                     self.charge(entry)?;
@@ -117,9 +130,21 @@ impl Storage {
         let batch = std::mem::take(batch);
         let entries: Vec<Entry<'_>> = batch.entries.iter().map(Piece::entry).collect();
         self.journal.commit(&entries)?;
-        for round in batch.secrets() {
-            if let Some(before) = self.kept.replace(round).filter(|before| *before != round) {
-                self.journal.erase(&group(before))?;
+        for of in batch.secrets() {
+            let before = match of {
+                Of::Round(round) => self
+                    .kept
+                    .replace(round)
+                    .filter(|before| *before != round)
+                    .map(group),
+                Of::Run(run) => self
+                    .kept_run
+                    .replace(run)
+                    .filter(|before| *before != run)
+                    .map(group_of_run),
+            };
+            if let Some(before) = before {
+                self.journal.erase(&before)?;
             }
         }
         Ok(())
@@ -133,9 +158,18 @@ impl Storage {
         Ok(())
     }
 
-    /// Puts the journal away: this run is over for this party, and a run of the same id is never joined again.
+    /// Puts the journal away, without the secret of the run: this run is over for this party, and a run of the same id
+    /// is never joined again.
     pub(crate) fn archive(self, run: RunId) -> Result<(), StorageError> {
-        let Self { folder, journal, .. } = self;
+        let Self {
+            folder,
+            mut journal,
+            kept_run,
+            ..
+        } = self;
+        if let Some(run) = kept_run {
+            journal.erase(&group_of_run(run))?;
+        }
         drop(journal);
         let over = folder.join(OVER);
         files::create_folder(&over)?;
@@ -169,10 +203,17 @@ impl Storage {
     }
 }
 
+/// What a secret is of.
+#[derive(Clone, Copy)]
+enum Of {
+    Round(RoundId),
+    Run(RunId),
+}
+
 enum Piece {
     Plain(Vec<u8>),
     Secret {
-        round: RoundId,
+        of: Of,
         group: String,
         bytes: Secret<Vec<u8>>,
     },
@@ -209,16 +250,28 @@ impl Batch {
         bytes.extend_from_slice(&round.to_bytes());
         bytes.extend_from_slice(seed.expose_bytes());
         self.entries.push(Piece::Secret {
-            round,
+            of: Of::Round(round),
             group: group(round),
             bytes: Secret::new(bytes),
         });
     }
 
-    /// Rounds whose secrets are in the batch, in order.
-    fn secrets(&self) -> impl Iterator<Item = RoundId> {
+    fn run_secret(&mut self, run: RunId, seed: &Seed) {
+        let mut bytes = Vec::with_capacity(49);
+        bytes.push(RUN_SECRET);
+        bytes.extend_from_slice(&run.0);
+        bytes.extend_from_slice(seed.expose_bytes());
+        self.entries.push(Piece::Secret {
+            of: Of::Run(run),
+            group: group_of_run(run),
+            bytes: Secret::new(bytes),
+        });
+    }
+
+    /// What the secrets in the batch are of, in order.
+    fn secrets(&self) -> impl Iterator<Item = Of> {
         self.entries.iter().filter_map(|piece| match piece {
-            Piece::Secret { round, .. } => Some(*round),
+            Piece::Secret { of, .. } => Some(*of),
             Piece::Plain(_) => None,
         })
     }
@@ -226,6 +279,10 @@ impl Batch {
 
 fn group(round: RoundId) -> String {
     format!("round-{round}")
+}
+
+fn group_of_run(run: RunId) -> String {
+    format!("run-{run}")
 }
 
 fn decode(bytes: &[u8]) -> Option<(RoundId, Seed)> {
@@ -237,6 +294,11 @@ fn decode(bytes: &[u8]) -> Option<(RoundId, Seed)> {
         attempt: u32::from_be_bytes(*attempt),
     };
     Some((round, Seed::from_bytes(seed)))
+}
+
+fn decode_run(bytes: &[u8]) -> Option<(RunId, Seed)> {
+    let (run, seed) = bytes.split_first_chunk::<16>()?;
+    Some((RunId(*run), Seed::from_bytes(seed.try_into().ok()?)))
 }
 
 fn run_id(hex: &str) -> Option<RunId> {
@@ -281,6 +343,31 @@ mod tests {
         let (_, restored) = Storage::open(folder.path()).unwrap();
         assert!(restored.secret.is_none());
         assert_eq!(restored.records.len(), 2);
+    }
+
+    #[test]
+    fn the_secret_of_the_run_stays_until_it_is_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (RunId([1; 16]), RunId([2; 16]));
+        let store = |run, byte| {
+            [Todo::Plain(Output::StoreRunSecret(
+                run,
+                Seed::from_bytes([byte; 32]),
+            ))]
+        };
+        let (mut storage, restored) = Storage::open(folder.path()).unwrap();
+        assert!(restored.run_secret.is_none());
+        storage.record(&store(first, 7)).unwrap();
+        storage.record(&store(second, 8)).unwrap();
+        drop(storage);
+        let (storage, restored) = Storage::open(folder.path()).unwrap();
+        let (run, seed) = restored.run_secret.unwrap();
+        assert_eq!((run, seed.expose_bytes()), (second, &[8; 32]));
+        storage.archive(second).unwrap();
+        let archived = folder.path().join(OVER).join(format!("{second}.redb"));
+        let mut entries = Journal::open(&archived).unwrap().records().unwrap();
+        entries.retain(|entry| !entry.is_empty());
+        assert!(entries.is_empty(), "no secret is put away");
     }
 
     #[test]

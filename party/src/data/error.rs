@@ -176,6 +176,16 @@ pub enum DataError {
         /// The column.
         column: String,
     },
+    /// The run takes the party for something else than its own configuration does.
+    #[error(
+        "role = \"{found}\" in the configuration of this party, but the run expects \"{expected}\" of it"
+    )]
+    Role {
+        /// What the run says.
+        expected: &'static str,
+        /// What the party says.
+        found: &'static str,
+    },
     /// The schema or the query does not fit the engine.
     #[error("{what}: {reason}")]
     Invalid {
@@ -213,6 +223,7 @@ impl DataError {
                 format!("a value of column `{column}` is not {expected}")
             }
             Self::MissingLabel { column, .. } => format!("label column `{column}` misses values"),
+            Self::Role { .. } => self.to_string(),
             Self::DuplicateKey { .. } => "two entities have the same key".to_owned(),
             Self::MissingKey { .. } => "an entity has no key".to_owned(),
             Self::Empty { .. } => "the data source is empty".to_owned(),

@@ -21,14 +21,17 @@ use super::source::SourceSpec;
 use super::split::Split;
 use super::warning::DataWarning;
 
+mod groups;
 mod keys;
 mod read;
+
+pub use groups::RowGroup;
 
 use keys::KeyIndex;
 use read::{Reading, Shared};
 
 /// A reference to nobody: the row names no attribute party of the run, or no key.
-pub const NOBODY: u32 = u32::MAX;
+pub use hedgerow_forest::join::NOBODY;
 
 /// How the rows name entities through one link.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -50,7 +50,7 @@ pub use engine::{CsvRules, Engine, EngineOptions};
 pub use entities::{Attribute, Entities};
 pub use error::DataError;
 pub use key::KeyDigest;
-pub use linked::{LinkColumns, LinkedRows, LinkedSpec, Named, RowStore};
+pub use linked::{LinkColumns, LinkedRows, LinkedSpec, Named, RowGroup, RowStore};
 pub use source::{Features, SourceSpec};
 pub use split::Split;
 pub use warning::DataWarning;

@@ -1,0 +1,103 @@
+//! The party's data as joined runs ask it: what the configuration means for this party's columns, and the answers.
+//!
+//! - `spec`: from the run's configuration to columns, keys and bins
+//! - `rows`: a row party's answers, from rows in memory
+//! - `entities`: an attribute party's
+
+use std::ops::Range;
+
+use hedgerow_forest::query::TableQuery;
+use hedgerow_forest::table::Table;
+use hedgerow_protocol::config::{Role, RunConfig};
+use hedgerow_protocol::ids::PartyId;
+use hedgerow_protocol::join::{JoinData, Weight};
+
+use crate::config;
+use crate::data::{DataError, DataSpec, DataWarning, Engine, Split};
+
+mod entities;
+mod rows;
+pub(crate) mod spec;
+
+pub(crate) use entities::EntitySide;
+pub(crate) use rows::RowSide;
+
+/// A party's data for one joined run, read once.
+pub(crate) enum Joined {
+    /// A row party's.
+    Rows(Box<RowSide>),
+    /// An attribute party's.
+    Attributes(EntitySide),
+}
+
+impl Joined {
+    /// Reads the data under the configuration of a run.
+    pub(crate) async fn read(
+        engine: &Engine,
+        data: &DataSpec,
+        own: (&PartyId, config::Role, &[String]),
+        config: &RunConfig,
+    ) -> Result<(Self, Vec<DataWarning>), DataError> {
+        let (party, role, key) = own;
+        match (config.role(party), role) {
+            (Role::Row, config::Role::Rows) => {
+                let split = Split::new(config.test.fraction, config.test.seed, party.as_str())?;
+                let (side, warnings) = RowSide::read(engine, data, config, split).await?;
+                Ok((Self::Rows(Box::new(side)), warnings))
+            }
+            (Role::Attributes, config::Role::Attributes) => {
+                let (side, warnings) = EntitySide::read(engine, &data.source, key, party, config).await?;
+                Ok((Self::Attributes(side), warnings))
+            }
+            (Role::Row, _) => Err(DataError::Role {
+                expected: "rows",
+                found: "attributes",
+            }),
+            (Role::Attributes, _) => Err(DataError::Role {
+                expected: "attributes",
+                found: "rows",
+            }),
+        }
+    }
+
+    fn rows(&self) -> Result<&RowSide, String> {
+        match self {
+            Self::Rows(side) => Ok(side),
+            Self::Attributes(_) => Err("an attribute party has no rows".to_owned()),
+        }
+    }
+
+    fn attributes_side(&self) -> Result<&EntitySide, String> {
+        match self {
+            Self::Attributes(side) => Ok(side),
+            Self::Rows(_) => Err("a row party has no entities".to_owned()),
+        }
+    }
+}
+
+impl JoinData for Joined {
+    fn entities(&self) -> Result<Vec<[u8; 32]>, String> {
+        Ok(self.attributes_side()?.keys().to_vec())
+    }
+
+    fn attributes(&self, feature: u16) -> Result<Vec<u8>, String> {
+        self.attributes_side()?.attribute(feature)
+    }
+
+    fn references(&self, party: &PartyId) -> Result<Vec<[u8; 32]>, String> {
+        self.rows()?.references(party)
+    }
+
+    fn base_counts(&self, query: &TableQuery) -> Result<Table, String> {
+        self.rows()?.base_counts(query)
+    }
+
+    fn weights(
+        &self,
+        query: &TableQuery,
+        party: &PartyId,
+        trees: Range<usize>,
+    ) -> Result<Vec<Weight>, String> {
+        self.rows()?.weights(query, party, trees)
+    }
+}
