@@ -8,12 +8,14 @@
 //! - [`plan`]: which trees concern which party, in which groups cells are answered.
 //! - [`upload`]: what an attribute party encrypts, profiles or predicates, whichever costs less.
 //! - [`stream`]: messages over relayed channels; [`data`]: what a party's data engine does.
+//! - [`memory`]: data in memory, for tests and examples.
 //! - [`work`]: the computations: [`align`], [`encrypt`], [`answer`], [`open`].
 
 pub mod align;
 pub mod answer;
 pub mod data;
 pub mod encrypt;
+pub mod memory;
 pub mod open;
 pub mod plan;
 pub mod stream;

@@ -34,7 +34,7 @@ fn plain(world: &World, survivors: &[usize]) -> Vec<i64> {
     }
 }
 
-/// Bonawitz et al. 2017, Figure 4, round 4, server side.
+/// The sum of a round of a world.
 fn unmask(
     world: &World,
     keys: &[SignedRoundKeys],
@@ -42,13 +42,37 @@ fn unmask(
     answers: &[ToCoordinator],
     survivors: &[usize],
 ) -> Vec<i64> {
-    let modulus = world.config.modulus;
-    let tau = world.config.shamir_threshold as usize;
+    let enrolments: Vec<_> = (0..world.parties.len())
+        .map(|index| enrolment(index, &world.config))
+        .collect();
     let members: Vec<PartyId> = masked.keys().copied().map(id).collect();
-    let mut sum = vec![0; world.progression.query().unwrap().cells()];
-    survivors
-        .iter()
-        .for_each(|index| modulus.add(&mut sum, &words(&masked[index], world)));
+    let view = RoundView {
+        run: world.config.run,
+        round: ROUND,
+        config: &world.config.digest(),
+        answers: world.progression.answers(),
+        participants: &binding::participants_digest(world.config.run, &enrolments),
+        keys: &binding::key_list_digest(keys),
+        members: &members,
+        modulus: world.config.modulus,
+        cells: world.progression.query().unwrap().cells(),
+    };
+    let vectors = survivors.iter().map(|index| (*index, words(&masked[index], world))).collect();
+    open_sum(&view, world.config.shamir_threshold as usize, keys, &vectors, answers)
+}
+
+/// Bonawitz et al. 2017, Figure 4, round 4, server side: the survivors' vectors and answers.
+pub(super) fn open_sum(
+    view: &RoundView<'_>,
+    tau: usize,
+    keys: &[SignedRoundKeys],
+    vectors: &BTreeMap<usize, Vec<u64>>,
+    answers: &[ToCoordinator],
+) -> Vec<i64> {
+    let modulus = view.modulus;
+    let survivors: Vec<usize> = vectors.keys().copied().collect();
+    let mut sum = vec![0; view.cells];
+    vectors.values().for_each(|words| modulus.add(&mut sum, words));
     let mut shares: BTreeMap<(bool, PartyId), Vec<Share>> = BTreeMap::new();
     for answer in answers.iter().take(tau) {
         let ToCoordinator::Unmask {
@@ -66,20 +90,7 @@ fn unmask(
             }
         }
     }
-    let enrolments: Vec<_> = (0..world.parties.len())
-        .map(|index| enrolment(index, &world.config))
-        .collect();
-    let transcript = binding::round_transcript(&RoundView {
-        run: world.config.run,
-        round: ROUND,
-        config: &world.config.digest(),
-        answers: world.progression.answers(),
-        participants: &binding::participants_digest(world.config.run, &enrolments),
-        keys: &binding::key_list_digest(keys),
-        members: &members,
-        modulus,
-        cells: sum.len(),
-    });
+    let transcript = binding::round_transcript(view);
     for ((is_self_mask, party), shares) in &shares {
         let seed = shamir::combine(tau, shares).unwrap();
         if *is_self_mask {

@@ -16,6 +16,7 @@ use crate::config::{
     smallest_threshold,
 };
 use crate::ids::{PartyId, RoundId, RunId};
+use crate::join::{Work, WorkId};
 use crate::party::{LedgerEntry, LedgerState, Output, PartyMachine, PartyOutcome, PartySetup};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -167,6 +168,9 @@ pub(crate) struct Party {
     pub(crate) outcome: Option<Box<PartyOutcome>>,
     pub(crate) confirmed: bool,
     pub(crate) failed: Option<String>,
+    pub(crate) run_secret: Option<(RunId, Seed)>,
+    pub(crate) works: Vec<(WorkId, Work)>,
+    pub(crate) now: Millis,
     /// All outputs by name, for tests of their order.
     pub(crate) order: Vec<&'static str>,
     rng: rand_chacha::ChaCha20Rng,
@@ -187,6 +191,9 @@ impl Party {
             outcome: None,
             confirmed: false,
             failed: None,
+            run_secret: None,
+            works: Vec::new(),
+            now: Millis(0),
             order: Vec::new(),
             rng: Seed::from_bytes([100 + index as u8; 32]).rng(),
         }
@@ -195,13 +202,15 @@ impl Party {
     /// Dies and comes back with what is durable.
     pub(crate) fn restart(&mut self) {
         let setup = setup(self.index, &self.policy, &self.ledger);
-        self.machine = PartyMachine::restore(setup, &self.records, self.secret.clone(), None).unwrap();
+        let (secret, run_secret) = (self.secret.clone(), self.run_secret.clone());
+        self.machine = PartyMachine::restore(setup, &self.records, secret, run_secret).unwrap();
+        self.works.clear();
         self.drain();
     }
 
     pub(crate) fn hear(&mut self, message: ToParty) -> Vec<ToCoordinator> {
         let before = self.sent.len();
-        self.machine.handle_message(message, Millis(0), &mut self.rng);
+        self.machine.handle_message(message, self.now, &mut self.rng);
         self.drain();
         self.sent[before..].to_vec()
     }
@@ -251,7 +260,14 @@ impl Party {
                     self.counted.push((round, query));
                     "count"
                 }
-                Output::StoreRunSecret(..) | Output::Work(..) => panic!("this run joins nothing"),
+                Output::StoreRunSecret(run, secret) => {
+                    self.run_secret = Some((run, secret));
+                    "store run secret"
+                }
+                Output::Work(id, work) => {
+                    self.works.push((id, work));
+                    "work"
+                }
                 Output::Progress(_) => continue,
                 Output::Finished(outcome) => {
                     self.outcome = Some(outcome);

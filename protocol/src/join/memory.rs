@@ -1,0 +1,189 @@
+//! A party's data in memory, row by row and node by node: what tests and examples join.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use hedgerow_forest::binning::Binner;
+use hedgerow_forest::join::{JoinPlan, LeafRole};
+use hedgerow_forest::query::TableQuery;
+use hedgerow_forest::schema::Schema;
+use hedgerow_forest::schema::link::{BIN_OF_KNOWN, BIN_OF_UNKNOWN};
+use hedgerow_forest::table::{CLASSES, Table};
+use hedgerow_forest::tree::Tree;
+
+use super::data::{JoinData, Weight};
+use crate::ids::PartyId;
+
+/// A row that stands for `copies` equal ones.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemoryRow {
+    /// Bin of each feature of the schema; those of columns with a link mean nothing.
+    pub bins: Vec<u8>,
+    /// Class, 0 or 1.
+    pub label: u8,
+    /// How often it is in the table.
+    pub copies: u32,
+    /// For each link of the schema the attribute party and the key that the row names; none for nobody of the run.
+    pub names: Vec<Option<(PartyId, [u8; 32])>>,
+}
+
+/// The data of one party.
+#[derive(Clone, Debug)]
+pub struct MemoryData {
+    schema: Schema,
+    binner: Binner,
+    rows: Vec<MemoryRow>,
+    /// Key to the bin of each feature of the schema; those of columns without a link mean nothing.
+    entities: BTreeMap<[u8; 32], Vec<u8>>,
+}
+
+impl MemoryData {
+    /// Rows or entities of one party under a schema and its bins.
+    #[must_use]
+    pub fn new(
+        schema: &Schema,
+        binner: &Binner,
+        rows: Vec<MemoryRow>,
+        entities: BTreeMap<[u8; 32], Vec<u8>>,
+    ) -> Self {
+        Self {
+            schema: schema.clone(),
+            binner: binner.clone(),
+            rows,
+            entities,
+        }
+    }
+
+    /// The rows.
+    #[must_use]
+    pub fn rows(&self) -> &[MemoryRow] {
+        &self.rows
+    }
+
+    /// The bins of one entity.
+    #[must_use]
+    pub fn entity(&self, key: &[u8; 32]) -> Option<&[u8]> {
+        self.entities.get(key).map(Vec::as_slice)
+    }
+
+    fn link_of(&self, feature: u16) -> Option<usize> {
+        let link = self.schema.features.get(usize::from(feature))?.link.as_deref()?;
+        self.schema.links().iter().position(|name| *name == link)
+    }
+
+    /// The link of a tree: that of any column that it tests.
+    fn link_of_tree(&self, tree: &Tree) -> Option<usize> {
+        let tests = tree.splits().iter().filter(|split| !split.is_dummy());
+        tests.filter_map(|split| self.link_of(split.feature)).next()
+    }
+
+    /// Whether a row passes the tests on its own columns on the way to a leaf.
+    fn reaches(&self, tree: &Tree, leaf: usize, row: &MemoryRow) -> bool {
+        (0..tree.depth()).all(|level| {
+            let node = (1usize << level) - 1 + (leaf >> (tree.depth() - level));
+            let goes_right = leaf >> (tree.depth() - 1 - level) & 1 == 1;
+            tree.splits().get(node).is_some_and(|split| {
+                let is_free = self.link_of(split.feature).is_some() && !split.is_dummy();
+                let bin = row.bins.get(usize::from(split.feature)).copied().unwrap_or_default();
+                is_free || split.right.contains(bin) == goes_right
+            })
+        })
+    }
+
+    /// The leaf of a row whose entities are these, for each link the bins of all features, or none for a missing one.
+    #[must_use]
+    pub fn leaf(&self, tree: &Tree, row: &MemoryRow, entities: &[Option<&[u8]>]) -> usize {
+        tree.leaf(|feature| {
+            let place = usize::from(feature);
+            let own = row.bins.get(place).copied().unwrap_or_default();
+            let Some(link) = self.link_of(feature) else { return own };
+            let known = self.schema.features.get(place).is_some_and(|column| column.is_known());
+            match (entities.get(link).copied().flatten(), known) {
+                (Some(_), true) => BIN_OF_KNOWN,
+                (None, true) => BIN_OF_UNKNOWN,
+                (Some(bins), false) => bins.get(place).copied().unwrap_or_default(),
+                (None, false) => self.binner.bin_of_missing(place),
+            }
+        })
+    }
+
+    fn plan(&self, query: &TableQuery) -> Result<JoinPlan, String> {
+        JoinPlan::new(query, &self.schema, &self.binner).map_err(|error| error.to_string())
+    }
+}
+
+impl JoinData for MemoryData {
+    fn entities(&self) -> Result<Vec<[u8; 32]>, String> {
+        Ok(self.entities.keys().copied().collect())
+    }
+
+    fn attributes(&self, feature: u16) -> Result<Vec<u8>, String> {
+        let of = |bins: &Vec<u8>| bins.get(usize::from(feature)).copied();
+        let column = self.entities.values().map(of).collect::<Option<_>>();
+        column.ok_or_else(|| format!("no feature {feature}"))
+    }
+
+    fn references(&self, party: &PartyId) -> Result<Vec<[u8; 32]>, String> {
+        let named = self.rows.iter().flat_map(|row| &row.names).flatten();
+        let at = named.filter(|(at, _)| at == party).map(|(_, key)| *key);
+        Ok(at.collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    fn base_counts(&self, query: &TableQuery) -> Result<Table, String> {
+        let mut table = Table::zeros(query.shape());
+        let leaves = query.leaves();
+        let plan = self.plan(query)?;
+        for (number, tree) in query.trees().iter().enumerate() {
+            let link = self.link_of_tree(tree);
+            let roles = (0..leaves).map(|leaf| plan.role_of((number * leaves + leaf) * CLASSES));
+            let local: Vec<bool> = roles.map(|role| role == LeafRole::Local).collect();
+            for row in &self.rows {
+                let names = link.and_then(|link| row.names.get(link)).is_some_and(Option::is_some);
+                let missing = self.leaf(tree, row, &[]);
+                for (leaf, local) in local.iter().enumerate() {
+                    let counts = if names { *local && self.reaches(tree, leaf, row) } else { leaf == missing };
+                    let cell = (number * leaves + leaf) * CLASSES + usize::from(row.label);
+                    if let (true, Some(count)) = (counts, table.cells_mut().get_mut(cell)) {
+                        *count += i64::from(row.copies);
+                    }
+                }
+            }
+        }
+        Ok(table)
+    }
+
+    fn weights(
+        &self,
+        query: &TableQuery,
+        party: &PartyId,
+        trees: Range<usize>,
+    ) -> Result<Vec<Weight>, String> {
+        let references = self.references(party)?;
+        let leaves = query.leaves();
+        let plan = self.plan(query)?;
+        let mut sums: BTreeMap<(usize, usize), u32> = BTreeMap::new();
+        for (number, tree) in query.trees().iter().enumerate().filter(|(number, _)| trees.contains(number)) {
+            let Some(link) = self.link_of_tree(tree) else { continue };
+            for row in &self.rows {
+                let Some(Some((_, key))) = row.names.get(link).filter(|named| {
+                    named.as_ref().is_some_and(|(at, _)| at == party)
+                }) else {
+                    continue;
+                };
+                let Ok(reference) = references.binary_search(key) else { continue };
+                for leaf in (0..leaves).filter(|leaf| self.reaches(tree, *leaf, row)) {
+                    let cell = (number * leaves + leaf) * CLASSES + usize::from(row.label);
+                    if plan.predicate_of(cell).is_some() {
+                        *sums.entry((cell, reference)).or_default() += row.copies;
+                    }
+                }
+            }
+        }
+        let weight = |((cell, reference), count): ((usize, usize), u32)| Weight {
+            cell: cell as u32,
+            reference: reference as u32,
+            count,
+        };
+        Ok(sums.into_iter().map(weight).collect())
+    }
+}

@@ -1,0 +1,4 @@
+//! Rows of some machines with attributes at others, over a coordinator by hand.
+
+mod cases;
+mod world;

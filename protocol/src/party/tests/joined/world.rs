@@ -1,0 +1,489 @@
+//! Row parties, attribute parties, and a coordinator by hand that relays between them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use hedgerow_crypto::hash::hash;
+use hedgerow_crypto::mask::modulus::Modulus;
+use hedgerow_forest::binning::Binner;
+use hedgerow_forest::query::TableQuery;
+use hedgerow_forest::schema::{Column, Label, Schema};
+use hedgerow_forest::table::{CLASSES, Table};
+use rand_core::Rng;
+
+use crate::binding::{self, RoundView};
+use crate::config::{
+    Alignment, AttributeParty, Join, LinkConfig, LinkParty, Partition, RunConfig, RunConfigLiteral,
+};
+use crate::growth::{Progression, query_digest};
+use crate::ids::{PartyId, RoundId};
+use crate::join::memory::{MemoryData, MemoryRow};
+use crate::party::tests::sums::open_sum;
+use crate::party::tests::support::{Party, id, literal, open_policy};
+use crate::time::Millis;
+use crate::wire::{Enrolment, SignedRoundKeys, ToCoordinator, ToParty, vector};
+
+pub(crate) fn key(number: u64) -> [u8; 32] {
+    hash("test key", &[&number.to_le_bytes()]).0
+}
+
+/// What a world varies in. Attribute parties come first: `p0 ..`, then row parties.
+#[derive(Clone)]
+pub(crate) struct Shape {
+    pub(crate) attributes: usize,
+    pub(crate) rows: usize,
+    pub(crate) alignment: Alignment,
+    /// Bins of the numeric attribute: many make predicates cheaper than profiles.
+    pub(crate) numeric: bool,
+    pub(crate) segments: u32,
+}
+
+impl Shape {
+    pub(crate) fn of(attributes: usize) -> Self {
+        Self {
+            attributes,
+            rows: 1,
+            alignment: Alignment::Private { minimum: 1, pad: 0 },
+            numeric: false,
+            segments: 2,
+        }
+    }
+
+    pub(crate) fn literal(&self) -> RunConfigLiteral {
+        let mut features = vec![
+            Column::numeric("amount", 0.0, 1.0),
+            Column::known("from"),
+            Column::categorical("flag", ["a", "b", "c"]).read_through("from"),
+            Column::known("to"),
+            Column::categorical("flag", ["a", "b", "c"]).read_through("to"),
+            Column::categorical("kind", ["x", "y"]),
+        ];
+        if self.numeric {
+            features.insert(3, Column::numeric("balance", 0.0, 1.0).read_through("from"));
+            features.insert(4, Column::numeric("age", 0.0, 1.0).read_through("from"));
+        }
+        let link = |name: &str| LinkConfig {
+            name: name.to_owned(),
+            party: LinkParty::Column(format!("{name}_bank")),
+            key_columns: vec![format!("{name}_account")],
+        };
+        let mut literal = literal(self.attributes + self.rows);
+        literal.partition = Partition::Mixed(Join {
+            links: vec![link("from"), link("to")],
+            attribute_parties: (0..self.attributes)
+                .map(|index| AttributeParty {
+                    party: id(index),
+                    serves: vec![format!("bank {index}")],
+                })
+                .collect(),
+            alignment: self.alignment,
+            segments: self.segments,
+            prediction: None,
+        });
+        literal.schema = Schema {
+            features,
+            label: Label {
+                name: "fraud".into(),
+                positive: "1".into(),
+            },
+        };
+        literal.forest.trees = 6;
+        literal.forest.depth = 3;
+        literal.forest.bins = if self.numeric { 40 } else { 6 };
+        literal.modulus = Modulus::power_of_two(30).unwrap();
+        literal.max_rows = 1 << 20;
+        literal
+    }
+}
+
+/// What the coordinator has relayed last, by (from, to).
+type Wire = Vec<(usize, ToCoordinator)>;
+
+pub(crate) struct JoinedWorld {
+    pub(crate) config: RunConfig,
+    pub(crate) shape: Shape,
+    pub(crate) parties: Vec<Party>,
+    pub(crate) data: Vec<MemoryData>,
+    pub(crate) progression: Progression,
+    pub(crate) enrolments: Vec<Enrolment>,
+    /// The keys of the round.
+    pub(crate) keys: Vec<SignedRoundKeys>,
+    /// Parties that the network does not reach.
+    pub(crate) gone: BTreeSet<usize>,
+    /// Everything that is not relayed, from whom.
+    pub(crate) said: Wire,
+    /// Relayed messages, counted.
+    pub(crate) relayed: usize,
+    /// Lets every so manieth relayed message get lost.
+    pub(crate) loses: Option<usize>,
+}
+
+impl JoinedWorld {
+    /// A world whose data come from a seed; `data` may be changed before [`Self::enrol`].
+    pub(crate) fn new(shape: Shape) -> Self {
+        let config = RunConfig::new(shape.literal()).unwrap();
+        let binner = Binner::new(&config.schema, config.forest.bins).unwrap();
+        let mut rng = hedgerow_crypto::seed::Seed::from_bytes([5; 32]).rng();
+        let mut below = |n: u64| rng.next_u64() % n;
+        let features = config.schema.len();
+        let mut data = Vec::new();
+        for _ in 0..shape.attributes {
+            // Accounts overlap: several banks may have the same.
+            let entities = (0..30).map(|_| {
+                let bins = (0..features).map(|feature| below(binner.bins_of(feature) as u64) as u8);
+                let mut bins: Vec<u8> = bins.collect();
+                same_attributes(&config.schema, &mut bins);
+                (key(below(60)), bins)
+            });
+            let entities: BTreeMap<_, _> = entities.collect();
+            data.push(MemoryData::new(&config.schema, &binner, Vec::new(), entities));
+        }
+        for _ in 0..shape.rows {
+            let rows = (0..80).map(|_| {
+                let bins = (0..features).map(|feature| below(binner.bins_of(feature) as u64) as u8);
+                let bins = bins.collect();
+                let names = (0..2).map(|_| {
+                    let bank = below(shape.attributes as u64 + 1) as usize;
+                    let key = key(below(70));
+                    (bank < shape.attributes).then(|| (id(bank), key))
+                });
+                MemoryRow {
+                    bins,
+                    names: names.collect(),
+                    label: below(2) as u8,
+                    copies: 1 + below(3) as u32,
+                }
+            });
+            let rows = rows.collect();
+            data.push(MemoryData::new(&config.schema, &binner, rows, BTreeMap::new()));
+        }
+        let parties = (0..config.parties.len())
+            .map(|index| Party::new(index, open_policy()))
+            .collect();
+        Self {
+            progression: Progression::start(&config).unwrap(),
+            config,
+            shape,
+            parties,
+            data,
+            enrolments: Vec::new(),
+            keys: Vec::new(),
+            gone: BTreeSet::new(),
+            said: Vec::new(),
+            relayed: 0,
+            loses: None,
+        }
+    }
+
+    pub(crate) fn attributes(&self) -> Vec<usize> {
+        (0..self.shape.attributes).collect()
+    }
+
+    pub(crate) fn rows(&self) -> Vec<usize> {
+        (self.shape.attributes..self.parties.len()).collect()
+    }
+
+    pub(crate) fn all(&self) -> Vec<usize> {
+        (0..self.parties.len()).collect()
+    }
+
+    pub(crate) fn query(&self) -> TableQuery {
+        self.progression.query().unwrap().clone()
+    }
+
+    fn greet(&mut self) -> Vec<Enrolment> {
+        let welcome = ToParty::Welcome {
+            version: 2,
+            config: self.config.to_bytes(),
+        };
+        let mut enrolments = Vec::new();
+        for party in &mut self.parties {
+            party.machine.handle_connected(Millis(0));
+            party.drain();
+            party.sent.clear();
+            match party.answer(welcome.clone()) {
+                ToCoordinator::Enrol {
+                    certificate,
+                    signature,
+                    channel,
+                } => enrolments.push(Enrolment {
+                    party: id(party.index),
+                    certificate,
+                    signature,
+                    channel,
+                }),
+                other => panic!("{other:?}"),
+            }
+        }
+        enrolments
+    }
+
+    pub(crate) fn enrol(&mut self) {
+        let enrolments = self.greet();
+        self.enrolments = enrolments.clone();
+        for index in self.all() {
+            self.tell(index, ToParty::Participants { enrolments: enrolments.clone() });
+        }
+    }
+
+    /// A message to one party; what it says is relayed, or kept in `said`.
+    pub(crate) fn tell(&mut self, index: usize, message: ToParty) {
+        if self.gone.contains(&index) {
+            return;
+        }
+        self.parties[index].hear(message);
+        self.carry(index);
+    }
+
+    /// What a party has said since.
+    fn carry(&mut self, index: usize) {
+        for message in std::mem::take(&mut self.parties[index].sent) {
+            let relayed = match message {
+                ToCoordinator::Relay {
+                    ref to,
+                    channel,
+                    seq,
+                    last,
+                    ref sealed,
+                } => Some((
+                    to.clone(),
+                    ToParty::Relayed {
+                        from: id(index),
+                        channel,
+                        seq,
+                        last,
+                        sealed: sealed.clone(),
+                    },
+                )),
+                ToCoordinator::RelayAck {
+                    ref to,
+                    channel,
+                    next,
+                    again,
+                } => Some((
+                    to.clone(),
+                    ToParty::RelayAcked {
+                        from: id(index),
+                        channel,
+                        next,
+                        again,
+                    },
+                )),
+                _ => None,
+            };
+            let Some((to, message_to)) = relayed else {
+                self.said.push((index, message));
+                continue;
+            };
+            self.relayed += 1;
+            if self.loses.is_some_and(|every| self.relayed % every == 0) {
+                continue;
+            }
+            let to = self.config.parties.binary_search(&to).unwrap();
+            if !self.gone.contains(&to) {
+                self.parties[to].hear(message_to);
+                self.carry(to);
+            }
+        }
+    }
+
+    /// One work of somebody; false if there is none.
+    pub(crate) fn work(&mut self) -> bool {
+        let Some(index) =
+            (0..self.parties.len()).find(|index| !self.parties[*index].works.is_empty() && !self.gone.contains(index))
+        else {
+            return false;
+        };
+        let (work_id, work) = self.parties[index].works.remove(0);
+        let done = work.run(&self.data[index]);
+        let party = &mut self.parties[index];
+        party.machine.handle_work(work_id, done, party.now);
+        party.drain();
+        self.carry(index);
+        true
+    }
+
+    /// All works, and time for whoever waits; until nothing has happened for long.
+    pub(crate) fn settle(&mut self) {
+        let mut idle = 0;
+        while idle < 4 {
+            idle = if self.work() { 0 } else { idle + 1 };
+            if idle > 0 {
+                for index in self.all() {
+                    let party = &mut self.parties[index];
+                    party.now = party.now.plus(2_500);
+                    party.machine.handle_timeout(party.now);
+                    party.drain();
+                    self.carry(index);
+                }
+            }
+        }
+    }
+
+    /// The party dies and comes back.
+    pub(crate) fn restart(&mut self, index: usize) {
+        let party = &mut self.parties[index];
+        party.restart();
+        party.machine.handle_connected(party.now);
+        party.drain();
+        self.carry(index);
+    }
+
+    /// What everybody says about something.
+    pub(crate) fn heard<T>(&mut self, of: impl Fn(&ToCoordinator) -> Option<T>) -> BTreeMap<usize, T> {
+        let mut found = BTreeMap::new();
+        self.said.retain(|(index, message)| match of(message) {
+            Some(value) => {
+                found.insert(*index, value);
+                false
+            }
+            None => true,
+        });
+        found
+    }
+
+    pub(crate) fn align(&mut self) {
+        for index in self.all() {
+            self.tell(index, ToParty::Align);
+        }
+        self.settle();
+        for index in self.all() {
+            let parties: Vec<PartyId> = self.all().into_iter().filter(|index| !self.gone.contains(index)).map(id).collect();
+            self.tell(index, ToParty::Joined { parties });
+        }
+    }
+
+    /// Everything up to the inboxes of a round among `of`.
+    pub(crate) fn open_round(&mut self, round: RoundId, of: &[usize]) {
+        let start = ToParty::RoundStart {
+            round,
+            query: query_digest(&self.query()),
+            answers: *self.progression.answers(),
+        };
+        of.iter().for_each(|index| self.tell(*index, start.clone()));
+        let keys = self.heard(|message| match message {
+            ToCoordinator::RoundKeys { keys, .. } => Some(keys.clone()),
+            _ => None,
+        });
+        assert_eq!(keys.len(), of.len(), "{:?}", self.refusals());
+        self.keys = keys.into_values().collect();
+        let list = ToParty::KeyList {
+            round,
+            keys: self.keys.clone(),
+        };
+        of.iter().for_each(|index| self.tell(*index, list.clone()));
+        let shares = self.heard(|message| match message {
+            ToCoordinator::Shares { sealed, .. } => Some(sealed.clone()),
+            _ => None,
+        });
+        for index in of {
+            let sealed = shares.iter().map(|(from, sealed)| {
+                let to = sealed.iter().find(|(to, _)| *to == id(*index));
+                (id(*from), to.map(|(_, bytes)| bytes.clone()).unwrap_or_default())
+            });
+            let sealed = sealed.collect();
+            self.tell(*index, ToParty::ShareInbox { round, sealed });
+        }
+    }
+
+    pub(crate) fn fix(&mut self, round: RoundId, attributes: &[usize]) {
+        for index in self.rows() {
+            let attributes = attributes.iter().copied().map(id).collect();
+            self.tell(index, ToParty::Fixed { round, attributes });
+        }
+        self.settle();
+    }
+
+    pub(crate) fn vectors(&mut self) -> BTreeMap<usize, Vec<u8>> {
+        self.heard(|message| match message {
+            ToCoordinator::Masked { vector, .. } => Some(vector.clone()),
+            _ => None,
+        })
+    }
+
+    /// The survivors open their sum: the totals.
+    pub(crate) fn open(&mut self, round: RoundId, vectors: &BTreeMap<usize, Vec<u8>>, of: &[usize]) -> Vec<i64> {
+        let survivors: Vec<PartyId> = vectors.keys().copied().map(id).collect();
+        for index in vectors.keys() {
+            let survivors = survivors.clone();
+            self.tell(*index, ToParty::Survivors { round, survivors });
+        }
+        let signatures = self.heard(|message| match message {
+            ToCoordinator::SurvivorSignature { signature, .. } => Some(*signature),
+            _ => None,
+        });
+        assert_eq!(signatures.len(), vectors.len(), "{:?}", self.refusals());
+        let proof = ToParty::SurvivorProof {
+            round,
+            signatures: signatures.into_iter().map(|(index, signature)| (id(index), signature)).collect(),
+            seeds: Vec::new(),
+        };
+        for index in vectors.keys() {
+            self.tell(*index, proof.clone());
+        }
+        let unmask = self.heard(|message| matches!(message, ToCoordinator::Unmask { .. }).then(|| message.clone()));
+        assert_eq!(unmask.len(), vectors.len());
+        let members: Vec<PartyId> = of.iter().copied().map(id).collect();
+        let view = RoundView {
+            run: self.config.run,
+            round,
+            config: &self.config.digest(),
+            answers: self.progression.answers(),
+            participants: &binding::participants_digest(self.config.run, &self.enrolments),
+            keys: &binding::key_list_digest(&self.keys),
+            members: &members,
+            modulus: self.config.modulus,
+            cells: self.query().cells(),
+        };
+        let unpacked = |(index, bytes): (&usize, &Vec<u8>)| {
+            (*index, vector::unpack(bytes, self.config.modulus, view.cells).unwrap())
+        };
+        let vectors = vectors.iter().map(unpacked).collect();
+        let answers: Vec<ToCoordinator> = unmask.into_values().collect();
+        open_sum(&view, self.config.shamir_threshold as usize, &self.keys, &vectors, &answers)
+    }
+
+    pub(crate) fn refusals(&self) -> Vec<String> {
+        self.parties
+            .iter()
+            .filter_map(|party| Some(format!("p{}: {}", party.index, party.refused.as_ref()?)))
+            .collect()
+    }
+
+    /// The plain table over all rows, with the entities of the parties that are there.
+    pub(crate) fn pooled(&self, there: &[usize]) -> Table {
+        let query = self.query();
+        let mut table = Table::zeros(query.shape());
+        for data in self.rows().into_iter().map(|index| &self.data[index]) {
+            for row in data.rows() {
+                let entities: Vec<Option<&[u8]>> = row
+                    .names
+                    .iter()
+                    .map(|named| {
+                        let (party, key) = named.as_ref()?;
+                        let index = there.iter().find(|index| id(**index) == *party)?;
+                        self.data[*index].entity(key)
+                    })
+                    .collect();
+                for (number, tree) in query.trees().iter().enumerate() {
+                    let leaf = data.leaf(tree, row, &entities);
+                    let cell = (number * query.leaves() + leaf) * CLASSES + usize::from(row.label);
+                    table.cells_mut()[cell] += i64::from(row.copies);
+                }
+            }
+        }
+        table
+    }
+}
+
+/// Links read the same attributes of an entity.
+fn same_attributes(schema: &Schema, bins: &mut [u8]) {
+    let from = |name: &str| {
+        let attribute = name.split_once('.').map(|(_, attribute)| attribute);
+        schema.features.iter().position(|column| attribute.is_some() && column.attribute() == attribute)
+    };
+    for (feature, column) in schema.features.iter().enumerate() {
+        if let Some(first) = from(&column.name).filter(|_| column.link.is_some()) {
+            bins[feature] = bins[first];
+        }
+    }
+}
