@@ -1,9 +1,11 @@
 //! What a party accepts, in its own file: `policy.toml`.
 
+use std::fmt;
+
 use hedgerow_dp::{Budget, BudgetError, Rho, rho_for};
 use serde::{Deserialize, Serialize};
 
-use crate::config::RunConfig;
+use crate::config::{Alignment, Partition, RunConfig, Unit};
 use crate::privacy;
 use crate::refusal::Refusal;
 
@@ -19,6 +21,14 @@ use crate::refusal::Refusal;
 /// max_queries = 8              # of one run, repeated attempts included
 /// require_noise = true
 /// release_metrics = false      # metrics on own test rows
+/// # joined runs:
+/// allowed_partitions = ["horizontal", "vertical", "mixed"]   # without it, every one
+/// plain_alignment = false      # let row parties know the keys of attribute parties
+/// min_pad = 0                  # fewest dummies in the pool that blurs the size of the overlap
+/// require_entity_unit = false  # refuse noise that promises nothing for attributes
+/// max_rows_per_entity = 100    # largest K of the unit "entity"; without it, any
+/// max_scores = 0               # private scores that one run may ask for
+/// exact_scores = false         # answer scores without output noise
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -41,6 +51,52 @@ pub struct Policy {
     pub require_noise: bool,
     /// Release metrics on own test rows if the run asks for them.
     pub release_metrics: bool,
+    /// Partitions that a run may have; `None` allows all.
+    pub allowed_partitions: Option<Vec<PartitionName>>,
+    /// Accept `alignment = "plain"`.
+    pub plain_alignment: bool,
+    /// Fewest dummies in the pool of a private alignment.
+    pub min_pad: u32,
+    /// Refuse joined runs with noise whose unit is not the entity.
+    pub require_entity_unit: bool,
+    /// Largest K of the unit "entity"; `None` allows any.
+    pub max_rows_per_entity: Option<u32>,
+    /// Most private scores of one run; 0 refuses runs with prediction.
+    pub max_scores: u64,
+    /// Accept private scores without output noise.
+    pub exact_scores: bool,
+}
+
+/// A partition by its name in policy files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PartitionName {
+    /// Each party has whole rows of its own.
+    Horizontal,
+    /// One party has rows, others further columns of the same entities.
+    Vertical,
+    /// Rows refer to entities at many attribute parties.
+    Mixed,
+}
+
+impl PartitionName {
+    fn of(partition: &Partition) -> Self {
+        match partition {
+            Partition::Horizontal => Self::Horizontal,
+            Partition::Vertical(_) => Self::Vertical,
+            Partition::Mixed(_) => Self::Mixed,
+        }
+    }
+}
+
+impl fmt::Display for PartitionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Horizontal => "horizontal",
+            Self::Vertical => "vertical",
+            Self::Mixed => "mixed",
+        })
+    }
 }
 
 impl Default for Policy {
@@ -55,6 +111,13 @@ impl Default for Policy {
             max_queries: 8,
             require_noise: true,
             release_metrics: false,
+            allowed_partitions: None,
+            plain_alignment: false,
+            min_pad: 0,
+            require_entity_unit: false,
+            max_rows_per_entity: None,
+            max_scores: 0,
+            exact_scores: false,
         }
     }
 }
@@ -113,6 +176,52 @@ impl Policy {
                 asked,
                 allowed: self.max_queries,
             });
+        }
+        self.check_join(config)
+    }
+
+    fn check_join(&self, config: &RunConfig) -> Result<(), Refusal> {
+        let asked = PartitionName::of(&config.partition);
+        if let Some(allowed) = &self.allowed_partitions
+            && !allowed.contains(&asked)
+        {
+            return Err(Refusal::Partition {
+                asked: asked.to_string(),
+            });
+        }
+        let Some(join) = config.join() else {
+            return Ok(());
+        };
+        match join.alignment {
+            Alignment::Plain if !self.plain_alignment => return Err(Refusal::PlainAlignment),
+            Alignment::Private { pad, .. } if pad < self.min_pad => {
+                return Err(Refusal::Pad {
+                    asked: pad,
+                    allowed: self.min_pad,
+                });
+            }
+            _ => {}
+        }
+        match config.privacy.map(|privacy| privacy.unit) {
+            Some(Unit::Row) if self.require_entity_unit => return Err(Refusal::EntityUnit),
+            Some(Unit::Entity { rows }) => {
+                if let Some(allowed) = self.max_rows_per_entity.filter(|allowed| rows > *allowed) {
+                    return Err(Refusal::RowsPerEntity { asked: rows, allowed });
+                }
+            }
+            _ => {}
+        }
+        let Some(prediction) = &join.prediction else {
+            return Ok(());
+        };
+        if prediction.rows > self.max_scores {
+            return Err(Refusal::Scores {
+                asked: prediction.rows,
+                allowed: self.max_scores,
+            });
+        }
+        if prediction.budget.is_none() && !self.exact_scores {
+            return Err(Refusal::ExactScores);
         }
         Ok(())
     }

@@ -115,6 +115,57 @@ pub enum Refusal {
         /// What was impossible.
         detail: String,
     },
+    /// The partition of the run is not one that the policy allows.
+    #[error("the run is {asked}, which the policy of this party does not list (policy key `allowed_partitions`)")]
+    Partition {
+        /// Partition of the run.
+        asked: String,
+    },
+    /// Row parties would get to know the keys of attribute parties.
+    #[error(
+        "the run aligns in plain: row parties get to know the keys of attribute parties (policy key `plain_alignment`)"
+    )]
+    PlainAlignment,
+    /// The size of the overlap is blurred less than the policy wants.
+    #[error(
+        "the run aligns with a pool of {asked} dummies, the policy of this party wants at least {allowed} (policy key `min_pad`)"
+    )]
+    Pad {
+        /// Dummies in the run's pool.
+        asked: u32,
+        /// Fewest that the policy accepts.
+        allowed: u32,
+    },
+    /// The noise promises nothing for attributes.
+    #[error(
+        "the unit of the run is one row, which promises nothing for attributes (policy key `require_entity_unit`)"
+    )]
+    EntityUnit,
+    /// More rows of one entity count than the policy allows.
+    #[error(
+        "the run counts up to {asked} rows of one entity, the policy of this party allows {allowed} (policy key `max_rows_per_entity`)"
+    )]
+    RowsPerEntity {
+        /// K of the run.
+        asked: u32,
+        /// Largest K of the policy.
+        allowed: u32,
+    },
+    /// More private scores than the policy allows.
+    #[error(
+        "the run may ask for {asked} private scores, the policy of this party allows {allowed} (policy key `max_scores`)"
+    )]
+    Scores {
+        /// Scores that the run may ask for.
+        asked: u64,
+        /// Most scores of the policy.
+        allowed: u64,
+    },
+    /// Scores reveal profiles, and no noise is added to them.
+    #[error(
+        "the run asks for scores without output noise, which reveal profiles of entities (policy key `exact_scores`)"
+    )]
+    ExactScores,
 }
 
 fn in_round(round: &Option<RoundId>) -> String {

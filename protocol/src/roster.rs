@@ -72,6 +72,14 @@ pub fn verify_enrolment(
     let identity = verifier
         .verify(party, &enrolment.certificate)
         .map_err(|error| fail(check::CERTIFICATES, error.reason))?;
+    // CHK-077: what is relayed can be sealed in joined runs; in others there is nothing to seal.
+    if enrolment.channel.is_some() != config.join().is_some() {
+        let detail = match enrolment.channel {
+            Some(_) => "a key for relayed chunks in a run without any",
+            None => "no key for relayed chunks",
+        };
+        return Err(fail(check::CHANNEL_KEYS, detail.into()));
+    }
     // CHK-012: the same configuration for everybody.
     identity
         .verify(
@@ -141,6 +149,7 @@ impl Roster {
         let config_digest = config.digest();
         let mut identities = BTreeMap::new();
         let mut seen = BTreeMap::new();
+        let mut channels = BTreeMap::new();
         for enrolment in enrolments {
             let identity = verify_enrolment(config, &config_digest, enrolment, verifier)?;
             // CHK-011: one identity, one party.
@@ -149,6 +158,16 @@ impl Roster {
                     check::CERTIFICATES,
                     Some(&enrolment.party),
                     format!("has the same identity as {other}"),
+                ));
+            }
+            // CHK-052: one key, one party.
+            if let Some(channel) = enrolment.channel
+                && let Some(other) = channels.insert(channel, enrolment.party.clone())
+            {
+                return Err(fail(
+                    check::ENROLMENT_CHANNEL,
+                    Some(&enrolment.party),
+                    format!("has the same key for relayed chunks as {other}"),
                 ));
             }
             identities.insert(enrolment.party.clone(), identity);

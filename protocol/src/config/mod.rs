@@ -240,4 +240,6 @@ impl TryFrom<RunConfigLiteral> for RunConfig {
 }
 
 #[cfg(test)]
+pub(crate) mod join_tests;
+#[cfg(test)]
 mod tests;

@@ -74,6 +74,14 @@ impl CoordinatorMachine {
             .is_none_or(|presence| presence.is_lost(self.timeouts.grace, now))
     }
 
+    /// Whether nothing is to be expected of the party: it is left out, or it has been away for the grace period,
+    /// counted anew in every phase. The others go on without a party once it is lost; what cannot go on without
+    /// it fails, or is tried again, once it is given up.
+    pub(super) fn is_given_up(&self, party: &PartyId, now: Millis) -> bool {
+        let waited = now >= self.entered.plus(self.timeouts.grace.0);
+        self.excluded.contains_key(party) || (waited && self.is_lost(party, now))
+    }
+
     /// Who was asked in this phase, or dropped out of this round before it, and has not answered.
     pub(super) fn missing(&self, now: Millis) -> Vec<Missing> {
         let asked = self.phase.asked(&self.circle);
@@ -131,12 +139,17 @@ impl CoordinatorMachine {
         let tally = self.tally(now);
         let asked = self.phase.asked(&self.circle);
         let answered = |party: &&PartyId| self.phase.has_answered(party, &self.circle);
-        // Whoever has been away for the grace period is not waited for, also if the run cannot do without it.
-        let coming = |party: &&PartyId| !self.excluded.contains_key(*party) && !self.is_lost(party, now);
+        // Also a party that the run cannot do without is not waited for any longer than that.
+        let coming = |party: &&PartyId| !self.is_given_up(party, now);
         let enough = self.suffices(asked.iter().filter(answered));
         let reachable = self.suffices(asked.iter().filter(|party| answered(party) || coming(party)));
         if !reachable || (tally.due && !enough) {
-            return self.fail_short(tally.answered, self.missing(now), now);
+            let mut missing = self.missing(now);
+            // Whoever could still answer has kept nobody waiting.
+            missing.retain(|missing| {
+                tally.due || !asked.contains(&missing.party) || self.is_given_up(&missing.party, now)
+            });
+            return self.fail_short(tally.answered, missing, now);
         }
         if !enough || (tally.awaited && !tally.due) {
             return false;
@@ -224,8 +237,7 @@ impl CoordinatorMachine {
             .survivors
             .iter()
             .filter(|party| {
-                let gone = self.excluded.contains_key(*party) || self.is_lost(party, now);
-                phase.signatures.contains_key(*party) || !gone
+                phase.signatures.contains_key(*party) || !self.is_given_up(party, now)
             })
             .count();
         if able < threshold || now >= self.deadline {

@@ -92,7 +92,8 @@ impl CoordinatorMachine {
             .filter(|party| !self.excluded.contains_key(*party) && !self.is_lost(party, now))
             .collect();
         if !self.suffices(here.iter().copied()) {
-            return self.fail_short(here.len(), self.missing_of(&here, now), now);
+            let coming = self.circle.members().filter(|party| !self.is_given_up(party, now));
+            return !self.suffices(coming) && self.fail_short(here.len(), self.missing_of(&here, now), now);
         }
         let (rows, attributes) = (self.of_role(&here, Role::Row), self.of_role(&here, Role::Attributes));
         let mut open: Vec<Pair<'_>> = Vec::new();

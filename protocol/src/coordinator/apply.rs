@@ -58,6 +58,7 @@ impl CoordinatorMachine {
         } else {
             self.timeouts.phase
         };
+        self.entered = now;
         self.deadline = now.plus(wait.0);
         self.tried_answers = 0;
         if self.phase.is_over() {

@@ -87,7 +87,7 @@ impl CoordinatorMachine {
             self.suffices(rows.iter().copied().chain(attributes))
         };
         let enough = with(&uploaded);
-        let reachable = with(&|party| uploaded(party) || coming(party));
+        let reachable = with(&|party| uploaded(party) || !self.is_given_up(party, now));
         let awaited = attributes.iter().any(|party| !uploaded(party) && coming(party));
         let fixed: Vec<PartyId> = attributes.into_iter().filter(uploaded).cloned().collect();
         if !reachable || (due && !enough) {
@@ -95,12 +95,13 @@ impl CoordinatorMachine {
             let mut missing = self.missing(now);
             // Row parties upload later; they have kept nobody waiting.
             missing.retain(|missing| {
-                self.circle.role(&missing.party) == Role::Attributes
-                    || !phase.masking.is_member(&missing.party)
+                let asked = phase.masking.is_member(&missing.party);
+                let attributes = self.circle.role(&missing.party) == Role::Attributes;
+                !asked || (attributes && (due || self.is_given_up(&missing.party, now)))
             });
             return self.fail_short(answered, missing, now);
         }
-        if awaited && !due {
+        if (awaited || !enough) && !due {
             return false;
         }
         let round = phase.masking.round();
@@ -126,7 +127,7 @@ impl CoordinatorMachine {
         }
         // After a restart the vectors of fixed attribute parties are asked for again.
         let gone = survivors.iter().any(|party| {
-            !phase.uploads.has(party) && (self.excluded.contains_key(party) || self.is_lost(party, now))
+            !phase.uploads.has(party) && self.is_given_up(party, now)
         });
         if gone || now >= self.deadline {
             return self.give_up_attempt("a vector that must be in the sum is missing".to_owned(), now);
@@ -139,7 +140,7 @@ impl CoordinatorMachine {
             .masking
             .members()
             .filter(|party| self.circle.role(party) == Role::Row);
-        rows.any(|party| self.excluded.contains_key(party) || self.is_lost(party, now))
+        rows.any(|party| self.is_given_up(party, now))
     }
 
     /// Tells attribute parties that the run is complete, once no row party can want scores for its evaluation any

@@ -45,6 +45,9 @@ mod transition;
 mod unmasking;
 mod uploads;
 
+#[cfg(test)]
+mod tests;
+
 pub use advance::MAX_ATTEMPTS;
 pub use output::{
     Absence, AttemptFailure, CoordinatorOutcome, CoordinatorProgress, Missing, Output, PhaseName,
@@ -95,6 +98,8 @@ pub struct CoordinatorMachine {
     closed: bool,
     /// So many answers were tried and did not open the sum.
     tried_answers: usize,
+    /// When the phase began, or was taken up again.
+    entered: Millis,
     deadline: Millis,
     last_seen: Millis,
     outputs: VecDeque<Output>,
@@ -185,6 +190,7 @@ impl CoordinatorMachine {
             directions: Directions::new(),
             closed: false,
             tried_answers: 0,
+            entered: Millis(0),
             deadline: Millis(0),
             last_seen: Millis(0),
             outputs: VecDeque::new(),
@@ -345,9 +351,10 @@ impl CoordinatorMachine {
                 Some(presence.resend_at())
             } else {
                 // A time that has passed has had its effect: nothing happens again at the end of grace.
-                presence
-                    .lost_at(self.timeouts.grace)
-                    .filter(|at| *at > self.last_seen && !self.phase.is_over())
+                let lost = presence.lost_at(self.timeouts.grace);
+                let given_up = Some(self.entered.plus(self.timeouts.grace.0));
+                let ahead = |at: &Millis| *at > self.last_seen && !self.phase.is_over();
+                lost.into_iter().chain(given_up).filter(ahead).min()
             }
         });
         // A complete run waits for nobody, but whoever is here and has not confirmed is told again.

@@ -66,7 +66,7 @@ impl CoordinatorMachine {
         let Phase::Unmasking(phase) = &self.phase else {
             return false;
         };
-        let gone = |party: &PartyId| self.excluded.contains_key(party) || self.is_lost(party, now);
+        let gone = |party: &PartyId| self.is_given_up(party, now);
         let vector_gone = phase
             .survivors
             .iter()

@@ -79,6 +79,23 @@ fn roles(config: &RunConfigLiteral, join: &Join) -> Result<(), JoinError> {
         config.parties.len(),
     )?;
     let vertical = matches!(config.partition, Partition::Vertical(_));
+    for link in &join.links {
+        let wrong = |partition, expected| {
+            Err(JoinError::LinkParty {
+                link: link.name.clone(),
+                partition,
+                expected,
+            })
+        };
+        match &link.party {
+            LinkParty::Column(_) if vertical => return wrong("vertical", "a party"),
+            LinkParty::Party(_) if !vertical => return wrong("mixed", "a party column"),
+            LinkParty::Party(party) if join.attribute_party(party).is_none() => {
+                return wrong("vertical", "one of its attribute parties");
+            }
+            _ => {}
+        }
+    }
     let mut names = join.attribute_parties.iter().map(|party| &party.party).peekable();
     while let Some(party) = names.next() {
         let refuse = |what| {
@@ -112,23 +129,6 @@ fn roles(config: &RunConfigLiteral, join: &Join) -> Result<(), JoinError> {
                 actual,
                 expected: "at least one",
             });
-        }
-    }
-    for link in &join.links {
-        let wrong = |partition, expected| {
-            Err(JoinError::LinkParty {
-                link: link.name.clone(),
-                partition,
-                expected,
-            })
-        };
-        match &link.party {
-            LinkParty::Column(_) if vertical => return wrong("vertical", "a party"),
-            LinkParty::Party(_) if !vertical => return wrong("mixed", "a party column"),
-            LinkParty::Party(party) if join.attribute_party(party).is_none() => {
-                return wrong("vertical", "one of its attribute parties");
-            }
-            _ => {}
         }
     }
     Ok(())
