@@ -101,3 +101,6 @@ impl JoinData for Joined {
         self.rows()?.weights(query, party, trees)
     }
 }
+
+#[cfg(test)]
+mod tests;

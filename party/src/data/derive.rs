@@ -22,7 +22,8 @@ const CATEGORIES: usize = 250;
 pub struct SchemaRequest<'a> {
     /// The label column.
     pub label: &'a str,
-    /// Its positive value.
+    /// Its positive value. An empty one asks for the columns alone, as of a table of entities, and the schema is not
+    /// checked: the label may be any column.
     pub positive: &'a str,
     /// The features, in this order; `None`: all columns of the first source but the label, in its order.
     pub features: Option<&'a [String]>,
@@ -82,11 +83,23 @@ pub async fn derive_schema(
             positive: request.positive.to_owned(),
         },
     };
-    schema.validate().map_err(|e| DataError::Invalid {
-        what: "schema".to_owned(),
-        reason: e.to_string(),
-    })?;
+    if !request.positive.is_empty() {
+        schema.validate().map_err(|e| DataError::Invalid {
+            what: "schema".to_owned(),
+            reason: e.to_string(),
+        })?;
+    }
     Ok(schema)
+}
+
+/// The columns of a source, as its features give them.
+///
+/// # Errors
+/// [`DataError`] for a source that cannot be opened, or features that do not fit it.
+pub async fn column_names(engine: &Engine, source: &SourceSpec) -> Result<Vec<String>, DataError> {
+    let scan = Scan::open(engine, source, Typing::Raw).await?;
+    let fields = scan.schema().fields().iter();
+    Ok(fields.map(|field| field.name().clone()).collect())
 }
 
 /// What the values of one column have been so far, over all sources.
@@ -94,6 +107,8 @@ pub async fn derive_schema(
 struct Seen {
     numbers: u64,
     others: u64,
+    /// Has it codes, which are no numbers though they look like some?
+    codes: bool,
     bounds: Option<(f64, f64)>,
     /// At most one more than [`CATEGORIES`].
     texts: BTreeSet<String>,
@@ -117,7 +132,7 @@ impl Seen {
     }
 
     fn column(self, name: String) -> Result<Column, DataError> {
-        if self.others == 0 {
+        if self.others == 0 && !self.codes {
             let Some((min, max)) = self.bounds else {
                 return Err(DataError::NoValues { column: name });
             };
@@ -129,7 +144,7 @@ impl Seen {
         }
         if let Some((file, row, found)) = self
             .first_other
-            .filter(|_| number::mostly(self.numbers, self.others))
+            .filter(|_| !self.codes && number::mostly(self.numbers, self.others))
         {
             return Err(DataError::MostlyNumeric {
                 file,
@@ -197,6 +212,7 @@ fn look_at(scan: &Scan, array: &dyn Array, first_row: u64, seen: &mut Seen) -> R
         Family::Text if scan.is_raw_text() => {
             for (row, text) in array.as_string::<i32>().iter().enumerate() {
                 let Some(text) = text else { continue };
+                seen.codes |= number::is_code(text);
                 match number::parse(text) {
                     Some(number) => seen.number(number),
                     None => {

@@ -21,11 +21,8 @@ use super::source::SourceSpec;
 use super::split::Split;
 use super::warning::DataWarning;
 
-mod groups;
 mod keys;
 mod read;
-
-pub use groups::RowGroup;
 
 use keys::KeyIndex;
 use read::{Reading, Shared};
@@ -208,6 +205,11 @@ impl LinkedRows {
     /// Training rows, in no order.
     pub fn train(&self) -> &RowStore {
         &self.train
+    }
+
+    /// Takes the training rows out.
+    pub fn take_train(&mut self) -> RowStore {
+        std::mem::take(&mut self.train)
     }
 
     /// Test rows, in source order.

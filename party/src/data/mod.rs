@@ -45,12 +45,12 @@ pub mod write;
 
 pub use datafusion::arrow;
 pub use dataset::{DataSet, DataSpec, RowCounts, Rows};
-pub use derive::{SchemaRequest, derive_schema};
+pub use derive::{SchemaRequest, column_names, derive_schema};
 pub use engine::{CsvRules, Engine, EngineOptions};
 pub use entities::{Attribute, Entities};
 pub use error::DataError;
 pub use key::KeyDigest;
-pub use linked::{LinkColumns, LinkedRows, LinkedSpec, Named, RowGroup, RowStore};
+pub use linked::{LinkColumns, LinkedRows, LinkedSpec, Named, RowStore};
 pub use source::{Features, SourceSpec};
 pub use split::Split;
 pub use warning::DataWarning;

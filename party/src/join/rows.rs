@@ -14,15 +14,19 @@ use hedgerow_protocol::join::Weight;
 
 use super::spec;
 use crate::answers::binner;
-use crate::data::{DataError, DataSpec, DataWarning, Engine, LinkedRows, RowGroup, RowStore, Split};
+use crate::data::{DataError, DataSpec, DataWarning, Engine, LinkedRows, RowStore, Split};
 
-/// Training rows in blocks that name the same parties, test rows as they came, and the keys of both.
+/// Bytes of dense weights that are counted at a time.
+const WEIGHTS: usize = 64 << 20;
+
+/// Training rows in the order of counting, test rows as they came, and the keys of both.
 pub(crate) struct RowSide {
     schema: Schema,
     binner: Binner,
     join: Join,
+    /// Without training rows.
     rows: LinkedRows,
-    groups: Vec<(RowGroup, LinkedBlock)>,
+    train: [LinkedBlock; 1],
     /// The query counted last: rounds ask one query, tree by tree and party by party.
     counter: Mutex<Option<(TableQuery, Arc<JoinCounter>)>>,
 }
@@ -37,17 +41,13 @@ impl RowSide {
         let spec = spec::linked(config)?;
         let mut rows = LinkedRows::read(engine, data, &spec, split).await?;
         let warnings = rows.take_warnings();
-        let groups = rows
-            .take_groups()
-            .into_iter()
-            .map(block)
-            .collect::<Result<_, _>>()?;
+        let train = [block(rows.take_train())?];
         let side = Self {
             schema: config.schema.clone(),
             binner: binner(config)?,
             join: spec::join_of(config)?.clone(),
             rows,
-            groups,
+            train,
             counter: Mutex::default(),
         };
         Ok((side, warnings))
@@ -63,14 +63,7 @@ impl RowSide {
     }
 
     pub(super) fn base_counts(&self, query: &TableQuery) -> Result<Table, String> {
-        let counter = self.counter(query)?;
-        let mut cells = vec![0u64; query.cells()];
-        for (_, block) in &self.groups {
-            let counted = counter.local(std::slice::from_ref(block)).map_err(said)?;
-            for (cell, more) in cells.iter_mut().zip(counted) {
-                *cell += more;
-            }
-        }
+        let cells = self.counter(query)?.local(&self.train).map_err(said)?;
         Table::from_counts(query.shape(), &cells).map_err(said)
     }
 
@@ -81,41 +74,19 @@ impl RowSide {
         trees: Range<usize>,
     ) -> Result<Vec<Weight>, String> {
         let counter = self.counter(query)?;
-        let position = self.position(party)?;
-        let entities = self.rows.references(position);
+        let entities = self.rows.references(self.position(party)?);
         let mut found = Vec::new();
-        for tree in trees {
-            let Some(link) = counter.plan().link_of_tree(tree) else {
-                continue;
-            };
-            let mut sums: Vec<u32> = Vec::new();
-            let mut cells: Vec<usize> = Vec::new();
-            for (_, block) in self
-                .groups
-                .iter()
-                .filter(|(group, _)| group.names(link, position))
-            {
-                let weights = counter
-                    .weights(std::slice::from_ref(block), tree..tree + 1, entities.clone())
-                    .map_err(said)?;
-                let width = entities.len();
-                cells = weights.cells().to_vec();
-                sums.resize(cells.len() * width, 0);
-                for ((_, more), sums) in weights.iter().zip(sums.chunks_mut(width.max(1))) {
-                    for (sum, more) in sums.iter_mut().zip(more) {
-                        *sum += more;
-                    }
-                }
-            }
-            for (cell, counts) in cells.iter().zip(sums.chunks(entities.len().max(1))) {
-                let counted = counts.iter().zip(0u32..).filter(|(count, _)| **count != 0);
-                found.extend(counted.map(|(count, reference)| Weight {
-                    cell: *cell as u32,
-                    reference,
-                    count: *count,
-                }));
-            }
+        for part in counter.parts(trees.clone(), entities.clone(), WEIGHTS) {
+            let first = part.start - entities.start;
+            let weights = counter.weights(&self.train, trees.clone(), part).map_err(said)?;
+            found.extend(weights.nonzero().map(|(cell, entity, count)| Weight {
+                cell: cell as u32,
+                reference: first + entity,
+                count,
+            }));
         }
+        // By parts of the entities so far.
+        found.sort_unstable();
         Ok(found)
     }
 
@@ -144,17 +115,14 @@ fn said(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
 
-/// A group as the counting kernel takes it; the rows move there.
-fn block(mut group: RowGroup) -> Result<(RowGroup, LinkedBlock), DataError> {
-    let rows = std::mem::take(&mut group.rows);
+/// Rows as the counting kernel takes them.
+fn block(rows: RowStore) -> Result<LinkedBlock, DataError> {
     let mut binned = Binned::new(rows.rows(), rows.columns.len());
-    for (feature, column) in rows.columns.iter().enumerate() {
-        binned.column_mut(feature).copy_from_slice(column);
+    for (feature, column) in rows.columns.into_iter().enumerate() {
+        binned.column_mut(feature).copy_from_slice(&column);
     }
-    let block =
-        LinkedBlock::new(binned, &rows.labels, &rows.references).map_err(|error| DataError::Invalid {
-            what: "rows".to_owned(),
-            reason: error.to_string(),
-        })?;
-    Ok((group, block))
+    LinkedBlock::new(binned, &rows.labels, &rows.references).map_err(|error| DataError::Invalid {
+        what: "rows".to_owned(),
+        reason: error.to_string(),
+    })
 }

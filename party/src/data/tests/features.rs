@@ -38,10 +38,10 @@ fn schema() -> Schema {
         features: vec![
             Column::numeric("interim", -128.0 * 1024.0, 128.0 * 1024.0),
             Column::categorical("same_currency", ["false", "true"]),
-            Column::numeric("hour", 0.0, 255.0),
+            Column::numeric("hour", 0.0, 128.0),
             Column::categorical("first_sender", ["B1", "B2", "B9"]),
             Column::categorical("last_receiver", ["B2", "B3", "B8"]),
-            Column::numeric("hops", 0.0, 255.0),
+            Column::numeric("hops", 0.0, 128.0),
             Column::categorical("country", ["FR", "DE"]),
             Column::categorical("prefix", ["00", "77"]),
         ],
@@ -71,7 +71,7 @@ async fn rows(spec: &DataSpec) -> Result<Vec<(Vec<u8>, u8)>, DataError> {
     let schema = schema();
     let data = DataSet::open(&engine(2), spec, &schema, Split::none()).await?;
     let mut rows = Vec::new();
-    let binner = Binner::new(&schema, 255).unwrap();
+    let binner = Binner::new(&schema, 128).unwrap();
     data.for_each_block(&binner, Rows::All, |block, labels| {
         for (row, label) in labels.iter().enumerate() {
             rows.push((
@@ -92,7 +92,7 @@ async fn interim_time_currencies_hops_and_joins() {
     write(folder.path(), "branches.csv", BRANCHES);
     write(folder.path(), "features.sql", SQL);
     let schema = schema();
-    let binner = Binner::new(&schema, 255).unwrap();
+    let binner = Binner::new(&schema, 128).unwrap();
     let row = |seconds: f64, rest: [u8; 7], label: u8| {
         let mut bins = vec![binner.feature(0).number(seconds)];
         bins.extend(rest);

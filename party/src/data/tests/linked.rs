@@ -192,31 +192,6 @@ async fn rows_name_what_they_name_however_they_are_read() {
 }
 
 #[tokio::test]
-async fn groups_hold_every_row_once_and_know_whom_it_names() {
-    let folder = tempfile::tempdir().unwrap();
-    let train = payments(700, 6);
-    write(folder.path(), "train.csv", csv(&train));
-    let mut rows = read(folder.path(), "train.csv", None, 2, Split::none()).await;
-    let groups = rows.take_groups();
-    let mut all = Vec::new();
-    for group in &groups {
-        for row in said(&rows, &group.rows) {
-            for (link, named) in row.2.iter().enumerate() {
-                let parties: Vec<usize> = (0..2).filter(|party| group.names(link, *party)).collect();
-                assert_eq!(
-                    parties,
-                    named.map(|(party, _)| party).into_iter().collect::<Vec<_>>()
-                );
-            }
-            all.push(row);
-        }
-    }
-    assert_eq!(sorted(all), sorted(expected(&train)));
-    assert_eq!(groups.len(), 9, "two parties or nobody, through two links");
-    assert_eq!(rows.train().rows(), 0);
-}
-
-#[tokio::test]
 async fn a_split_divides_the_rows() {
     let folder = tempfile::tempdir().unwrap();
     let all = payments(400, 3);
@@ -324,6 +299,7 @@ fn attribute_schema() -> Schema {
             Column::known("from"),
             Column::categorical("flag", ["00", "07"]).read_through("to"),
             Column::numeric("age", 0.0, 64.0).read_through("to"),
+            Column::known("to"),
         ],
         label: schema().label,
     }
