@@ -36,7 +36,7 @@ mod pair;
 mod relay;
 mod row;
 
-use pair::Pair;
+use pair::{AlignStage, Pair};
 use relay::Streams;
 
 /// A party's part in a joined run.
@@ -112,14 +112,14 @@ impl Joined {
         let mut pairs = Vec::new();
         for enrolment in enrolments {
             let peer = &enrolment.party;
-            // CHK-077: nothing could be relayed to a party without a key.
-            let fail = |detail: String| broken(check::CHANNEL_KEYS, None, Some(peer), detail);
-            let channel = enrolment.channel.ok_or_else(|| fail("has no key for relayed chunks".into()))?;
-            if !config.are_counterparts(me, peer) {
+            let Some(channel) = enrolment.channel.filter(|_| config.are_counterparts(me, peer)) else {
                 continue;
-            }
+            };
             let context = binding::relay_context(config.run, config_digest, me, peer);
-            let key = own.pair(&channel, &context).map_err(|error| fail(error.to_string()))?;
+            // CHK-070: nothing could be opened that is sealed to a key of low order.
+            let key = own
+                .pair(&channel, &context)
+                .map_err(|error| broken(check::RELAY_OPENS, None, Some(peer), error.to_string()))?;
             pairs.push(Pair::new(peer.clone(), Streams::new(peer.clone(), key)));
         }
         Ok(Self {
@@ -270,6 +270,11 @@ impl Joined {
         pair.active = now;
         if pair.streams.acknowledged(channel, next, again) == Resume::FromTheFirst {
             match channel {
+                Channel::Align => {
+                    if let AlignStage::Here { stuck, .. } = &mut pair.stage {
+                        *stuck = false;
+                    }
+                }
                 Channel::Answers(_) => pair.answers.rewind(),
                 Channel::Profiles | Channel::Predicates(_) => {
                     pair.encrypts.encrypting = false;

@@ -1,4 +1,6 @@
 //! Rows of some machines with attributes at others, over a coordinator by hand.
 
 mod cases;
+mod checks;
+mod drop_outs;
 mod world;

@@ -17,6 +17,7 @@ use crate::config::{
 use crate::growth::{Progression, query_digest};
 use crate::ids::{PartyId, RoundId};
 use crate::join::memory::{MemoryData, MemoryRow};
+use crate::join::{JoinData, Work, WorkId};
 use crate::party::tests::sums::open_sum;
 use crate::party::tests::support::{Party, id, literal, open_policy};
 use crate::time::Millis;
@@ -157,7 +158,13 @@ impl JoinedWorld {
             data.push(MemoryData::new(&config.schema, &binner, rows, BTreeMap::new()));
         }
         let parties = (0..config.parties.len())
-            .map(|index| Party::new(index, open_policy()))
+            .map(|index| {
+                let policy = crate::policy::Policy {
+                    plain_alignment: true,
+                    ..open_policy()
+                };
+                Party::new(index, policy)
+            })
             .collect();
         Self {
             progression: Progression::start(&config).unwrap(),
@@ -190,7 +197,7 @@ impl JoinedWorld {
         self.progression.query().unwrap().clone()
     }
 
-    fn greet(&mut self) -> Vec<Enrolment> {
+    pub(crate) fn greet(&mut self) -> Vec<Enrolment> {
         let welcome = ToParty::Welcome {
             version: 2,
             config: self.config.to_bytes(),
@@ -235,6 +242,10 @@ impl JoinedWorld {
     }
 
     /// What a party has said since.
+    pub(crate) fn flush(&mut self, index: usize) {
+        self.carry(index);
+    }
+
     fn carry(&mut self, index: usize) {
         for message in std::mem::take(&mut self.parties[index].sent) {
             let relayed = match message {
@@ -275,7 +286,8 @@ impl JoinedWorld {
                 continue;
             };
             self.relayed += 1;
-            if self.loses.is_some_and(|every| self.relayed % every == 0) {
+            let draw = hash("test loss", &[&self.relayed.to_le_bytes()]).0[0];
+            if self.loses.is_some_and(|every| usize::from(draw) % every == 0) {
                 continue;
             }
             let to = self.config.parties.binary_search(&to).unwrap();
@@ -288,11 +300,14 @@ impl JoinedWorld {
 
     /// One work of somebody; false if there is none.
     pub(crate) fn work(&mut self) -> bool {
-        let Some(index) =
-            (0..self.parties.len()).find(|index| !self.parties[*index].works.is_empty() && !self.gone.contains(index))
-        else {
+        self.all().into_iter().any(|index| !self.gone.contains(&index) && self.work_of(index))
+    }
+
+    /// One work of a party; false if it has none.
+    pub(crate) fn work_of(&mut self, index: usize) -> bool {
+        if self.parties[index].works.is_empty() {
             return false;
-        };
+        }
         let (work_id, work) = self.parties[index].works.remove(0);
         let done = work.run(&self.data[index]);
         let party = &mut self.parties[index];
@@ -302,10 +317,30 @@ impl JoinedWorld {
         true
     }
 
+    /// All works but those that open answers.
+    pub(crate) fn settle_unopened(&mut self) {
+        let is_opening = |(_, work): &(WorkId, Work)| matches!(work, Work::Open { .. });
+        while let Some(index) = self.all().into_iter().find(|index| !self.parties[*index].works.iter().all(is_opening)) {
+            let place = self.parties[index].works.iter().position(|work| !is_opening(work)).unwrap();
+            let work = self.parties[index].works.remove(place);
+            self.parties[index].works.insert(0, work);
+            self.work_of(index);
+        }
+    }
+
+    /// The entities of a party get other attributes.
+    pub(crate) fn change_attributes(&mut self, index: usize) {
+        let binner = Binner::new(&self.config.schema, self.config.forest.bins).unwrap();
+        let keys = self.data[index].entities().unwrap();
+        let bins = vec![0; self.config.schema.len()];
+        let entities = keys.into_iter().map(|key| (key, bins.clone())).collect();
+        self.data[index] = MemoryData::new(&self.config.schema, &binner, Vec::new(), entities);
+    }
+
     /// All works, and time for whoever waits; until nothing has happened for long.
     pub(crate) fn settle(&mut self) {
-        let mut idle = 0;
-        while idle < 4 {
+        let (mut idle, patience) = (0, if self.loses.is_some() { 60 } else { 4 });
+        while idle < patience {
             idle = if self.work() { 0 } else { idle + 1 };
             if idle > 0 {
                 for index in self.all() {
