@@ -242,13 +242,7 @@ fn a_proof_is_tau_signatures_of_survivors_over_the_same_list() {
 }
 
 fn signed(world: &World, round: RoundId, keys: &Digest, survivors: &[PartyId]) -> Vec<u8> {
-    binding::survivors_message(
-        &world.config.digest(),
-        world.config.run,
-        round,
-        keys,
-        survivors,
-    )
+    binding::survivors_message(&world.config.digest(), world.config.run, round, keys, survivors)
 }
 
 #[test]

@@ -57,8 +57,17 @@ fn unmask(
         modulus: world.config.modulus,
         cells: world.progression.query().unwrap().cells(),
     };
-    let vectors = survivors.iter().map(|index| (*index, words(&masked[index], world))).collect();
-    open_sum(&view, world.config.shamir_threshold as usize, keys, &vectors, answers)
+    let vectors = survivors
+        .iter()
+        .map(|index| (*index, words(&masked[index], world)))
+        .collect();
+    open_sum(
+        &view,
+        world.config.shamir_threshold as usize,
+        keys,
+        &vectors,
+        answers,
+    )
 }
 
 /// Bonawitz et al. 2017, Figure 4, round 4, server side: the survivors' vectors and answers.

@@ -14,7 +14,12 @@ fn totals(world: &mut JoinedWorld, there: &[usize]) -> Vec<i64> {
     world.open_round(ROUND, &all);
     world.settle();
     let attributes = world.vectors();
-    assert_eq!(attributes.keys().copied().collect::<Vec<_>>(), world.attributes(), "{:?}", world.refusals());
+    assert_eq!(
+        attributes.keys().copied().collect::<Vec<_>>(),
+        world.attributes(),
+        "{:?}",
+        world.refusals()
+    );
     finish(world, there, attributes)
 }
 
@@ -26,7 +31,12 @@ fn finish(
     vectors.retain(|index, _| there.contains(index));
     world.fix(ROUND, there);
     vectors.extend(world.vectors());
-    assert_eq!(vectors.len(), there.len() + world.rows().len(), "{:?}", world.refusals());
+    assert_eq!(
+        vectors.len(),
+        there.len() + world.rows().len(),
+        "{:?}",
+        world.refusals()
+    );
     let all = world.all();
     world.open(ROUND, &vectors, &all)
 }
@@ -41,17 +51,32 @@ fn is_pooled(shape: Shape) {
 #[test]
 fn sums_are_those_of_the_pooled_rows() {
     is_pooled(Shape::of(2));
-    is_pooled(Shape { rows: 2, ..Shape::of(4) });
-    is_pooled(Shape { segments: 16, ..Shape::of(1) });
+    is_pooled(Shape {
+        rows: 2,
+        ..Shape::of(4)
+    });
+    is_pooled(Shape {
+        segments: 16,
+        ..Shape::of(1)
+    });
 }
 
 #[test]
 fn near_unique_profiles_are_sent_as_predicates() {
-    is_pooled(Shape { numeric: true, ..Shape::of(2) });
+    is_pooled(Shape {
+        numeric: true,
+        ..Shape::of(2)
+    });
 }
 
 #[test]
 fn alignment_may_be_plain_or_padded() {
-    is_pooled(Shape { alignment: Alignment::Plain, ..Shape::of(2) });
-    is_pooled(Shape { alignment: Alignment::Private { minimum: 2, pad: 64 }, ..Shape::of(2) });
+    is_pooled(Shape {
+        alignment: Alignment::Plain,
+        ..Shape::of(2)
+    });
+    is_pooled(Shape {
+        alignment: Alignment::Private { minimum: 2, pad: 64 },
+        ..Shape::of(2)
+    });
 }

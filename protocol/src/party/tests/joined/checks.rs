@@ -40,7 +40,9 @@ fn a_chunk_that_does_not_open_is_refused() {
     world.tell(2, ToParty::Align);
     let start = world.parties[2].works.remove(0);
     let party = &mut world.parties[2];
-    party.machine.handle_work(start.0, start.1.run(&world.data[2]), party.now);
+    party
+        .machine
+        .handle_work(start.0, start.1.run(&world.data[2]), party.now);
     party.drain();
     let chunk = ToParty::Relayed {
         from: id(0),
@@ -81,27 +83,51 @@ fn fixed_attribute_parties_are_answered_members_and_one_set() {
     for attributes in [vec![1, 0], vec![2], vec![0], vec![0, 1, 2]] {
         let mut world = answered();
         let attributes = attributes.into_iter().map(id).collect();
-        world.tell(2, ToParty::Fixed { round: ROUND, attributes });
+        world.tell(
+            2,
+            ToParty::Fixed {
+                round: ROUND,
+                attributes,
+            },
+        );
         assert_refused(&world, 2, "CHK-073");
     }
     let mut world = aligned();
     let all = world.all();
     world.open_round(ROUND, &all);
     let attributes = vec![id(0), id(1)];
-    world.tell(2, ToParty::Fixed { round: ROUND, attributes });
+    world.tell(
+        2,
+        ToParty::Fixed {
+            round: ROUND,
+            attributes,
+        },
+    );
     assert_refused(&world, 2, "CHK-073");
     // CHK-074
     let mut world = answered();
     world.fix(ROUND, &[0, 1]);
-    world.tell(2, ToParty::Fixed { round: ROUND, attributes: vec![id(0)] });
+    world.tell(
+        2,
+        ToParty::Fixed {
+            round: ROUND,
+            attributes: vec![id(0)],
+        },
+    );
     assert_refused(&world, 2, "CHK-074");
 }
 
 #[test]
 fn survivors_are_the_fixed_parties_and_all_row_parties() {
     // CHK-075, at an attribute party and at a row party.
-    let shape = Shape { rows: 2, ..Shape::of(4) };
-    for (who, fixed, survivors) in [(0, vec![0, 1, 2, 3], vec![0, 1, 2, 3, 4]), (4, vec![0, 1, 2], vec![0, 1, 2, 3, 4, 5])] {
+    let shape = Shape {
+        rows: 2,
+        ..Shape::of(4)
+    };
+    for (who, fixed, survivors) in [
+        (0, vec![0, 1, 2, 3], vec![0, 1, 2, 3, 4]),
+        (4, vec![0, 1, 2], vec![0, 1, 2, 3, 4, 5]),
+    ] {
         let mut world = JoinedWorld::new(shape.clone());
         world.enrol();
         world.align();
@@ -110,7 +136,13 @@ fn survivors_are_the_fixed_parties_and_all_row_parties() {
         world.settle();
         world.fix(ROUND, &fixed);
         let survivors = survivors.into_iter().map(id).collect();
-        world.tell(who, ToParty::Survivors { round: ROUND, survivors });
+        world.tell(
+            who,
+            ToParty::Survivors {
+                round: ROUND,
+                survivors,
+            },
+        );
         assert_refused(&world, who, "CHK-075");
     }
 }
@@ -132,7 +164,11 @@ fn the_signature_is_over_the_fixed_parties() {
         &[id(0), id(1)],
     );
     let identity = crate::party::tests::support::identity(2).verifying();
-    assert!(identity.verify(crate::binding::SIGN_FIXED, &message, &fixed[&2].unwrap()).is_ok());
+    assert!(
+        identity
+            .verify(crate::binding::SIGN_FIXED, &message, &fixed[&2].unwrap())
+            .is_ok()
+    );
 }
 
 /// An attribute party whose data change under it sends other ciphertexts than it did.
@@ -160,7 +196,11 @@ fn answers_that_cannot_be_read_are_refused() {
     while let Some(work) = world.parties[2].works.pop() {
         let nonsense = crate::join::Done::Messages(vec![vec![1, 2, 3]]);
         let done = match work.1.kind() {
-            crate::join::work::WorkKind::InnerProducts if matches!(work.1, crate::join::Work::Answer { .. }) => Ok(nonsense),
+            crate::join::work::WorkKind::InnerProducts
+                if matches!(work.1, crate::join::Work::Answer { .. }) =>
+            {
+                Ok(nonsense)
+            }
             _ => work.1.run(&world.data[2]),
         };
         let party = &mut world.parties[2];
@@ -168,7 +208,7 @@ fn answers_that_cannot_be_read_are_refused() {
         party.drain();
         world.flush(2);
         for index in [0, 1] {
-            world.work_of(index);
+            while world.work_of(index) {}
         }
     }
     // CHK-076

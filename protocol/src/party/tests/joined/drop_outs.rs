@@ -8,11 +8,21 @@ use crate::ids::RoundId;
 const ROUND: RoundId = RoundId::first_of(0);
 
 /// Runs a round to its totals; `there` are the attribute parties whose vectors came.
-fn close(world: &mut JoinedWorld, there: &[usize], mut vectors: BTreeMap<usize, Vec<u8>>, of: &[usize]) -> Vec<i64> {
+fn close(
+    world: &mut JoinedWorld,
+    there: &[usize],
+    mut vectors: BTreeMap<usize, Vec<u8>>,
+    of: &[usize],
+) -> Vec<i64> {
     vectors.retain(|index, _| there.contains(index));
     world.fix(ROUND, there);
     vectors.extend(world.vectors());
-    assert_eq!(vectors.len(), there.len() + world.rows().len(), "{:?}", world.refusals());
+    assert_eq!(
+        vectors.len(),
+        there.len() + world.rows().len(),
+        "{:?}",
+        world.refusals()
+    );
     world.open(ROUND, &vectors, of)
 }
 
@@ -33,7 +43,10 @@ fn an_attribute_party_that_drops_reads_as_missing() {
     world.open_round(ROUND, &of);
     world.settle();
     let vectors = world.vectors();
-    assert_eq!(close(&mut world, &there, vectors, &of), world.pooled(&there).cells());
+    assert_eq!(
+        close(&mut world, &there, vectors, &of),
+        world.pooled(&there).cells()
+    );
     // Before its shares, after them, and after its vector.
     for step in 0..3 {
         let mut world = JoinedWorld::new(shape.clone());
@@ -53,7 +66,11 @@ fn an_attribute_party_that_drops_reads_as_missing() {
         let vectors = world.vectors();
         let of = if step == 0 { &of[..] } else { &all[..] };
         assert_eq!(vectors.contains_key(&2), step == 2);
-        assert_eq!(close(&mut world, &there, vectors, of), world.pooled(&there).cells(), "step {step}");
+        assert_eq!(
+            close(&mut world, &there, vectors, of),
+            world.pooled(&there).cells(),
+            "step {step}"
+        );
     }
 }
 
@@ -68,7 +85,10 @@ fn what_is_lost_is_asked_for_again() {
         world.open_round(ROUND, &all);
         world.settle();
         let vectors = world.vectors();
-        assert_eq!(close(&mut world, &[0, 1], vectors, &all), world.pooled(&[0, 1]).cells());
+        assert_eq!(
+            close(&mut world, &[0, 1], vectors, &all),
+            world.pooled(&[0, 1]).cells()
+        );
     }
 }
 

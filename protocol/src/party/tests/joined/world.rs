@@ -108,6 +108,8 @@ pub(crate) struct JoinedWorld {
     pub(crate) enrolments: Vec<Enrolment>,
     /// The keys of the round.
     pub(crate) keys: Vec<SignedRoundKeys>,
+    /// The requests of the round that wait for vectors.
+    pub(crate) inboxes: BTreeMap<usize, ToParty>,
     /// Parties that the network does not reach.
     pub(crate) gone: BTreeSet<usize>,
     /// Everything that is not relayed, from whom.
@@ -174,6 +176,7 @@ impl JoinedWorld {
             data,
             enrolments: Vec::new(),
             keys: Vec::new(),
+            inboxes: BTreeMap::new(),
             gone: BTreeSet::new(),
             said: Vec::new(),
             relayed: 0,
@@ -228,7 +231,12 @@ impl JoinedWorld {
         let enrolments = self.greet();
         self.enrolments = enrolments.clone();
         for index in self.all() {
-            self.tell(index, ToParty::Participants { enrolments: enrolments.clone() });
+            self.tell(
+                index,
+                ToParty::Participants {
+                    enrolments: enrolments.clone(),
+                },
+            );
         }
     }
 
@@ -300,7 +308,9 @@ impl JoinedWorld {
 
     /// One work of somebody; false if there is none.
     pub(crate) fn work(&mut self) -> bool {
-        self.all().into_iter().any(|index| !self.gone.contains(&index) && self.work_of(index))
+        self.all()
+            .into_iter()
+            .any(|index| !self.gone.contains(&index) && self.work_of(index))
     }
 
     /// One work of a party; false if it has none.
@@ -320,8 +330,16 @@ impl JoinedWorld {
     /// All works but those that open answers.
     pub(crate) fn settle_unopened(&mut self) {
         let is_opening = |(_, work): &(WorkId, Work)| matches!(work, Work::Open { .. });
-        while let Some(index) = self.all().into_iter().find(|index| !self.parties[*index].works.iter().all(is_opening)) {
-            let place = self.parties[index].works.iter().position(|work| !is_opening(work)).unwrap();
+        while let Some(index) = self
+            .all()
+            .into_iter()
+            .find(|index| !self.parties[*index].works.iter().all(is_opening))
+        {
+            let place = self.parties[index]
+                .works
+                .iter()
+                .position(|work| !is_opening(work))
+                .unwrap();
             let work = self.parties[index].works.remove(place);
             self.parties[index].works.insert(0, work);
             self.work_of(index);
@@ -361,6 +379,9 @@ impl JoinedWorld {
         party.machine.handle_connected(party.now);
         party.drain();
         self.carry(index);
+        if let Some(inbox) = self.inboxes.get(&index).cloned() {
+            self.tell(index, inbox);
+        }
     }
 
     /// What everybody says about something.
@@ -382,7 +403,12 @@ impl JoinedWorld {
         }
         self.settle();
         for index in self.all() {
-            let parties: Vec<PartyId> = self.all().into_iter().filter(|index| !self.gone.contains(index)).map(id).collect();
+            let parties: Vec<PartyId> = self
+                .all()
+                .into_iter()
+                .filter(|index| !self.gone.contains(index))
+                .map(id)
+                .collect();
             self.tell(index, ToParty::Joined { parties });
         }
     }
@@ -416,7 +442,9 @@ impl JoinedWorld {
                 (id(*from), to.map(|(_, bytes)| bytes.clone()).unwrap_or_default())
             });
             let sealed = sealed.collect();
-            self.tell(*index, ToParty::ShareInbox { round, sealed });
+            let inbox = ToParty::ShareInbox { round, sealed };
+            self.inboxes.insert(*index, inbox.clone());
+            self.tell(*index, inbox);
         }
     }
 
@@ -436,7 +464,12 @@ impl JoinedWorld {
     }
 
     /// The survivors open their sum: the totals.
-    pub(crate) fn open(&mut self, round: RoundId, vectors: &BTreeMap<usize, Vec<u8>>, of: &[usize]) -> Vec<i64> {
+    pub(crate) fn open(
+        &mut self,
+        round: RoundId,
+        vectors: &BTreeMap<usize, Vec<u8>>,
+        of: &[usize],
+    ) -> Vec<i64> {
         let survivors: Vec<PartyId> = vectors.keys().copied().map(id).collect();
         for index in vectors.keys() {
             let survivors = survivors.clone();
@@ -449,13 +482,17 @@ impl JoinedWorld {
         assert_eq!(signatures.len(), vectors.len(), "{:?}", self.refusals());
         let proof = ToParty::SurvivorProof {
             round,
-            signatures: signatures.into_iter().map(|(index, signature)| (id(index), signature)).collect(),
+            signatures: signatures
+                .into_iter()
+                .map(|(index, signature)| (id(index), signature))
+                .collect(),
             seeds: Vec::new(),
         };
         for index in vectors.keys() {
             self.tell(*index, proof.clone());
         }
-        let unmask = self.heard(|message| matches!(message, ToCoordinator::Unmask { .. }).then(|| message.clone()));
+        let unmask =
+            self.heard(|message| matches!(message, ToCoordinator::Unmask { .. }).then(|| message.clone()));
         assert_eq!(unmask.len(), vectors.len());
         let members: Vec<PartyId> = of.iter().copied().map(id).collect();
         let view = RoundView {
@@ -470,11 +507,20 @@ impl JoinedWorld {
             cells: self.query().cells(),
         };
         let unpacked = |(index, bytes): (&usize, &Vec<u8>)| {
-            (*index, vector::unpack(bytes, self.config.modulus, view.cells).unwrap())
+            (
+                *index,
+                vector::unpack(bytes, self.config.modulus, view.cells).unwrap(),
+            )
         };
         let vectors = vectors.iter().map(unpacked).collect();
         let answers: Vec<ToCoordinator> = unmask.into_values().collect();
-        open_sum(&view, self.config.shamir_threshold as usize, &self.keys, &vectors, &answers)
+        open_sum(
+            &view,
+            self.config.shamir_threshold as usize,
+            &self.keys,
+            &vectors,
+            &answers,
+        )
     }
 
     pub(crate) fn refusals(&self) -> Vec<String> {
@@ -514,7 +560,10 @@ impl JoinedWorld {
 fn same_attributes(schema: &Schema, bins: &mut [u8]) {
     let from = |name: &str| {
         let attribute = name.split_once('.').map(|(_, attribute)| attribute);
-        schema.features.iter().position(|column| attribute.is_some() && column.attribute() == attribute)
+        schema
+            .features
+            .iter()
+            .position(|column| attribute.is_some() && column.attribute() == attribute)
     };
     for (feature, column) in schema.features.iter().enumerate() {
         if let Some(first) = from(&column.name).filter(|_| column.link.is_some()) {
