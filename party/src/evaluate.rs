@@ -25,22 +25,20 @@ pub async fn evaluate(data: &DataSet, forest: &Forest) -> Result<Option<PartyMet
         labels.extend_from_slice(block_labels);
     })
     .await?;
-    let accuracy = metrics::accuracy(&scores, &labels, forest.threshold)
-        .ok()
-        .flatten();
+    Ok(measure(&scores, &labels, forest.threshold))
+}
+
+/// Metrics of scores from 0 to 1 against labels of 0 and 1; `None` where these are no sample to speak of.
+pub(crate) fn measure(scores: &[f64], labels: &[u8], threshold: f64) -> Option<PartyMetrics> {
+    let accuracy = metrics::accuracy(scores, labels, threshold).ok().flatten()?;
     let (auroc, auprc) = (
-        metrics::auroc(&scores, &labels).ok(),
-        metrics::auprc(&scores, &labels).ok(),
+        metrics::auroc(scores, labels).ok()?,
+        metrics::auprc(scores, labels).ok()?,
     );
-    Ok(match (accuracy, auroc, auprc) {
-        (Some(accuracy), Some(auroc), Some(auprc)) if auroc.is_finite() && auprc.is_finite() => {
-            Some(PartyMetrics {
-                rows: scores.len() as u64,
-                auprc,
-                auroc,
-                accuracy,
-            })
-        }
-        _ => None,
+    (auroc.is_finite() && auprc.is_finite()).then_some(PartyMetrics {
+        rows: scores.len() as u64,
+        auprc,
+        auroc,
+        accuracy,
     })
 }

@@ -12,7 +12,7 @@
 //! - module [`ledger`]: what the party's rows have paid
 //! - module [`evaluate`]: the model on own test rows
 //!
-//! Private: `join` (the same data as joined runs ask for them), `machine` (events and outputs of the loop), `storage` (journal and round secrets), `answers` (data as the
+//! Private: `join` (the same data as joined runs ask for them), `scores` (what becomes of private predictions), `machine` (events and outputs of the loop), `storage` (journal and round secrets), `answers` (data as the
 //! protocol asks for it).
 
 #![forbid(unsafe_code)]
@@ -30,6 +30,7 @@ mod join;
 pub mod ledger;
 mod machine;
 pub mod process;
+mod scores;
 mod storage;
 
 pub use check::{Tried, check};

@@ -259,6 +259,7 @@ pub fn attributes<'s>(
                 feature,
                 column: Column {
                     name: reads(column)?.to_owned(),
+                    link: None,
                     ..column.clone()
                 },
                 binner: binner.clone(),

@@ -367,10 +367,11 @@ async fn what_is_wrong_with_entities_is_said() {
     assert_eq!(public, "two entities have the same key");
     let (found, _) = error(&["acount", "name"]).await;
     assert!(found.contains("did you mean `account`?"), "{found}");
-    let (found, _) = error(&["age"]).await;
+    write(folder.path(), "accounts.csv", ACCOUNTS.replace("002", " "));
+    let (found, _) = error(&["account"]).await;
     assert_eq!(
         found,
-        "accounts.csv: row 2 has no value in any column of the key (age); remove such rows"
+        "accounts.csv: row 2 has no value in any column of the key (account); remove such rows"
     );
     assert!(error(&[]).await.0.contains("[data] key"));
 }
