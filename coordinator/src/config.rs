@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 /// identity = "identity"              # folder with key.pem, cert.pem, ca.pem
 /// state = "state"                    # journal; with it a run goes on after a crash
 /// out = "out"                        # model.json and rounds.json
+/// # serve = true                     # of joined data: relay private scores after the run, until stopped
 ///
 /// [timeouts]                         # all in seconds
 /// enrol_s = 600                      # for all parties to enrol
@@ -43,6 +44,10 @@ pub struct CoordinatorFile {
     pub state: PathBuf,
     /// Folder of what the run leaves.
     pub out: PathBuf,
+    /// After a joined run: go on relaying private scores until somebody stops the process. Without it the parties
+    /// are told that it is over as soon as all of them have confirmed the model.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub serve: bool,
     /// How long to wait.
     #[serde(default)]
     pub timeouts: TimeoutsSection,

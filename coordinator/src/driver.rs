@@ -27,6 +27,8 @@ pub(crate) struct Desk {
     pub(crate) journal: Journal,
     pub(crate) out: PathBuf,
     pub(crate) progress: Progress,
+    /// Whether a joined run's parties go on scoring until the process is stopped.
+    pub(crate) serve: bool,
     pub(crate) watch: Stopwatch,
     /// The journal was that of a complete run already: it was started again for parties that missed the end.
     pub(crate) late: Option<Latecomers>,
@@ -89,7 +91,10 @@ impl Effects for Desk {
             Todo::Plain(Output::Finished(outcome)) => {
                 self.publish(&outcome)?;
                 self.ending = Some(Ok(()));
-                return Ok(self.wait_for_latecomers(&outcome));
+                return Ok(match self.config.join() {
+                    None => self.wait_for_latecomers(&outcome),
+                    Some(_) => self.serve_scores(),
+                });
             }
             Todo::Plain(Output::Failed(failure)) => {
                 self.ending = Some(Err(failure));
@@ -114,6 +119,7 @@ impl Effects for Desk {
                 link.abort("another process with another certificate is connected as this party");
             }
             Todo::Farewell => return Ok(self.farewell()),
+            Todo::Leave => return Ok(Flow::Stop),
         }
         Ok(Flow::Continue)
     }
@@ -143,6 +149,23 @@ impl Desk {
             names.join(", ")
         );
         self.ask_again_later();
+        Flow::Continue
+    }
+
+    /// The parties of a joined run need each other after it: scores are theirs together.
+    fn serve_scores(&self) -> Flow {
+        if self.serve {
+            info!("the run is complete; private scores are relayed until this process is stopped");
+            return Flow::Continue;
+        }
+        // The machine tells the parties, so this has to come back as an event. After a restart they come back first.
+        let patience = self.late.as_ref().map_or(Duration::ZERO, |late| late.patience);
+        let events = self.events.clone();
+        self.runtime.spawn(async move {
+            tokio::time::sleep(patience).await;
+            // Nobody takes events any more if the process is ending by itself.
+            let _ = events.send(Event::Close).await;
+        });
         Flow::Continue
     }
 

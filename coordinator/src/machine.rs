@@ -28,6 +28,8 @@ pub(crate) enum Event {
     },
     /// Is there still somebody to wait for?
     Farewell,
+    /// No more scores: tell the parties, and stop.
+    Close,
 }
 
 /// What a coordinator does.
@@ -42,6 +44,8 @@ pub(crate) enum Todo {
     TurnAway { party: PartyId, link: Link<ToParty> },
     /// Stop unless there is somebody to wait for.
     Farewell,
+    /// Stop.
+    Leave,
 }
 
 /// The machine, and which connection of each party counts.
@@ -49,6 +53,8 @@ pub(crate) struct Driven {
     machine: CoordinatorMachine,
     connections: BTreeMap<PartyId, (u64, VerifyingIdentity)>,
     extra: VecDeque<Todo>,
+    /// Said after everything that the machine still has to say.
+    last: Option<Todo>,
 }
 
 impl Driven {
@@ -57,6 +63,7 @@ impl Driven {
             machine,
             connections: BTreeMap::new(),
             extra: VecDeque::new(),
+            last: None,
         }
     }
 
@@ -106,6 +113,10 @@ impl drive::Machine for Driven {
             },
             Event::Link { .. } => {}
             Event::Farewell => self.extra.push_back(Todo::Farewell),
+            Event::Close => {
+                self.machine.handle_close(now);
+                self.last = Some(Todo::Leave);
+            }
         }
     }
 
@@ -124,5 +135,6 @@ impl drive::Machine for Driven {
         self.extra
             .pop_front()
             .or_else(|| self.machine.poll_output().map(Todo::Plain))
+            .or_else(|| self.last.take())
     }
 }

@@ -200,6 +200,7 @@ async fn serve(
         journal,
         out: file.out.clone(),
         progress: progress.clone(),
+        serve: file.serve,
         watch: Stopwatch::start(resumed),
         late,
         runtime: Handle::current(),

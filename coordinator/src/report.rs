@@ -125,6 +125,13 @@ impl Stopwatch {
             } => {
                 self.published.get_or_insert(now);
             }
+            // Aligning is the first part of a joined run's training.
+            CoordinatorProgress::Phase {
+                phase: PhaseName::Aligning,
+                ..
+            } if !self.resumed => {
+                self.enrolled.get_or_insert(now);
+            }
             CoordinatorProgress::Phase {
                 phase,
                 round: Some(round),
