@@ -9,11 +9,13 @@ use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::params::{ForestParams, Growth};
 use hedgerow_forest::schema::{Column, Label, Schema};
 use hedgerow_protocol::config::{
-    Aggregation, Partition, PrivacyParams, RunConfig, RunConfigLiteral, TestSplit, Unit, smallest_threshold,
+    Aggregation, Alignment, PrivacyParams, RunConfig, RunConfigLiteral, TestSplit, Unit, smallest_threshold,
 };
 use hedgerow_protocol::ids::{PartyId, RunId};
+use hedgerow_protocol::join::memory::MemoryData;
 use hedgerow_protocol::roster::{CertificateError, CertificateVerifier};
 
+use crate::joined;
 use crate::plain::Row;
 
 /// A consortium without X.509: a certificate is the party's public key, and only known ones are accepted.
@@ -47,6 +49,10 @@ pub struct Shape {
     pub modulus: Modulus,
     /// Epsilon, or no noise.
     pub epsilon: Option<f64>,
+    /// How many of the parties, the last ones, have attributes in place of rows.
+    pub attributes: u32,
+    /// How these are aligned with those that have rows.
+    pub alignment: Alignment,
 }
 
 impl Shape {
@@ -62,6 +68,18 @@ impl Shape {
             aggregators: Vec::new(),
             modulus: Modulus::TWO_TO_64,
             epsilon: None,
+            attributes: 0,
+            alignment: Alignment::Private { minimum: 1, pad: 0 },
+        }
+    }
+
+    /// Parties with rows and parties with attributes, joined without noise.
+    #[must_use]
+    pub fn mixed(rows: u32, attributes: u32, min_parties: u32) -> Self {
+        Self {
+            modulus: joined::modulus(),
+            attributes,
+            ..Self::masked(rows + attributes, min_parties)
         }
     }
 
@@ -81,8 +99,10 @@ pub struct Deployment {
     pub config: RunConfig,
     /// Who is who.
     pub verifier: Arc<PinnedKeys>,
-    /// One row for each party, standing for `4^i` copies.
+    /// Horizontal: one row for each party, standing for `4^i` copies.
     pub rows: BTreeMap<PartyId, Vec<Row>>,
+    /// Mixed: rows and entities of each party; each row has its own power of four.
+    pub joined: BTreeMap<PartyId, MemoryData>,
 }
 
 /// Name of the party with this number; names sort as numbers do.
@@ -140,8 +160,8 @@ impl Deployment {
             run: RunId([7; 16]),
             name: "simulation".to_owned(),
             task: "tiny".to_owned(),
-            partition: Partition::Horizontal,
-            schema: schema(),
+            partition: joined::partition(shape),
+            schema: if shape.attributes > 0 { joined::schema() } else { schema() },
             forest: ForestParams {
                 trees: 2,
                 depth: 2,
@@ -152,7 +172,7 @@ impl Deployment {
                 epsilon,
                 delta: 1e-6,
                 unit: Unit::Row,
-                threshold_share: 0.2,
+                threshold_share: if shape.attributes > 0 { 0.0 } else { 0.2 },
             }),
             aggregation,
             parties: ids.clone(),
@@ -160,7 +180,7 @@ impl Deployment {
             collusion: shape.collusion,
             shamir_threshold: smallest_threshold(shape.parties, shape.collusion),
             modulus: shape.modulus,
-            max_rows: 1 << 34,
+            max_rows: if shape.attributes > 0 { joined::MAX_ROWS } else { 1 << 34 },
             test: TestSplit {
                 fraction: 0.0,
                 seed: 0,
@@ -182,16 +202,36 @@ impl Deployment {
                 }],
             )
         });
+        let joined = joined::data(&config);
         Self {
             config,
             verifier: Arc::new(PinnedKeys(keys.collect())),
-            rows: rows.collect(),
+            rows: if shape.attributes > 0 { BTreeMap::new() } else { rows.collect() },
+            joined,
         }
     }
 
-    /// The rows of several parties together.
+    /// Every row by its party and the digit that is its own.
+    #[must_use]
+    pub fn digits(&self) -> Vec<(PartyId, i64)> {
+        let of = |party: &PartyId, copies: i64| (party.clone(), copies);
+        let plain = self
+            .rows
+            .iter()
+            .flat_map(|(party, rows)| rows.iter().map(move |row| of(party, row.copies)));
+        let joined = self
+            .joined
+            .iter()
+            .flat_map(|(party, data)| data.rows().iter().map(move |row| of(party, i64::from(row.copies))));
+        plain.chain(joined).collect()
+    }
+
+    /// The rows of several parties together, with the attributes of those of them that have some.
     #[must_use]
     pub fn pooled(&self, parties: &[PartyId]) -> Vec<Row> {
+        if !self.joined.is_empty() {
+            return joined::pooled(self, parties);
+        }
         parties
             .iter()
             .filter_map(|party| self.rows.get(party))

@@ -8,4 +8,5 @@
 #![forbid(unsafe_code)]
 
 pub mod deployment;
+pub mod joined;
 pub mod plain;

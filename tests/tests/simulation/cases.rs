@@ -269,7 +269,8 @@ fn a_lost_vote_starts_a_new_attempt_with_fresh_keys() {
     let mut world = World::new(&Shape::masked(5, 4), 6);
     world.run_until(|world| world.phase() == Some(PhaseName::SurvivorVote));
     for number in [0, 1] {
-        world.cut(&party(number), 301_000);
+        // Longer than the grace period of the vote, and back within that of the next attempt.
+        world.cut(&party(number), 8_000);
     }
     world.run_to_the_end();
     oracle::complete_and_exact(&world);

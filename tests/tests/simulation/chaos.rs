@@ -39,9 +39,18 @@ fn run(shape: &Shape, timeouts: Timeouts, seed: u64, ops: &[Op]) -> World {
     world
 }
 
-/// Nobody is away for good and no phase lasts as long as its timeout, so the run may not fail.
+/// Nobody is away for as long as the coordinator waits, so the run may not fail.
 fn survive(shape: &Shape, seed: u64, ops: &[Op]) {
-    oracle::complete_and_exact(&run(shape, TIMEOUTS, seed, ops));
+    let timeouts = Timeouts {
+        grace: TIMEOUTS.phase,
+        ..TIMEOUTS
+    };
+    oracle::complete_and_exact(&run(shape, timeouts, seed, ops));
+}
+
+/// Whoever is away for longer than the grace period is lost: the others go on, or the run ends and names it.
+fn go_on_or_name(shape: &Shape, seed: u64, ops: &[Op]) {
+    oracle::safe(&run(shape, TIMEOUTS, seed, ops));
 }
 
 /// With hardly any time for a phase a run may fail, but then it says why; attempts fail often.
@@ -71,6 +80,16 @@ proptest! {
     #[test]
     fn four_parties_with_shares_survive(seed in any::<u64>(), ops in ops()) {
         survive(&Shape::shares(4, 3), seed, &ops);
+    }
+
+    #[test]
+    fn five_parties_go_on_or_name(seed in any::<u64>(), ops in ops()) {
+        go_on_or_name(&Shape::masked(5, 4), seed, &ops);
+    }
+
+    #[test]
+    fn four_parties_with_shares_go_on_or_name(seed in any::<u64>(), ops in ops()) {
+        go_on_or_name(&Shape::shares(4, 3), seed, &ops);
     }
 
     #[test]

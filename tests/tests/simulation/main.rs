@@ -4,7 +4,7 @@
 //! # Map
 //! - [`world`]: virtual time, machines, journals; [`node`]: one party's process and disk.
 //! - [`network`], [`op`]: what can go wrong. - [`oracle`]: what must hold whatever does.
-//! - [`cases`]: named cases; [`chaos`]: generated ones; [`journal`]: what is continued;
+//! - [`cases`]: named cases; [`chaos`]: generated ones; [`journal`]: what is continued; [`mixed`]: rows and attributes;
 //!   [`culprits`]: parties that send nonsense; [`adversary`]: a coordinator that lies, with the parties of [`rig`] in its hands.
 
 mod adversary;
@@ -12,6 +12,7 @@ mod cases;
 mod chaos;
 mod culprits;
 mod journal;
+mod mixed;
 mod network;
 mod node;
 mod op;

@@ -1,9 +1,12 @@
 //! One party's process and its disk.
 
+use std::collections::BTreeMap;
+
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::table::Table;
 use hedgerow_protocol::config::RunConfig;
-use hedgerow_protocol::ids::{PartyId, RoundId};
+use hedgerow_protocol::ids::{PartyId, RoundId, RunId};
+use hedgerow_protocol::join::{Done, Work, WorkId};
 use hedgerow_protocol::party::{LedgerEntry, LedgerState, Output, PartyMachine, PartyOutcome, PartySetup};
 use hedgerow_protocol::policy::Policy;
 use hedgerow_protocol::refusal::Refusal;
@@ -18,6 +21,9 @@ pub struct PartyNode {
     machine: Option<PartyMachine>,
     journal: Vec<Vec<u8>>,
     secret: Option<(RoundId, Seed)>,
+    run_secret: Option<(RunId, Seed)>,
+    /// What work came to, until the machine hears of it.
+    done: BTreeMap<(u32, WorkId), Result<Done, String>>,
     ledger: Vec<LedgerEntry>,
     /// Counts its starts, so that what an earlier process asked for goes nowhere.
     pub incarnation: u32,
@@ -42,6 +48,7 @@ pub fn policy() -> Policy {
         min_collusion: 0,
         max_queries: 1_000,
         require_noise: false,
+        plain_alignment: true,
         ..Policy::default()
     }
 }
@@ -67,6 +74,8 @@ impl PartyNode {
             machine: None,
             journal: Vec::new(),
             secret: None,
+            run_secret: None,
+            done: BTreeMap::new(),
             ledger: Vec::new(),
             incarnation: 0,
             fuse: None,
@@ -87,7 +96,12 @@ impl PartyNode {
         }
         self.incarnation += 1;
         let setup = setup(&self.id, deployment, &self.ledger);
-        let machine = PartyMachine::restore(setup, &self.journal, self.secret.clone());
+        let machine = PartyMachine::restore(
+            setup,
+            &self.journal,
+            self.secret.clone(),
+            self.run_secret.clone(),
+        );
         self.machine = Some(machine.unwrap_or_else(|error| panic!("{}'s own journal: {error}", self.id)));
     }
 
@@ -140,6 +154,21 @@ impl PartyNode {
         }
     }
 
+    /// Does a piece of work; [`Self::worked`] tells the machine.
+    pub fn work(&mut self, id: WorkId, work: Work, deployment: &Deployment) {
+        let data = deployment.joined.get(&self.id).expect("only joined runs have work");
+        self.done.insert((self.incarnation, id), work.run(data));
+    }
+
+    pub fn worked(&mut self, incarnation: u32, id: WorkId, now: Millis) {
+        let Some(done) = self.done.remove(&(incarnation, id)) else {
+            return;
+        };
+        if let Some(machine) = self.machine.as_mut().filter(|_| incarnation == self.incarnation) {
+            machine.handle_work(id, done, now);
+        }
+    }
+
     pub fn wake(&mut self, now: Millis) {
         self.wake = None;
         if let Some(machine) = &mut self.machine {
@@ -176,6 +205,7 @@ impl PartyNode {
         match output {
             Output::Persist(record) => self.journal.push(record),
             Output::StoreRoundSecret(round, seed) => self.secret = Some((round, seed)),
+            Output::StoreRunSecret(run, seed) => self.run_secret = Some((run, seed)),
             Output::ForgetRoundSecret(round) => {
                 self.secret = self.secret.take().filter(|(kept, _)| *kept != round)
             }
@@ -190,7 +220,7 @@ impl PartyNode {
             Output::Refused(refusal) => self.refusal = Some(refusal),
             Output::Failed(reason) => self.failure = Some(reason),
             Output::Progress(_) => {}
-            Output::Send(_) | Output::Count(..) => unreachable!("the world does these"),
+            Output::Send(_) | Output::Count(..) | Output::Work(..) => unreachable!("the world does these"),
         }
     }
 

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hedgerow_crypto::hash::{Digest, hash};
 use hedgerow_forest::query::QueryKind;
 use hedgerow_protocol::coordinator::CoordinatorOutcome;
 use hedgerow_protocol::ids::{PartyId, RoundId};
-use hedgerow_protocol::wire::{Kind, Message, ToCoordinator, ToParty};
-use hedgerow_tests::deployment::number;
+use hedgerow_protocol::wire::{Channel, Kind, Message, ToCoordinator, ToParty};
 use hedgerow_tests::plain;
 
 use crate::world::World;
@@ -17,6 +17,8 @@ pub struct Witness {
     from_parties: BTreeMap<(PartyId, Option<RoundId>, Kind), Vec<u8>>,
     from_coordinator: BTreeMap<(PartyId, Option<RoundId>, Kind), Vec<u8>>,
     opened: BTreeMap<(RoundId, PartyId), Opened>,
+    /// By sender, receiver, stream and position.
+    chunks: BTreeMap<(PartyId, PartyId, Channel, u32), Digest>,
 }
 
 /// Who opened which share of one party in one round.
@@ -37,7 +39,17 @@ impl Witness {
             | ToCoordinator::Unmask { round, .. }
             | ToCoordinator::AggregatorSum { round, .. } => Some(*round),
             ToCoordinator::Enrol { .. } | ToCoordinator::Done { .. } => None,
-            ToCoordinator::Hello { .. } | ToCoordinator::Refuse { .. } => return,
+            ToCoordinator::Relay { to, channel, seq, .. } => {
+                let digest = hash("chunk", &[message.to_frame().payload()]);
+                let place = (party.clone(), to.clone(), *channel, *seq);
+                let before = self.chunks.entry(place).or_insert(digest);
+                assert!(*before == digest, "{party} seals two chunks for {channel}, {seq}");
+                return;
+            }
+            ToCoordinator::Hello { .. }
+            | ToCoordinator::Refuse { .. }
+            | ToCoordinator::Aligned { .. }
+            | ToCoordinator::RelayAck { .. } => return,
         };
         let bytes = message.to_frame().into_payload();
         let key = (party.clone(), round, message.kind());
@@ -97,13 +109,19 @@ impl Witness {
             ToParty::RoundStart { round, .. }
             | ToParty::KeyList { round, .. }
             | ToParty::Survivors { round, .. }
+            | ToParty::Fixed { round, .. }
             | ToParty::RoundResult { round, .. } => (None, Some(*round)),
             // Inboxes and relayed seeds are each recipient's own.
             ToParty::ShareInbox { round, .. } | ToParty::SurvivorProof { round, .. } => {
                 (Some(to), Some(*round))
             }
-            ToParty::Participants { .. } | ToParty::Finished { .. } => (None, None),
-            ToParty::Welcome { .. } | ToParty::Failed { .. } => return,
+            ToParty::Participants { .. } | ToParty::Joined { .. } | ToParty::Finished { .. } => (None, None),
+            ToParty::Welcome { .. }
+            | ToParty::Failed { .. }
+            | ToParty::Align
+            | ToParty::Relayed { .. }
+            | ToParty::RelayAcked { .. }
+            | ToParty::Closed => return,
         };
         let bytes = message.to_frame().into_payload();
         let everybody = PartyId::new("everybody").expect("a name");
@@ -225,7 +243,7 @@ fn exact(world: &World, outcome: &CoordinatorOutcome) {
     }
 }
 
-/// Unique weights: each party's one row has its own digit in base four, so the digits of a tree's sum say whose
+/// Unique weights: each row has its own digit in base four, so the digits of a tree's sum say whose
 /// data is in it, and how often.
 fn once_each(world: &World, kind: QueryKind, survivors: &[PartyId], totals: &[i64]) {
     let trees = match kind {
@@ -234,11 +252,11 @@ fn once_each(world: &World, kind: QueryKind, survivors: &[PartyId], totals: &[i6
     };
     for tree in totals.chunks(totals.len() / trees) {
         let sum: i64 = tree.iter().sum();
-        for party in world.parties.keys() {
-            let times = sum >> (2 * number(party)) & 3;
+        for (party, copies) in world.deployment.digits() {
+            let times = sum / copies & 3;
             assert_eq!(
                 times,
-                i64::from(survivors.contains(party)),
+                i64::from(survivors.contains(&party)),
                 "{party} is counted {times} times in {kind:?}"
             );
         }

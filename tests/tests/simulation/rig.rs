@@ -9,7 +9,7 @@ use hedgerow_protocol::ids::{PartyId, RoundId};
 use hedgerow_protocol::party::{Output, PartyMachine};
 use hedgerow_protocol::refusal::Refusal;
 use hedgerow_protocol::time::Millis;
-use hedgerow_protocol::wire::{Enrolment, SignedRoundKeys, ToCoordinator, ToParty};
+use hedgerow_protocol::wire::{Enrolment, PROTOCOL_VERSION, SignedRoundKeys, ToCoordinator, ToParty};
 use hedgerow_tests::deployment::{Deployment, Shape};
 use hedgerow_tests::plain;
 use rand_chacha::ChaCha20Rng;
@@ -90,17 +90,19 @@ impl Rig {
     /// Everybody's signature under the configuration.
     pub fn enrol(&mut self) -> Vec<Enrolment> {
         let welcome = ToParty::Welcome {
-            version: 1,
+            version: PROTOCOL_VERSION,
             config: self.deployment.config.to_bytes(),
         };
         let enrolment = |(party, said): (PartyId, Vec<ToCoordinator>)| match said.into_iter().next() {
             Some(ToCoordinator::Enrol {
                 certificate,
                 signature,
+                channel,
             }) => Enrolment {
                 party,
                 certificate,
                 signature,
+                channel,
             },
             other => panic!("{party} does not enrol: {other:?}"),
         };

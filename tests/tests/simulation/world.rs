@@ -7,6 +7,7 @@ use hedgerow_protocol::coordinator::{
     self, CoordinatorMachine, CoordinatorOutcome, PhaseName, RunFailure, Timeouts,
 };
 use hedgerow_protocol::ids::{PartyId, RoundId};
+use hedgerow_protocol::join::WorkId;
 use hedgerow_protocol::time::Millis;
 use hedgerow_protocol::wire::{Kind, Limits, ToCoordinator};
 use hedgerow_tests::deployment::{self, Deployment, Shape};
@@ -61,6 +62,11 @@ pub enum Event {
         round: RoundId,
         query: TableQuery,
     },
+    Worked {
+        party: PartyId,
+        incarnation: u32,
+        id: WorkId,
+    },
     StartCoordinator,
     StartParty {
         party: PartyId,
@@ -76,6 +82,8 @@ struct CoordinatorNode {
     fuse: Option<u32>,
     down: u64,
     wake: Option<Millis>,
+    /// Outputs done so far, by all its processes.
+    outputs: u32,
 }
 
 /// A whole deployment under simulation.
@@ -183,6 +191,11 @@ impl World {
     /// The phase that the coordinator is in, if it is up.
     pub fn phase(&self) -> Option<PhaseName> {
         self.coordinator.machine.as_ref().map(CoordinatorMachine::phase)
+    }
+
+    /// How many outputs the coordinator has done.
+    pub fn coordinator_outputs(&self) -> u32 {
+        self.coordinator.outputs
     }
 
     /// What the coordinator has on disk.
@@ -294,6 +307,17 @@ impl World {
                 let now = Millis(self.now);
                 if let Some(node) = self.parties.get_mut(&party) {
                     node.counted(incarnation, round, table, now);
+                }
+                self.drain_party(&party);
+            }
+            Event::Worked {
+                party,
+                incarnation,
+                id,
+            } => {
+                let now = Millis(self.now);
+                if let Some(node) = self.parties.get_mut(&party) {
+                    node.worked(incarnation, id, now);
                 }
                 self.drain_party(&party);
             }

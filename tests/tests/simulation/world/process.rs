@@ -154,6 +154,7 @@ impl World {
             if let Some(fuse) = &mut self.coordinator.fuse {
                 *fuse -= 1;
             }
+            self.coordinator.outputs += 1;
             match output {
                 coordinator::Output::Send(to, message) => {
                     self.witness.coordinator_says(&to, &message);
@@ -246,6 +247,19 @@ impl World {
                             incarnation,
                             round,
                             query,
+                        },
+                    );
+                }
+                party::Output::Work(id, work) => {
+                    let incarnation = node.incarnation;
+                    node.work(id, work, &self.deployment);
+                    let delay = 10 + below(&mut self.rng, 200);
+                    self.at(
+                        delay,
+                        Event::Worked {
+                            party: party.clone(),
+                            incarnation,
+                            id,
                         },
                     );
                 }

@@ -1,0 +1,165 @@
+//! The data of a mixed deployment: rows that name entities, some of which nobody knows.
+
+use std::collections::BTreeMap;
+
+use hedgerow_crypto::hash::hash;
+use hedgerow_crypto::mask::modulus::Modulus;
+use hedgerow_forest::binning::Binner;
+use hedgerow_forest::schema::link::{BIN_OF_KNOWN, BIN_OF_UNKNOWN};
+use hedgerow_forest::schema::{Column, Label, Schema};
+use hedgerow_protocol::config::{AttributeParty, Join, LinkConfig, LinkParty, Partition, Role, RunConfig};
+use hedgerow_protocol::ids::PartyId;
+use hedgerow_protocol::join::memory::{MemoryData, MemoryRow};
+
+use crate::deployment::{Deployment, Shape, number, party};
+use crate::plain::Row;
+
+/// Rows of all parties together, at most: below it a digit in base four for each of [`ROWS`] rows.
+pub const MAX_ROWS: u64 = 6_000_000;
+/// Rows of all parties, each standing for its own power of four.
+const ROWS: u32 = 12;
+/// Entities that an attribute party has; rows name [`NAMED`].
+const ENTITIES: u32 = 5;
+const NAMED: u32 = 7;
+const LINKS: [&str; 2] = ["home", "work"];
+
+/// What encrypted inner products end in.
+///
+/// # Panics
+/// Never: 30 bits are a modulus.
+#[must_use]
+pub fn modulus() -> Modulus {
+    Modulus::power_of_two(30).expect("30 bits")
+}
+
+/// A column of the rows, and through each of two links an attribute.
+#[must_use]
+pub fn schema() -> Schema {
+    let mut features = vec![Column::numeric("x", 0.0, 1.0)];
+    for link in LINKS {
+        features.push(Column::numeric("z", 0.0, 1.0).read_through(link));
+        features.push(Column::known(link));
+    }
+    Schema {
+        features,
+        label: Label {
+            name: "label".to_owned(),
+            positive: "yes".to_owned(),
+        },
+    }
+}
+
+/// The partition of a shape.
+#[must_use]
+pub fn partition(shape: &Shape) -> Partition {
+    if shape.attributes == 0 {
+        return Partition::Horizontal;
+    }
+    let serving = |number: u32| AttributeParty {
+        party: party(number),
+        serves: vec![party(number).to_string()],
+    };
+    let link = |name: &str| LinkConfig {
+        name: name.to_owned(),
+        party: LinkParty::Column(format!("{name} at")),
+        key_columns: vec![format!("{name} number")],
+    };
+    Partition::Mixed(Join {
+        links: LINKS.map(link).into(),
+        attribute_parties: (shape.parties - shape.attributes..shape.parties)
+            .map(serving)
+            .collect(),
+        alignment: shape.alignment,
+        segments: 4,
+        prediction: None,
+    })
+}
+
+fn key(party: &PartyId, entity: u32) -> [u8; 32] {
+    let text = party.as_str().as_bytes();
+    hash("hedgerow/tests/entity/1", &[text, &entity.to_be_bytes()]).0
+}
+
+/// Rows and entities of every party of a mixed run; nothing for a horizontal one.
+///
+/// # Panics
+/// For a configuration whose schema cannot be binned, which none has.
+#[must_use]
+pub fn data(config: &RunConfig) -> BTreeMap<PartyId, MemoryData> {
+    if config.join().is_none() {
+        return BTreeMap::new();
+    }
+    let binner = Binner::new(&config.schema, config.forest.bins).expect("a checked schema");
+    let attributes: Vec<&PartyId> = config.parties_of(Role::Attributes).collect();
+    let with_rows: Vec<&PartyId> = config.parties_of(Role::Row).collect();
+    let data = config.parties.iter().map(|party| {
+        let of_rows = with_rows.iter().position(|other| *other == party);
+        let rows = of_rows.map_or_else(Vec::new, |place| {
+            let own = (0..ROWS).filter(|row| *row as usize % with_rows.len() == place);
+            own.map(|row| row_of(row, &attributes)).collect()
+        });
+        let entities = match config.role(party) {
+            Role::Row => BTreeMap::new(),
+            Role::Attributes => entities(party, config.schema.features.len()),
+        };
+        (
+            party.clone(),
+            MemoryData::new(&config.schema, &binner, rows, entities),
+        )
+    });
+    data.collect()
+}
+
+fn row_of(row: u32, attributes: &[&PartyId]) -> MemoryRow {
+    let at = |party: u32, entity: u32| {
+        let party = attributes[party as usize % attributes.len()];
+        Some((party.clone(), key(party, entity % NAMED)))
+    };
+    MemoryRow {
+        bins: vec![(row % 4) as u8, 0, 0, 0, 0],
+        label: (row / 2 % 2) as u8,
+        copies: 1 << (2 * row),
+        names: vec![
+            at(row, row),
+            if row % 3 == 0 { None } else { at(row + 1, 3 * row) },
+        ],
+    }
+}
+
+fn entities(party: &PartyId, features: usize) -> BTreeMap<[u8; 32], Vec<u8>> {
+    let bins = |entity: u32| vec![((number(party) + entity) % 4) as u8; features];
+    (0..ENTITIES)
+        .map(|entity| (key(party, entity), bins(entity)))
+        .collect()
+}
+
+/// The rows of these parties, with the attributes of those entities that one of them knows.
+///
+/// # Panics
+/// For a configuration whose schema cannot be binned, which none has.
+#[must_use]
+pub fn pooled(deployment: &Deployment, parties: &[PartyId]) -> Vec<Row> {
+    let config = &deployment.config;
+    let binner = Binner::new(&config.schema, config.forest.bins).expect("a checked schema");
+    let mut pooled = Vec::new();
+    for data in parties.iter().filter_map(|party| deployment.joined.get(party)) {
+        for row in data.rows() {
+            let mut bins = row.bins.clone();
+            for (link, name) in row.names.iter().enumerate() {
+                let known = name.as_ref().and_then(|(at, key)| {
+                    let there = parties.contains(at).then(|| deployment.joined.get(at))?;
+                    there?.entity(key)
+                });
+                let column = 1 + 2 * link;
+                bins[column] = known.map_or_else(|| binner.bin_of_missing(column), |bins| bins[column]);
+                bins[column + 1] = if known.is_some() { BIN_OF_KNOWN } else { BIN_OF_UNKNOWN };
+            }
+            pooled.push(Row {
+                bins,
+                label: row.label,
+                copies: i64::from(row.copies),
+            });
+        }
+    }
+    pooled
+}

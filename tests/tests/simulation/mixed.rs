@@ -1,0 +1,180 @@
+//! Rows of some parties and attributes of others: complete and exact, whoever is lost when, or ended by name.
+
+use hedgerow_protocol::config::Alignment;
+use hedgerow_protocol::coordinator::{PhaseName, RunFailure};
+use hedgerow_tests::deployment::Shape;
+
+use crate::oracle;
+use crate::world::{World, party};
+
+fn complete(shape: &Shape) -> World {
+    let mut world = World::new(shape, 1);
+    world.run_to_the_end();
+    oracle::complete_and_exact(&world);
+    world
+}
+
+#[test]
+fn one_party_with_rows_and_two_with_attributes() {
+    complete(&Shape::mixed(1, 2, 3));
+}
+
+#[test]
+fn one_party_with_rows_and_four_or_nine_with_attributes() {
+    complete(&Shape::mixed(1, 4, 4));
+    complete(&Shape::mixed(1, 9, 8));
+}
+
+#[test]
+fn two_parties_with_rows_and_three_with_attributes() {
+    complete(&Shape::mixed(2, 3, 4));
+}
+
+#[test]
+fn with_noise() {
+    complete(&Shape {
+        epsilon: Some(1.0),
+        ..Shape::mixed(1, 3, 3)
+    });
+}
+
+#[test]
+fn aligned_in_the_open() {
+    complete(&Shape {
+        alignment: Alignment::Plain,
+        ..Shape::mixed(2, 2, 4)
+    });
+}
+
+#[test]
+fn aligned_with_dummies() {
+    complete(&Shape {
+        alignment: Alignment::Private { minimum: 1, pad: 16 },
+        ..Shape::mixed(1, 2, 3)
+    });
+}
+
+/// These parties die for good when the coordinator is in `phase`.
+fn without(shape: &Shape, lost: &[u32], phase: PhaseName) -> World {
+    let mut world = World::new(shape, 2);
+    world.run_until(|world| world.phase() == Some(phase));
+    assert_eq!(world.phase(), Some(phase));
+    for number in lost {
+        world.crash_party(&party(*number), 0, None);
+    }
+    world.run_to_the_end();
+    world
+}
+
+const PHASES: [PhaseName; 7] = [
+    PhaseName::Aligning,
+    PhaseName::KeyCollection,
+    PhaseName::ShareCollection,
+    PhaseName::Upload,
+    PhaseName::RowUpload,
+    PhaseName::SurvivorVote,
+    PhaseName::Unmasking,
+];
+
+#[test]
+fn one_of_four_attribute_parties_is_lost_in_any_phase() {
+    for phase in PHASES {
+        let world = without(&Shape::mixed(1, 4, 4), &[3], phase);
+        oracle::complete_and_exact(&world);
+        let Some(Ok(outcome)) = &world.ended else {
+            unreachable!("complete")
+        };
+        let counted = outcome.rounds[0].survivors.contains(&party(3));
+        // Once its vector is in the sum it is counted, whatever becomes of it.
+        assert_eq!(counted, phase >= PhaseName::RowUpload, "{phase}");
+        assert_eq!(outcome.rounds[0].id.attempt, 0, "{phase}: {:#?}", world.progress);
+    }
+}
+
+#[test]
+fn one_of_nine_attribute_parties_is_lost() {
+    for phase in [PhaseName::Aligning, PhaseName::Upload] {
+        oracle::complete_and_exact(&without(&Shape::mixed(1, 9, 8), &[7], phase));
+    }
+}
+
+#[test]
+fn one_of_two_attribute_parties_cannot_be_lost_and_is_named() {
+    for phase in &PHASES[..4] {
+        let world = without(&Shape::mixed(1, 2, 3), &[2], *phase);
+        oracle::safe(&world);
+        let Some(Err(failure)) = &world.ended else {
+            panic!("{phase}: the run should have failed")
+        };
+        let names: Vec<_> = failure.missing().iter().map(|missing| &missing.party).collect();
+        assert_eq!(names, [&party(2)], "{phase}: {failure}");
+    }
+}
+
+#[test]
+fn the_only_party_with_rows_cannot_be_lost_and_is_named() {
+    for phase in &PHASES[..5] {
+        let world = without(&Shape::mixed(1, 5, 4), &[0], *phase);
+        oracle::safe(&world);
+        let Some(Err(failure @ RunFailure::NoRows { missing, .. })) = &world.ended else {
+            panic!("{phase}: {:?}", world.ended)
+        };
+        assert_eq!(missing.len(), 1, "{failure}");
+        assert_eq!(missing[0].party, party(0));
+    }
+}
+
+#[test]
+fn one_of_two_parties_with_rows_is_lost_and_the_other_goes_on() {
+    for phase in PHASES {
+        let world = without(&Shape::mixed(2, 4, 4), &[1], phase);
+        oracle::complete_and_exact(&world);
+        let Some(Ok(outcome)) = &world.ended else {
+            unreachable!("complete")
+        };
+        let round = &outcome.rounds[0];
+        let uploading = matches!(phase, PhaseName::Upload | PhaseName::RowUpload);
+        assert_eq!(round.id.attempt, u32::from(uploading), "{phase}");
+        assert_eq!(round.survivors.contains(&party(1)), phase > PhaseName::RowUpload, "{phase}");
+    }
+}
+
+#[test]
+fn an_attribute_party_that_comes_back_in_time_is_counted() {
+    for phase in &PHASES[..5] {
+        let mut world = World::new(&Shape::mixed(1, 3, 3), 5);
+        world.run_until(|world| world.phase() == Some(*phase));
+        world.crash_party(&party(2), 0, Some(3_000));
+        world.run_to_the_end();
+        oracle::complete_and_exact(&world);
+        let Some(Ok(outcome)) = &world.ended else {
+            unreachable!("complete")
+        };
+        assert!(outcome.rounds[0].survivors.contains(&party(2)), "{phase}");
+    }
+}
+
+#[test]
+fn a_coordinator_dies_between_any_two_outputs() {
+    let shape = Shape::mixed(1, 2, 3);
+    let mut whole = World::new(&shape, 7);
+    whole.run_to_the_end();
+    for after in (0..whole.coordinator_outputs()).step_by(3) {
+        let mut world = World::new(&shape, 7);
+        world.crash_coordinator(after, 1_000);
+        world.run_to_the_end();
+        oracle::complete_and_exact(&world);
+    }
+}
+
+#[test]
+fn a_party_dies_between_any_two_outputs() {
+    for number in [0, 1] {
+        for after in 0..60 {
+            let mut world = World::new(&Shape::mixed(1, 2, 3), 8);
+            world.crash_party(&party(number), after, Some(1_000));
+            world.run_to_the_end();
+            oracle::complete_and_exact(&world);
+        }
+    }
+}
