@@ -39,7 +39,8 @@ pub enum GrowthError {
 /// What the algorithm wants now.
 #[derive(Clone, Debug)]
 enum Wanted {
-    Table(TableQuery),
+    /// With its digest: hashing a large query again for every round would be noticed.
+    Table(TableQuery, Digest),
     Nothing(Box<Forest>),
 }
 
@@ -81,7 +82,16 @@ impl Progression {
     #[must_use]
     pub fn query(&self) -> Option<&TableQuery> {
         match &self.wanted {
-            Wanted::Table(query) => Some(query),
+            Wanted::Table(query, _) => Some(query),
+            Wanted::Nothing(_) => None,
+        }
+    }
+
+    /// H(open query), what `RoundStart` carries; none if the model is complete.
+    #[must_use]
+    pub fn query_digest(&self) -> Option<&Digest> {
+        match &self.wanted {
+            Wanted::Table(_, digest) => Some(digest),
             Wanted::Nothing(_) => None,
         }
     }
@@ -90,7 +100,7 @@ impl Progression {
     #[must_use]
     pub fn forest(&self) -> Option<&Forest> {
         match &self.wanted {
-            Wanted::Table(_) => None,
+            Wanted::Table(..) => None,
             Wanted::Nothing(forest) => Some(forest),
         }
     }
@@ -121,7 +131,10 @@ impl Progression {
 impl Wanted {
     fn new(step: Step, statement: &PrivacyStatement) -> Self {
         match step {
-            Step::Ask(query) => Self::Table(query),
+            Step::Ask(query) => {
+                let digest = query_digest(&query);
+                Self::Table(query, digest)
+            }
             Step::Done(forest) => Self::Nothing(Box::new(Forest {
                 statement: Some(statement.clone()),
                 ..forest

@@ -123,7 +123,11 @@ pub fn total_rho(privacy: &PrivacyParams) -> Result<Rho, BudgetError> {
 ///
 /// # Errors
 /// As [`total_rho`]; [`PrivacyError::ThresholdShare`]; [`PrivacyError::Unplanned`].
-pub fn rho_of(config: &RunConfigLiteral, privacy: &PrivacyParams, kind: QueryKind) -> Result<Rho, PrivacyError> {
+pub fn rho_of(
+    config: &RunConfigLiteral,
+    privacy: &PrivacyParams,
+    kind: QueryKind,
+) -> Result<Rho, PrivacyError> {
     if let [only] = random::asks(&config.schema)
         && *only == kind
     {
@@ -178,7 +182,13 @@ fn sensitivity(unit: Unit, query: &Planned) -> L2Squared {
         Unit::Row => query.sensitivity,
         Unit::Entity { rows } => {
             let rows = u64::from(rows);
-            L2Squared(query.sensitivity.0.saturating_mul(rows.saturating_mul(rows)).saturating_mul(2))
+            L2Squared(
+                query
+                    .sensitivity
+                    .0
+                    .saturating_mul(rows.saturating_mul(rows))
+                    .saturating_mul(2),
+            )
         }
     }
 }

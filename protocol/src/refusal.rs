@@ -116,7 +116,9 @@ pub enum Refusal {
         detail: String,
     },
     /// The partition of the run is not one that the policy allows.
-    #[error("the run is {asked}, which the policy of this party does not list (policy key `allowed_partitions`)")]
+    #[error(
+        "the run is {asked}, which the policy of this party does not list (policy key `allowed_partitions`)"
+    )]
     Partition {
         /// Partition of the run.
         asked: String,

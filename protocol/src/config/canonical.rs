@@ -36,10 +36,26 @@ struct Canonical {
 
 #[derive(Serialize, Deserialize)]
 enum CanonicalColumn {
-    Numeric { name: String, min: f64, max: f64 },
-    Categorical { name: String, categories: Vec<String> },
-    LinkedNumeric { name: String, link: String, min: f64, max: f64 },
-    LinkedCategorical { name: String, link: String, categories: Vec<String> },
+    Numeric {
+        name: String,
+        min: f64,
+        max: f64,
+    },
+    Categorical {
+        name: String,
+        categories: Vec<String>,
+    },
+    LinkedNumeric {
+        name: String,
+        link: String,
+        min: f64,
+        max: f64,
+    },
+    LinkedCategorical {
+        name: String,
+        link: String,
+        categories: Vec<String>,
+    },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,12 +100,9 @@ fn column(column: &Column) -> CanonicalColumn {
     let name = column.name.clone();
     match (&column.kind, column.link.clone()) {
         (&ColumnKind::Numeric { min, max }, None) => CanonicalColumn::Numeric { name, min, max },
-        (&ColumnKind::Numeric { min, max }, Some(link)) => CanonicalColumn::LinkedNumeric {
-            name,
-            link,
-            min,
-            max,
-        },
+        (&ColumnKind::Numeric { min, max }, Some(link)) => {
+            CanonicalColumn::LinkedNumeric { name, link, min, max }
+        }
         (ColumnKind::Categorical { categories }, None) => CanonicalColumn::Categorical {
             name,
             categories: categories.clone(),

@@ -142,7 +142,10 @@ fn links_are_those_of_the_schema() {
         error(|c| join(c).links[0].name = "home".into()),
         JoinError::Links { .. }
     ));
-    assert!(matches!(error(|c| join(c).links.clear()), JoinError::Links { .. }));
+    assert!(matches!(
+        error(|c| join(c).links.clear()),
+        JoinError::Links { .. }
+    ));
     assert!(matches!(
         error(|c| c.partition = Partition::Horizontal),
         JoinError::Horizontal { .. }
@@ -159,7 +162,8 @@ fn links_are_those_of_the_schema() {
         }
     ));
     assert!(matches!(
-        error_of(vertical(), |c| join(c).links[0].party = LinkParty::Column("bank".into())),
+        error_of(vertical(), |c| join(c).links[0].party =
+            LinkParty::Column("bank".into())),
         JoinError::LinkParty {
             partition: "vertical",
             ..

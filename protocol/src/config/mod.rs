@@ -22,11 +22,10 @@ mod join;
 mod join_error;
 
 pub use error::ConfigError;
-pub use join_error::JoinError;
 pub use join::{
-    Alignment, AttributeParty, Join, LinkConfig, LinkParty, MAX_SEGMENTS, Prediction, Role,
-    ScoreBudget,
+    Alignment, AttributeParty, Join, LinkConfig, LinkParty, MAX_SEGMENTS, Prediction, Role, ScoreBudget,
 };
+pub use join_error::JoinError;
 
 /// Most parties of a run: masks are pairwise, so work and traffic grow with the square.
 pub const MAX_PARTIES: usize = 255;

@@ -158,7 +158,7 @@ impl CoordinatorMachine {
         if !missing.is_empty() {
             let hopeless = missing
                 .iter()
-                .any(|missing| self.excluded.contains_key(&missing.party));
+                .any(|missing| self.is_given_up(&missing.party, now));
             if !tally.due && !hopeless {
                 return false;
             }
@@ -236,9 +236,7 @@ impl CoordinatorMachine {
         let able = phase
             .survivors
             .iter()
-            .filter(|party| {
-                phase.signatures.contains_key(*party) || !self.is_given_up(party, now)
-            })
+            .filter(|party| phase.signatures.contains_key(*party) || !self.is_given_up(party, now))
             .count();
         if able < threshold || now >= self.deadline {
             let reason = format!("{} of at least {threshold} signatures", phase.signatures.len());
@@ -253,7 +251,9 @@ impl CoordinatorMachine {
 
     pub(super) fn report_dropped_of(&mut self, role: Role, now: Millis) {
         let attributes = self.circle.attributes.clone();
-        self.report_dropped_if(now, |party| attributes.contains(party) == (role == Role::Attributes));
+        self.report_dropped_if(now, |party| {
+            attributes.contains(party) == (role == Role::Attributes)
+        });
     }
 
     fn report_dropped_if(&mut self, now: Millis, told: impl Fn(&PartyId) -> bool) {

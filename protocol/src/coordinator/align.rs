@@ -92,10 +92,16 @@ impl CoordinatorMachine {
             .filter(|party| !self.excluded.contains_key(*party) && !self.is_lost(party, now))
             .collect();
         if !self.suffices(here.iter().copied()) {
-            let coming = self.circle.members().filter(|party| !self.is_given_up(party, now));
+            let coming = self
+                .circle
+                .members()
+                .filter(|party| !self.is_given_up(party, now));
             return !self.suffices(coming) && self.fail_short(here.len(), self.missing_of(&here, now), now);
         }
-        let (rows, attributes) = (self.of_role(&here, Role::Row), self.of_role(&here, Role::Attributes));
+        let (rows, attributes) = (
+            self.of_role(&here, Role::Row),
+            self.of_role(&here, Role::Attributes),
+        );
         let mut open: Vec<Pair<'_>> = Vec::new();
         for &row in &rows {
             for &attribute in &attributes {
@@ -121,11 +127,16 @@ impl CoordinatorMachine {
         }
         let Some(parties) = self.without_silent(&here, &open) else {
             let silent = open.iter().flat_map(|(row, attribute)| {
-                let unsaid = |of: &'_ PartyId, with: &PartyId| phase.size(of, with).is_none().then(|| of.clone());
+                let unsaid =
+                    |of: &'_ PartyId, with: &PartyId| phase.size(of, with).is_none().then(|| of.clone());
                 [unsaid(row, attribute), unsaid(attribute, row)]
             });
             let silent: BTreeSet<PartyId> = silent.flatten().collect();
-            let answering = here.iter().copied().filter(|party| !silent.contains(*party)).collect();
+            let answering = here
+                .iter()
+                .copied()
+                .filter(|party| !silent.contains(*party))
+                .collect();
             let missing = self.missing_of(&answering, now);
             return self.fail_short(answering.len(), missing, now);
         };
@@ -150,7 +161,9 @@ impl CoordinatorMachine {
             .into_iter()
             .map(|left_out| here.difference(&left_out).copied().collect::<Vec<_>>())
             .find(|rest| {
-                let joined = rest.iter().any(|party| self.circle.role(party) == Role::Attributes);
+                let joined = rest
+                    .iter()
+                    .any(|party| self.circle.role(party) == Role::Attributes);
                 joined && self.suffices(rest.iter().copied())
             })
             .map(|rest| rest.into_iter().cloned().collect())
@@ -211,7 +224,10 @@ impl CoordinatorMachine {
     /// Why a party of the configuration is out of a joined run for good, if it is.
     pub(super) fn left_out_of_join(&self, party: &PartyId) -> Option<String> {
         let enrolled = self.circle.participants.contains_key(party);
-        (enrolled && !self.circle.is_member(party))
-            .then(|| Absence::DroppedEarlier.to_string().replace("this round", "the alignment"))
+        (enrolled && !self.circle.is_member(party)).then(|| {
+            Absence::DroppedEarlier
+                .to_string()
+                .replace("this round", "the alignment")
+        })
     }
 }

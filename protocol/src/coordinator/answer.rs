@@ -28,10 +28,7 @@ impl CoordinatorMachine {
             ToCoordinator::RoundKeys { keys, .. } => self.take_keys(from, keys),
             ToCoordinator::Shares { sealed, .. } => self.take_shares(from, sealed),
             ToCoordinator::Masked {
-                vector,
-                seeds,
-                fixed,
-                ..
+                vector, seeds, fixed, ..
             } => {
                 if !self.check_fixed(from, fixed.as_ref())? {
                     return Ok(false);
@@ -82,6 +79,7 @@ impl CoordinatorMachine {
         if let Some(presence) = self.presences.get_mut(from) {
             // Its query is ours only if it holds the participants and every earlier total.
             presence.oriented = true;
+            presence.joined = true;
             presence.steps_known = presence
                 .steps_known
                 .max(usize::try_from(step).unwrap_or(usize::MAX));

@@ -107,7 +107,8 @@ impl CoordinatorMachine {
                 self.phase = self.next_step().ok_or_else(wrong)?;
             }
             Record::Joined { parties } => {
-                let known = strictly_sorted(&parties) && parties.iter().all(|party| self.circle.is_member(party));
+                let known =
+                    strictly_sorted(&parties) && parties.iter().all(|party| self.circle.is_member(party));
                 if here != PhaseName::Aligning || !known {
                     return Err(wrong());
                 }

@@ -53,6 +53,7 @@ impl CoordinatorMachine {
             presence.version = Some(agreed);
             // Whatever it knew before, it may have restarted from a journal that ends earlier.
             presence.oriented = false;
+            presence.joined = false;
         }
         if run.is_none() && !enrolling {
             self.send_welcome(party, agreed);
@@ -79,7 +80,10 @@ impl CoordinatorMachine {
     }
 
     /// A party accepts the configuration with its signature.
-    pub(super) fn enrol(&mut self, party: &PartyId, certificate: Vec<u8>,
+    pub(super) fn enrol(
+        &mut self,
+        party: &PartyId,
+        certificate: Vec<u8>,
         signature: Signature,
         channel: Option<SealingPublic>,
     ) {

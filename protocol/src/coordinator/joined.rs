@@ -126,9 +126,9 @@ impl CoordinatorMachine {
             return self.commit(Record::Survivors { round, survivors }, now);
         }
         // After a restart the vectors of fixed attribute parties are asked for again.
-        let gone = survivors.iter().any(|party| {
-            !phase.uploads.has(party) && self.is_given_up(party, now)
-        });
+        let gone = survivors
+            .iter()
+            .any(|party| !phase.uploads.has(party) && self.is_given_up(party, now));
         if gone || now >= self.deadline {
             return self.give_up_attempt("a vector that must be in the sum is missing".to_owned(), now);
         }

@@ -45,11 +45,7 @@ pub(super) enum Malformed {
     #[error("a message for or about {named}, which is no counterpart of this party")]
     Counterpart { named: PartyId },
     #[error("its union with {with} has {second} keys, and had {first}")]
-    AlignedAnew {
-        with: PartyId,
-        first: u64,
-        second: u64,
-    },
+    AlignedAnew { with: PartyId, first: u64, second: u64 },
     #[error("{what}, expected {expected}")]
     Fixed {
         what: &'static str,

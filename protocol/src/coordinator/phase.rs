@@ -155,7 +155,9 @@ impl Phase {
             Self::Upload(phase) | Self::RowUpload(phase) => Some(phase.masking.round()),
             Self::SurvivorVote(phase) => Some(phase.masking.round()),
             Self::Unmasking(phase) => Some(phase.masking.round()),
-            Self::Enrolling(_) | Self::Aligning(_) | Self::Publishing(_) | Self::Done(_) | Self::Failed => None,
+            Self::Enrolling(_) | Self::Aligning(_) | Self::Publishing(_) | Self::Done(_) | Self::Failed => {
+                None
+            }
         }
     }
 

@@ -43,6 +43,8 @@ pub(super) struct Presence {
     pub(super) version: Option<u16>,
     /// The party has shown that it holds the list of participants.
     pub(super) oriented: bool,
+    /// The party has shown that it knows who is joined.
+    pub(super) joined: bool,
     /// The party has shown that it holds the totals of so many steps.
     pub(super) steps_known: usize,
     resend_at: Millis,
@@ -55,6 +57,7 @@ impl Presence {
             link: Link::Never,
             version: None,
             oriented: false,
+            joined: false,
             steps_known: 0,
             resend_at: Millis(0),
             interval: 0,

@@ -33,6 +33,7 @@ impl CoordinatorMachine {
         }
         if let Some(presence) = self.presences.get_mut(party) {
             presence.oriented = true;
+            presence.joined = true;
             presence.steps_known = self.history.len();
         }
         if let Phase::Done(phase) = &mut self.phase {

@@ -6,7 +6,6 @@ use super::output::Output;
 use super::phase::{Masking, Phase};
 use super::uploads::Uploads;
 use crate::config::Role;
-use crate::growth;
 use crate::ids::{PartyId, RoundId};
 use crate::time::Millis;
 use crate::wire::ToParty;
@@ -101,7 +100,9 @@ impl CoordinatorMachine {
                     keys,
                 });
             }
-            Phase::Upload(phase) | Phase::RowUpload(phase) => self.push_upload(party, &phase.masking, &phase.uploads, &mut requests),
+            Phase::Upload(phase) | Phase::RowUpload(phase) => {
+                self.push_upload(party, &phase.masking, &phase.uploads, &mut requests)
+            }
             Phase::SurvivorVote(phase) if phase.survivors.contains(party) => {
                 self.push_upload(party, &phase.masking, &phase.uploads, &mut requests);
                 if !phase.signatures.contains_key(party) {
@@ -160,9 +161,10 @@ impl CoordinatorMachine {
         if !presence.oriented {
             let enrolments = self.circle.participants.values().cloned().collect();
             requests.push(ToParty::Participants { enrolments });
-            requests.extend(self.circle.joined.as_ref().map(|joined| ToParty::Joined {
-                parties: joined.iter().cloned().collect(),
-            }));
+        }
+        if let Some(joined) = self.circle.joined.as_ref().filter(|_| !presence.joined) {
+            let parties = joined.iter().cloned().collect();
+            requests.push(ToParty::Joined { parties });
         }
         for released in self.history.iter().skip(presence.steps_known) {
             requests.push(ToParty::RoundResult {
@@ -204,7 +206,7 @@ impl CoordinatorMachine {
 
     fn round_start(&self, round: RoundId) -> Option<ToParty> {
         let progression = self.progression.as_ref()?;
-        let query = growth::query_digest(progression.query()?);
+        let query = *progression.query_digest()?;
         Some(ToParty::RoundStart {
             round,
             query,

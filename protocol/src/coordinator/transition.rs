@@ -75,7 +75,11 @@ pub(super) fn within_round(
                     .iter()
                     .all(|party| phase.masking.is_member(party) && circle.role(party) == Role::Attributes);
             phase.masking.fixed = Some(attributes);
-            if known { Ok(Phase::RowUpload(phase)) } else { Err(()) }
+            if known {
+                Ok(Phase::RowUpload(phase))
+            } else {
+                Err(())
+            }
         }
         (Phase::RowUpload(phase), Record::Survivors { round, survivors })
             if phase.masking.round() == round && phase.masking.summed(circle) == survivors =>

@@ -101,7 +101,9 @@ pub fn learns(config: &RunConfigLiteral, party: &PartyId) -> Vec<String> {
             }
             Alignment::Plain => "the keys of every attribute party".to_owned(),
         });
-        learned.push("no attribute, no count before noise, and of no row whether its entity is known".to_owned());
+        learned.push(
+            "no attribute, no count before noise, and of no row whether its entity is known".to_owned(),
+        );
         if scores {
             learned.push("the scores of the rows that it asks about".to_owned());
         }
@@ -118,7 +120,9 @@ fn of_alignment(config: &RunConfigLiteral) -> Option<String> {
             "alignment reveals the sizes of both sets of keys and, blurred by a pool of {pad} dummies, of their \
              overlap, per pair"
         ),
-        Alignment::Plain => "alignment is plain: row parties get to know the keys of attribute parties".to_owned(),
+        Alignment::Plain => {
+            "alignment is plain: row parties get to know the keys of attribute parties".to_owned()
+        }
     })
 }
 

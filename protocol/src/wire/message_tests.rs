@@ -88,14 +88,15 @@ fn refusal() -> impl Strategy<Value = Refusal> {
 }
 
 fn to_party() -> impl Strategy<Value = ToParty> {
-    let enrolment = (party(), bytes(), signature(), sealing()).prop_map(
-        |(party, certificate, signature, channel)| Enrolment {
-            party,
-            certificate,
-            signature,
-            channel,
-        },
-    );
+    let enrolment =
+        (party(), bytes(), signature(), sealing()).prop_map(|(party, certificate, signature, channel)| {
+            Enrolment {
+                party,
+                certificate,
+                signature,
+                channel,
+            }
+        });
     prop_oneof![
         (any::<u16>(), bytes()).prop_map(|(version, config)| ToParty::Welcome { version, config }),
         vec(enrolment, 0..4).prop_map(|enrolments| ToParty::Participants { enrolments }),

@@ -9,7 +9,8 @@ use hedgerow_crypto::hash::Digest;
 
 use super::MAX_TEXT;
 use crate::config::{
-    Aggregation, Alignment, Join, JoinError, LinkParty, MAX_SEGMENTS, Partition, Prediction, RunConfigLiteral, Unit,
+    Aggregation, Alignment, Join, JoinError, LinkParty, MAX_SEGMENTS, Partition, Prediction,
+    RunConfigLiteral, Unit,
 };
 
 /// Most columns of a key.

@@ -1,8 +1,8 @@
 //! Alignment: closed once, with whoever is here.
 
 use super::script::*;
-use crate::config::join_tests::mixed;
 use crate::config::Role;
+use crate::config::join_tests::mixed;
 use crate::coordinator::{PhaseName, RunFailure};
 use crate::party::tests::support::id;
 use crate::wire::{ToCoordinator, ToParty};
@@ -37,6 +37,8 @@ fn it_closes_when_both_ends_of_every_pair_have_said_so() {
     assert_eq!(script.phase(), PhaseName::Aligning, "party 3 has not said so");
     script.aligned(3);
     assert_eq!(script.phase(), PhaseName::KeyCollection);
+    let parties = (0..4).map(id).collect();
+    assert!(script.heard(2).contains(&ToParty::Joined { parties }), "everybody is told");
     script.sent.clear();
     script.connect(3);
     let parties = (0..4).map(id).collect();
@@ -49,7 +51,13 @@ fn it_closes_when_both_ends_of_every_pair_have_said_so() {
 #[test]
 fn reports_may_come_in_parts_and_again() {
     let mut script = Script::enrolled(2, 2);
-    for (index, with) in [(0, vec![2]), (0, vec![2, 3]), (2, vec![0, 1]), (3, vec![0]), (1, vec![3])] {
+    for (index, with) in [
+        (0, vec![2]),
+        (0, vec![2, 3]),
+        (2, vec![0, 1]),
+        (3, vec![0]),
+        (1, vec![3]),
+    ] {
         script.aligned_with(index, &with);
     }
     script.wait(600);
@@ -65,15 +73,26 @@ fn a_report_names_counterparts_and_keeps_to_its_word() {
     let report = |with: Vec<(usize, u64)>| {
         let mut script = Script::enrolled(1, 4);
         script.aligned_with(1, &[0]);
-        let with = with.into_iter().map(|(index, union)| (id(index), union)).collect();
+        let with = with
+            .into_iter()
+            .map(|(index, union)| (id(index), union))
+            .collect();
         script.say(1, ToCoordinator::Aligned { with });
         script.dropped
     };
     assert_eq!(report(vec![(0, Script::union(0, 1))]), []);
     let left_out = [(PhaseName::Aligning, id(1))];
-    assert_eq!(report(vec![(2, 5)]), left_out, "CHK-055: an attribute party like itself");
+    assert_eq!(
+        report(vec![(2, 5)]),
+        left_out,
+        "CHK-055: an attribute party like itself"
+    );
     assert_eq!(report(vec![(9, 5)]), left_out, "CHK-055: a stranger");
-    assert_eq!(report(vec![(0, 5)]), left_out, "CHK-055: another size than before");
+    assert_eq!(
+        report(vec![(0, 5)]),
+        left_out,
+        "CHK-055: another size than before"
+    );
 }
 
 #[test]
@@ -106,7 +125,11 @@ fn a_lost_attribute_party_is_left_out_for_good() {
     script.restart();
     assert_eq!(script.phase(), PhaseName::KeyCollection);
     script.keys_of(&[0, 1, 2]);
-    assert_eq!(script.phase(), PhaseName::ShareCollection, "nobody waits for party 3");
+    assert_eq!(
+        script.phase(),
+        PhaseName::ShareCollection,
+        "nobody waits for party 3"
+    );
 }
 
 #[test]
@@ -144,7 +167,11 @@ fn whoever_the_run_cannot_do_without_is_named() {
     // Nobody else has rows.
     let mut script = Script::enrolled(1, 3);
     script.lose(0);
-    assert!(matches!(script.failure, Some(RunFailure::NoRows { .. })), "{:?}", script.failure);
+    assert!(
+        matches!(script.failure, Some(RunFailure::NoRows { .. })),
+        "{:?}",
+        script.failure
+    );
     assert_eq!(script.missing(), [id(0)]);
     // All pairs are open, and the one who has said nothing is the row party.
     let mut script = Script::enrolled(1, 2);

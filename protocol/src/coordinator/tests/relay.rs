@@ -63,7 +63,11 @@ fn nobody_is_flooded() {
     for seq in 8..30 {
         script.relay(0, 2, Channel::Align, seq);
     }
-    assert_eq!(chunks(&mut script, 2), (10..26).collect::<Vec<_>>(), "CHK-054: the window");
+    assert_eq!(
+        chunks(&mut script, 2),
+        (10..26).collect::<Vec<_>>(),
+        "CHK-054: the window"
+    );
     script.relay(0, 2, Channel::Profiles, 10);
     assert!(chunks(&mut script, 2).is_empty(), "CHK-054: another stream");
     // The other direction is another stream too.
@@ -130,7 +134,11 @@ fn streams_of_a_round_end_with_it() {
         attempt: round.attempt + 1,
         ..round
     };
-    for channel in [Channel::Answers(round), Channel::Answers(later), Channel::Profiles] {
+    for channel in [
+        Channel::Answers(round),
+        Channel::Answers(later),
+        Channel::Profiles,
+    ] {
         script.ack(2, 0, channel, 0);
         script.relay(0, 2, channel, 0);
     }

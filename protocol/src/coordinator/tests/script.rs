@@ -272,7 +272,9 @@ impl Script {
     /// What the party was sent since the last look.
     pub(super) fn heard(&mut self, index: usize) -> Vec<ToParty> {
         let sent = std::mem::take(&mut self.sent);
-        let (his, others) = sent.into_iter().partition::<Vec<_>, _>(|(to, _)| *to == id(index));
+        let (his, others) = sent
+            .into_iter()
+            .partition::<Vec<_>, _>(|(to, _)| *to == id(index));
         self.sent = others;
         his.into_iter().map(|(_, message)| message).collect()
     }
@@ -283,12 +285,17 @@ impl Script {
 
     pub(super) fn of_role(&self, role: Role) -> Vec<usize> {
         let all = 0..self.config.parties.len();
-        all.filter(|index| self.config.role(&id(*index)) == role).collect()
+        all.filter(|index| self.config.role(&id(*index)) == role)
+            .collect()
     }
 
     /// Who a failure names.
     pub(super) fn missing(&self) -> Vec<PartyId> {
         let failure = self.failure.as_ref().expect("the run has failed");
-        failure.missing().iter().map(|missing| missing.party.clone()).collect()
+        failure
+            .missing()
+            .iter()
+            .map(|missing| missing.party.clone())
+            .collect()
     }
 }

@@ -175,7 +175,11 @@ fn too_few_attribute_parties_are_named() {
     script.upload(1);
     script.disconnect(2);
     script.lose(3);
-    assert_eq!(script.missing(), [id(2), id(3)], "and not the row party, who kept nobody waiting");
+    assert_eq!(
+        script.missing(),
+        [id(2), id(3)],
+        "and not the row party, who kept nobody waiting"
+    );
     assert!(matches!(
         script.failure,
         Some(RunFailure::TooFew {
@@ -204,7 +208,10 @@ fn a_row_party_that_is_lost_costs_the_attempt() {
             script.complete(0, &[2, 3, 4, 5]);
         }
         script.lose(1);
-        assert_eq!((script.phase(), script.round().attempt), (PhaseName::KeyCollection, 1));
+        assert_eq!(
+            (script.phase(), script.round().attempt),
+            (PhaseName::KeyCollection, 1)
+        );
         // The others go on without it.
         let rest = [0, 2, 3, 4, 5];
         script.keys_and_shares(&rest);
@@ -225,7 +232,11 @@ fn the_only_row_party_is_named() {
     assert_eq!(script.round().attempt, 1);
     script.keys_of(&[1, 2, 3, 4]);
     script.wait(TIMEOUTS.grace.0);
-    assert!(matches!(script.failure, Some(RunFailure::NoRows { .. })), "{:?}", script.failure);
+    assert!(
+        matches!(script.failure, Some(RunFailure::NoRows { .. })),
+        "{:?}",
+        script.failure
+    );
     assert_eq!(script.missing(), [id(0)]);
 }
 
