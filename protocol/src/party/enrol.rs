@@ -28,6 +28,8 @@ pub(super) struct Enrolled {
     response: ToCoordinator,
     /// The secret of a joined run.
     secret: Option<RunSecret>,
+    /// Begun while others still enrol, because the structure of many trees takes a while; moved on to the run.
+    growth: Option<Box<Progression>>,
 }
 
 impl PartyMachine {
@@ -55,10 +57,8 @@ impl PartyMachine {
         let enrolled = self.accept(bytes, || RunSecret::random(rng))?;
         self.can_pay(&enrolled.config)?;
         if let Some(secret) = &enrolled.secret {
-            self.outputs.push_back(Output::StoreRunSecret(
-                enrolled.config.run,
-                secret.seed().clone(),
-            ));
+            self.outputs
+                .push_back(Output::StoreRunSecret(enrolled.config.run, secret.seed().clone()));
         }
         let response = enrolled.response.clone();
         self.phase = Phase::Enrolled(Box::new(enrolled));
@@ -94,6 +94,7 @@ impl PartyMachine {
         }
         // CHK-004: the own policy.
         self.me.policy.check(&config)?;
+        let growth = Progression::start(&config).map_err(internal)?;
         let digest = binding::config_digest(bytes);
         let secret = config.join().map(|_| secret());
         let channel = secret.as_ref().map(|secret| secret.channel().public());
@@ -110,6 +111,7 @@ impl PartyMachine {
             bytes: bytes.to_vec(),
             response,
             secret,
+            growth: Some(Box::new(growth)),
         })
     }
 
@@ -174,21 +176,26 @@ impl PartyMachine {
         }
     }
 
-    /// Checks the participants and starts the growth.
+    /// Checks the participants and goes on to the growth's first query.
     pub(super) fn run(
         &self,
-        enrolled: Box<Enrolled>,
+        mut enrolled: Box<Enrolled>,
         enrolments: &[Enrolment],
     ) -> Result<Run, (Box<Enrolled>, Refusal)> {
-        match self.check_participants(&enrolled, enrolments) {
-            Ok(roster) => match Progression::start(&enrolled.config) {
-                Ok(progression) => match self.join(&enrolled, &progression, enrolments) {
-                    Ok(joined) => Ok(Run::new(*enrolled, roster, progression, joined)),
-                    Err(refusal) => Err((enrolled, refusal)),
-                },
-                Err(error) => Err((enrolled, internal(error))),
-            },
-            Err(refusal) => Err((enrolled, refusal)),
+        let checked = self.check_participants(&enrolled, enrolments).and_then(|roster| {
+            let growth = enrolled
+                .growth
+                .as_deref()
+                .ok_or_else(|| internal("the growth has begun twice"))?;
+            Ok((roster, self.join(&enrolled, growth, enrolments)?))
+        });
+        match (checked, enrolled.growth.take()) {
+            (Ok((roster, joined)), Some(growth)) => Ok(Run::new(*enrolled, roster, *growth, joined)),
+            (Ok(_), None) => Err((enrolled, internal("the growth has begun twice"))),
+            (Err(refusal), growth) => {
+                enrolled.growth = growth;
+                Err((enrolled, refusal))
+            }
         }
     }
 

@@ -12,7 +12,6 @@ use super::{Output, PartyMachine, PartyProgress, PartySetup, Phase, broken, equi
 use crate::binding;
 use crate::check;
 use crate::config::Role;
-use crate::growth;
 use crate::privacy::{self, Planned};
 use crate::refusal::Refusal;
 use crate::wire::{SignedRoundKeys, ToCoordinator, ToParty};
@@ -155,8 +154,8 @@ pub(super) fn check_start(run: &Run, request: &ToParty) -> Result<(), Refusal> {
         ));
     }
     // CHK-014: nobody asks what the algorithm does not ask.
-    let own = run.progression.query().map(growth::query_digest);
-    if own != Some(*query) {
+    let own = run.progression.query_digest();
+    if own != Some(query) {
         let own = own.map_or_else(|| "none".to_owned(), |own| own.to_string());
         return Err(broken(
             check::QUERY,
