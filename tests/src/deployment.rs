@@ -53,6 +53,8 @@ pub struct Shape {
     pub attributes: u32,
     /// How these are aligned with those that have rows.
     pub alignment: Alignment,
+    /// Whether each link leads to one attribute party, in place of that which a row names.
+    pub vertical: bool,
 }
 
 impl Shape {
@@ -70,6 +72,16 @@ impl Shape {
             epsilon: None,
             attributes: 0,
             alignment: Alignment::Private { minimum: 1, pad: 0 },
+            vertical: false,
+        }
+    }
+
+    /// One party with rows, and one with further columns for each of two links; without noise.
+    #[must_use]
+    pub fn vertical() -> Self {
+        Self {
+            vertical: true,
+            ..Self::mixed(1, 2, 3)
         }
     }
 

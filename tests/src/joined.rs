@@ -55,24 +55,32 @@ pub fn partition(shape: &Shape) -> Partition {
     if shape.attributes == 0 {
         return Partition::Horizontal;
     }
+    let first = shape.parties - shape.attributes;
     let serving = |number: u32| AttributeParty {
         party: party(number),
         serves: vec![party(number).to_string()],
     };
-    let link = |name: &str| LinkConfig {
-        name: name.to_owned(),
-        party: LinkParty::Column(format!("{name} at")),
+    let link = |(place, name): (usize, &&str)| LinkConfig {
+        name: (*name).to_owned(),
+        party: if shape.vertical {
+            LinkParty::Party(party(first + place as u32))
+        } else {
+            LinkParty::Column(format!("{name} at"))
+        },
         key_columns: vec![format!("{name} number")],
     };
-    Partition::Mixed(Join {
-        links: LINKS.map(link).into(),
-        attribute_parties: (shape.parties - shape.attributes..shape.parties)
-            .map(serving)
-            .collect(),
+    let join = Join {
+        links: LINKS.iter().enumerate().map(link).collect(),
+        attribute_parties: (first..shape.parties).map(serving).collect(),
         alignment: shape.alignment,
         segments: 4,
         prediction: None,
-    })
+    };
+    if shape.vertical {
+        Partition::Vertical(join)
+    } else {
+        Partition::Mixed(join)
+    }
 }
 
 fn key(party: &PartyId, entity: u32) -> [u8; 32] {
@@ -86,6 +94,15 @@ fn key(party: &PartyId, entity: u32) -> [u8; 32] {
 /// For a configuration whose schema cannot be binned, which none has.
 #[must_use]
 pub fn data(config: &RunConfig) -> BTreeMap<PartyId, MemoryData> {
+    changed_data(config, |_| ())
+}
+
+/// The same with each row changed.
+///
+/// # Panics
+/// As [`data`].
+#[must_use]
+pub fn changed_data(config: &RunConfig, change: impl Fn(&mut MemoryRow)) -> BTreeMap<PartyId, MemoryData> {
     if config.join().is_none() {
         return BTreeMap::new();
     }
@@ -94,10 +111,11 @@ pub fn data(config: &RunConfig) -> BTreeMap<PartyId, MemoryData> {
     let with_rows: Vec<&PartyId> = config.parties_of(Role::Row).collect();
     let data = config.parties.iter().map(|party| {
         let of_rows = with_rows.iter().position(|other| *other == party);
-        let rows = of_rows.map_or_else(Vec::new, |place| {
+        let mut rows: Vec<MemoryRow> = of_rows.map_or_else(Vec::new, |place| {
             let own = (0..ROWS).filter(|row| *row as usize % with_rows.len() == place);
-            own.map(|row| row_of(row, &attributes)).collect()
+            own.map(|row| row_of(row, config, &attributes)).collect()
         });
+        rows.iter_mut().for_each(&change);
         let entities = match config.role(party) {
             Role::Row => BTreeMap::new(),
             Role::Attributes => entities(party, config.schema.features.len()),
@@ -110,19 +128,24 @@ pub fn data(config: &RunConfig) -> BTreeMap<PartyId, MemoryData> {
     data.collect()
 }
 
-fn row_of(row: u32, attributes: &[&PartyId]) -> MemoryRow {
+fn row_of(row: u32, config: &RunConfig, attributes: &[&PartyId]) -> MemoryRow {
     let at = |party: u32, entity: u32| {
         let party = attributes[party as usize % attributes.len()];
         Some((party.clone(), key(party, entity % NAMED)))
+    };
+    let names = match config.partition {
+        // The same entity everywhere; the last ones nobody knows.
+        Partition::Vertical(_) => vec![at(0, row), at(1, row)],
+        _ => vec![
+            at(row, row),
+            if row % 3 == 0 { None } else { at(row + 1, 3 * row) },
+        ],
     };
     MemoryRow {
         bins: vec![(row % 4) as u8, 0, 0, 0, 0],
         label: (row / 2 % 2) as u8,
         copies: 1 << (2 * row),
-        names: vec![
-            at(row, row),
-            if row % 3 == 0 { None } else { at(row + 1, 3 * row) },
-        ],
+        names,
     }
 }
 

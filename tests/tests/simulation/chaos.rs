@@ -103,6 +103,26 @@ proptest! {
     }
 }
 
+proptest! {
+    // Cryptography of its own for each pair.
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn rows_and_two_with_attributes_survive(seed in any::<u64>(), ops in ops()) {
+        survive(&Shape::mixed(1, 2, 3), seed, &ops);
+    }
+
+    #[test]
+    fn rows_of_two_and_three_with_attributes_go_on_or_name(seed in any::<u64>(), ops in ops()) {
+        go_on_or_name(&Shape::mixed(2, 3, 4), seed, &ops);
+    }
+
+    #[test]
+    fn rows_and_four_with_attributes_in_a_hurry_stay_safe(seed in any::<u64>(), ops in ops()) {
+        stay_safe(&Shape::mixed(1, 4, 4), seed, &ops);
+    }
+}
+
 /// Found by `four_parties_with_shares_survive`: a party that came back after the end was told the rest once, the
 /// last two totals overtook each other, and nobody told it again.
 #[test]

@@ -31,6 +31,21 @@ fn two_parties_with_rows_and_three_with_attributes() {
 }
 
 #[test]
+fn columns_of_one_entity_at_three_parties() {
+    complete(&Shape::vertical());
+    let world = without(
+        &Shape {
+            min_parties: 2,
+            collusion: 0,
+            ..Shape::vertical()
+        },
+        &[2],
+        PhaseName::Upload,
+    );
+    oracle::complete_and_exact(&world);
+}
+
+#[test]
 fn with_noise() {
     complete(&Shape {
         epsilon: Some(1.0),
@@ -177,4 +192,21 @@ fn a_party_dies_between_any_two_outputs() {
             oracle::complete_and_exact(&world);
         }
     }
+}
+
+/// What goes to an attribute party is as long, and as much, whatever the rows are.
+#[test]
+fn answers_do_not_show_the_rows_by_their_sizes() {
+    let traffic = |copies: u32| {
+        let mut world = World::new(&Shape::mixed(1, 2, 3), 11);
+        world.change_rows(|row| row.copies = copies);
+        world.run_to_the_end();
+        assert!(matches!(&world.ended, Some(Ok(_))), "{:?}", world.ended);
+        world.witness.chunk_sizes(&party(0))
+    };
+    let sizes = traffic(1);
+    assert!(sizes.len() > 10, "{sizes:?}");
+    assert_eq!(sizes, traffic(100_000));
+    // Not even rows of no weight at all are left out.
+    assert_eq!(sizes, traffic(0));
 }

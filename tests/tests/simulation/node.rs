@@ -219,7 +219,7 @@ impl PartyNode {
             Output::Confirmed => self.confirmed = true,
             Output::Refused(refusal) => self.refusal = Some(refusal),
             Output::Failed(reason) => self.failure = Some(reason),
-            Output::Progress(_) => {}
+            Output::Progress(_) | Output::Scored(..) => {}
             Output::Send(_) | Output::Count(..) | Output::Work(..) => unreachable!("the world does these"),
         }
     }

@@ -52,9 +52,11 @@ pub enum Op {
 
 fn phases() -> impl Strategy<Value = PhaseName> {
     prop::sample::select(vec![
+        PhaseName::Aligning,
         PhaseName::KeyCollection,
         PhaseName::ShareCollection,
         PhaseName::Upload,
+        PhaseName::RowUpload,
         PhaseName::SurvivorVote,
         PhaseName::Unmasking,
         PhaseName::Publishing,

@@ -18,7 +18,7 @@ pub struct Witness {
     from_coordinator: BTreeMap<(PartyId, Option<RoundId>, Kind), Vec<u8>>,
     opened: BTreeMap<(RoundId, PartyId), Opened>,
     /// By sender, receiver, stream and position.
-    chunks: BTreeMap<(PartyId, PartyId, Channel, u32), Digest>,
+    chunks: BTreeMap<(PartyId, PartyId, Channel, u32), (Digest, usize)>,
 }
 
 /// Who opened which share of one party in one round.
@@ -39,8 +39,14 @@ impl Witness {
             | ToCoordinator::Unmask { round, .. }
             | ToCoordinator::AggregatorSum { round, .. } => Some(*round),
             ToCoordinator::Enrol { .. } | ToCoordinator::Done { .. } => None,
-            ToCoordinator::Relay { to, channel, seq, .. } => {
-                let digest = hash("chunk", &[message.to_frame().payload()]);
+            ToCoordinator::Relay {
+                to,
+                channel,
+                seq,
+                sealed,
+                ..
+            } => {
+                let digest = (hash("chunk", &[message.to_frame().payload()]), sealed.len());
                 let place = (party.clone(), to.clone(), *channel, *seq);
                 let before = self.chunks.entry(place).or_insert(digest);
                 assert!(*before == digest, "{party} seals two chunks for {channel}, {seq}");
@@ -143,6 +149,13 @@ impl Witness {
                 "{owner}'s vector of round {round} can be unmasked"
             );
         }
+    }
+
+    /// Place and length of every chunk that a party has sealed.
+    pub fn chunk_sizes(&self, from: &PartyId) -> Vec<(PartyId, Channel, u32, usize)> {
+        let own = self.chunks.iter().filter(|((sender, ..), _)| sender == from);
+        own.map(|((_, to, channel, seq), (_, length))| (to.clone(), *channel, *seq, *length))
+            .collect()
     }
 
     /// In how many (round, party) a vector left.

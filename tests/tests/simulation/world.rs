@@ -8,10 +8,11 @@ use hedgerow_protocol::coordinator::{
 };
 use hedgerow_protocol::ids::{PartyId, RoundId};
 use hedgerow_protocol::join::WorkId;
+use hedgerow_protocol::join::memory::MemoryRow;
 use hedgerow_protocol::time::Millis;
 use hedgerow_protocol::wire::{Kind, Limits, ToCoordinator};
 use hedgerow_tests::deployment::{self, Deployment, Shape};
-use hedgerow_tests::plain;
+use hedgerow_tests::{joined, plain};
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
 
@@ -154,6 +155,11 @@ impl World {
             world.start_party(&id);
         }
         world
+    }
+
+    /// Changes every row of a joined run, before any of them was read.
+    pub fn change_rows(&mut self, change: impl Fn(&mut MemoryRow)) {
+        self.deployment.joined = joined::changed_data(&self.deployment.config, change);
     }
 
     fn at(&mut self, delay: u64, event: Event) {
