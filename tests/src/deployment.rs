@@ -173,7 +173,11 @@ impl Deployment {
             name: "simulation".to_owned(),
             task: "tiny".to_owned(),
             partition: joined::partition(shape),
-            schema: if shape.attributes > 0 { joined::schema() } else { schema() },
+            schema: if shape.attributes > 0 {
+                joined::schema()
+            } else {
+                schema()
+            },
             forest: ForestParams {
                 trees: 2,
                 depth: 2,
@@ -192,7 +196,11 @@ impl Deployment {
             collusion: shape.collusion,
             shamir_threshold: smallest_threshold(shape.parties, shape.collusion),
             modulus: shape.modulus,
-            max_rows: if shape.attributes > 0 { joined::MAX_ROWS } else { 1 << 34 },
+            max_rows: if shape.attributes > 0 {
+                joined::MAX_ROWS
+            } else {
+                1 << 34
+            },
             test: TestSplit {
                 fraction: 0.0,
                 seed: 0,
@@ -218,7 +226,11 @@ impl Deployment {
         Self {
             config,
             verifier: Arc::new(PinnedKeys(keys.collect())),
-            rows: if shape.attributes > 0 { BTreeMap::new() } else { rows.collect() },
+            rows: if shape.attributes > 0 {
+                BTreeMap::new()
+            } else {
+                rows.collect()
+            },
             joined,
         }
     }
@@ -231,10 +243,11 @@ impl Deployment {
             .rows
             .iter()
             .flat_map(|(party, rows)| rows.iter().map(move |row| of(party, row.copies)));
-        let joined = self
-            .joined
-            .iter()
-            .flat_map(|(party, data)| data.rows().iter().map(move |row| of(party, i64::from(row.copies))));
+        let joined = self.joined.iter().flat_map(|(party, data)| {
+            data.rows()
+                .iter()
+                .map(move |row| of(party, i64::from(row.copies)))
+        });
         plain.chain(joined).collect()
     }
 

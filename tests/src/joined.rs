@@ -175,7 +175,11 @@ pub fn pooled(deployment: &Deployment, parties: &[PartyId]) -> Vec<Row> {
                 });
                 let column = 1 + 2 * link;
                 bins[column] = known.map_or_else(|| binner.bin_of_missing(column), |bins| bins[column]);
-                bins[column + 1] = if known.is_some() { BIN_OF_KNOWN } else { BIN_OF_UNKNOWN };
+                bins[column + 1] = if known.is_some() {
+                    BIN_OF_KNOWN
+                } else {
+                    BIN_OF_UNKNOWN
+                };
             }
             pooled.push(Row {
                 bins,

@@ -17,13 +17,14 @@ use hedgerow_crypto::seal::SealingPublic;
 use hedgerow_forest::params::{ForestParams, Growth};
 use hedgerow_forest::schema::{Column, Label, Schema};
 use hedgerow_protocol::config::{
-    Aggregation, Alignment, AttributeParty, Join, LinkConfig, LinkParty, Partition, Prediction, PrivacyParams,
-    RunConfig, RunConfigLiteral, ScoreBudget, TestSplit, Unit,
+    Aggregation, Alignment, AttributeParty, Join, LinkConfig, LinkParty, Partition, Prediction,
+    PrivacyParams, RunConfig, RunConfigLiteral, ScoreBudget, TestSplit, Unit,
 };
 use hedgerow_protocol::ids::{PartyId, RoundId, RunId};
 use hedgerow_protocol::refusal::Refusal;
 use hedgerow_protocol::wire::{
-    Channel, Enrolment, Frame, Kind, Limits, Message, PartyMetrics, SignedRoundKeys, ToCoordinator, ToParty, vector,
+    Channel, Enrolment, Frame, Kind, Limits, Message, PartyMetrics, SignedRoundKeys, ToCoordinator, ToParty,
+    vector,
 };
 
 const ROUND: RoundId = RoundId {

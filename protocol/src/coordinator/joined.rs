@@ -18,6 +18,15 @@ use crate::time::Millis;
 use crate::wire::ToParty;
 
 impl CoordinatorMachine {
+    /// The operator ends the serving of scores: parties of a complete joined run are told, now or when they come.
+    pub fn handle_close(&mut self, now: Millis) {
+        self.closed = true;
+        if matches!(self.phase, Phase::Done(_)) {
+            self.tell_closed();
+        }
+        self.advance(now);
+    }
+
     /// Whether an upload is the sender's to make now, as far as joined runs say more than others.
     pub(super) fn check_fixed(&self, from: &PartyId, fixed: Option<&Signature>) -> Result<bool, Malformed> {
         let role = self.circle.role(from);

@@ -328,15 +328,6 @@ impl CoordinatorMachine {
         }
     }
 
-    /// The operator ends the serving of scores: parties of a complete joined run are told, now or when they come.
-    pub fn handle_close(&mut self, now: Millis) {
-        self.closed = true;
-        if matches!(self.phase, Phase::Done(_)) {
-            self.tell_closed();
-        }
-        self.advance(now);
-    }
-
     /// The next thing to do, in order.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()

@@ -150,7 +150,11 @@ fn one_of_two_parties_with_rows_is_lost_and_the_other_goes_on() {
         let round = &outcome.rounds[0];
         let uploading = matches!(phase, PhaseName::Upload | PhaseName::RowUpload);
         assert_eq!(round.id.attempt, u32::from(uploading), "{phase}");
-        assert_eq!(round.survivors.contains(&party(1)), phase > PhaseName::RowUpload, "{phase}");
+        assert_eq!(
+            round.survivors.contains(&party(1)),
+            phase > PhaseName::RowUpload,
+            "{phase}"
+        );
     }
 }
 

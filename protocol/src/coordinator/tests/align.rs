@@ -38,7 +38,10 @@ fn it_closes_when_both_ends_of_every_pair_have_said_so() {
     script.aligned(3);
     assert_eq!(script.phase(), PhaseName::KeyCollection);
     let parties = (0..4).map(id).collect();
-    assert!(script.heard(2).contains(&ToParty::Joined { parties }), "everybody is told");
+    assert!(
+        script.heard(2).contains(&ToParty::Joined { parties }),
+        "everybody is told"
+    );
     script.sent.clear();
     script.connect(3);
     let parties = (0..4).map(id).collect();
