@@ -138,7 +138,11 @@ fn row_of(row: u32, config: &RunConfig, attributes: &[&PartyId]) -> MemoryRow {
         Partition::Vertical(_) => vec![at(0, row), at(1, row)],
         _ => vec![
             at(row, row),
-            if row % 3 == 0 { None } else { at(row + 1, 3 * row) },
+            if row.is_multiple_of(3) {
+                None
+            } else {
+                at(row + 1, 3 * row)
+            },
         ],
     };
     MemoryRow {

@@ -266,7 +266,7 @@ fn once_each(world: &World, kind: QueryKind, survivors: &[PartyId], totals: &[i6
     for tree in totals.chunks(totals.len() / trees) {
         let sum: i64 = tree.iter().sum();
         for (party, copies) in world.deployment.digits() {
-            let times = sum / copies & 3;
+            let times = (sum / copies) & 3;
             assert_eq!(
                 times,
                 i64::from(survivors.contains(&party)),
