@@ -101,6 +101,7 @@ checks! {
     75 SURVIVORS_JOINED "Survivors of a joined round hold all its row parties, and at a row party exactly its attribute parties."
     76 RELAY_CONTENT "What a counterpart sends can be read, and fits what both know of the run."
     77 CHANNEL_KEYS "In joined runs, and in no others, every participant has a key for relayed chunks."
+    78 SCORES "An attribute party takes part in no more scores than the run declares."
 }
 
 #[cfg(test)]

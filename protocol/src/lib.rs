@@ -39,3 +39,4 @@ pub mod time;
 pub mod wire;
 
 mod mask_table;
+mod score_noise;

@@ -115,6 +115,7 @@ impl PartyEffects {
             | Output::Charge(_)
             | Output::Count(..)
             | Output::Work(..)
+            | Output::Scored(..)
             | Output::Finished(_) => {}
         }
         Ok(Flow::Continue)

@@ -295,10 +295,14 @@ pub fn missing(
     let cells = plan.cells();
     let mut sums = vec![0i64; cells.cells()];
     for tree in plan.trees_of(party) {
-        let weights = data.weights(query, party, tree..tree + 1).map_err(JoinError::Data)?;
+        let weights = data
+            .weights(query, party, tree..tree + 1)
+            .map_err(JoinError::Data)?;
         for weight in weights {
             let cell = weight.cell as usize;
-            let passes = cells.predicate_of(cell).is_some_and(AttributePredicate::accepts_missing);
+            let passes = cells
+                .predicate_of(cell)
+                .is_some_and(AttributePredicate::accepts_missing);
             if let (true, Some(sum)) = (passes, sums.get_mut(cell)) {
                 *sum += i64::from(weight.count);
             }

@@ -188,28 +188,35 @@ impl Encryptor {
     }
 
     fn block(&self, source: Source, block: usize) -> Result<Vec<u8>, JoinError> {
-        let plan = self.plan.cells();
-        let (domain, test, context) = match source {
-            Source::Profile { domain, profile } => {
-                let of = plan.links().domains().get(domain);
-                let bins = of.and_then(|of| of.bins_of(profile));
-                (domain, Test::Profile(bins), [0, domain, profile, block])
-            }
-            Source::Predicate(predicate) => {
-                let Some(of) = plan.predicates().get(predicate) else {
-                    return Ok(Vec::new());
-                };
-                (of.domain(), Test::Predicate(of.clone()), [1, 0, predicate, block])
-            }
-        };
         let length = self.upload.params.block_len();
-        let bits = self
-            .attributes
-            .bits(domain, block * length..(block + 1) * length, &test);
-        let context: Vec<u8> = context
-            .iter()
-            .flat_map(|part| (*part as u64).to_le_bytes())
-            .collect();
+        let positions = block * length..(block + 1) * length;
+        let (bits, context) = source_bits(&self.plan, &self.attributes, source, positions, block);
         Ok(self.key.encrypt_block(&bits, &context, &self.seed)?.to_bytes())
     }
+}
+
+/// The bits of a source at some positions, and what tells its encryption from others under the same seed.
+pub(super) fn source_bits(
+    plan: &JoinPlan,
+    attributes: &Attributes,
+    source: Source,
+    positions: Range<usize>,
+    block: usize,
+) -> (Vec<bool>, Vec<u8>) {
+    let plan = plan.cells();
+    let (domain, test, context) = match source {
+        Source::Profile { domain, profile } => {
+            let of = plan.links().domains().get(domain);
+            let bins = of.and_then(|of| of.bins_of(profile));
+            (domain, Test::Profile(bins), [0, domain, profile, block])
+        }
+        Source::Predicate(predicate) => {
+            let Some(of) = plan.predicates().get(predicate) else {
+                return (Vec::new(), Vec::new());
+            };
+            (of.domain(), Test::Predicate(of.clone()), [1, 0, predicate, block])
+        }
+    };
+    let context = context.iter().flat_map(|part| (*part as u64).to_le_bytes());
+    (attributes.bits(domain, positions, &test), context.collect())
 }

@@ -84,7 +84,11 @@ impl MemoryData {
             let goes_right = leaf >> (tree.depth() - 1 - level) & 1 == 1;
             tree.splits().get(node).is_some_and(|split| {
                 let is_free = self.link_of(split.feature).is_some() && !split.is_dummy();
-                let bin = row.bins.get(usize::from(split.feature)).copied().unwrap_or_default();
+                let bin = row
+                    .bins
+                    .get(usize::from(split.feature))
+                    .copied()
+                    .unwrap_or_default();
                 is_free || split.right.contains(bin) == goes_right
             })
         })
@@ -96,8 +100,14 @@ impl MemoryData {
         tree.leaf(|feature| {
             let place = usize::from(feature);
             let own = row.bins.get(place).copied().unwrap_or_default();
-            let Some(link) = self.link_of(feature) else { return own };
-            let known = self.schema.features.get(place).is_some_and(|column| column.is_known());
+            let Some(link) = self.link_of(feature) else {
+                return own;
+            };
+            let known = self
+                .schema
+                .features
+                .get(place)
+                .is_some_and(|column| column.is_known());
             match (entities.get(link).copied().flatten(), known) {
                 (Some(_), true) => BIN_OF_KNOWN,
                 (None, true) => BIN_OF_UNKNOWN,
@@ -138,10 +148,16 @@ impl JoinData for MemoryData {
             let roles = (0..leaves).map(|leaf| plan.role_of((number * leaves + leaf) * CLASSES));
             let local: Vec<bool> = roles.map(|role| role == LeafRole::Local).collect();
             for row in &self.rows {
-                let names = link.and_then(|link| row.names.get(link)).is_some_and(Option::is_some);
+                let names = link
+                    .and_then(|link| row.names.get(link))
+                    .is_some_and(Option::is_some);
                 let missing = self.leaf(tree, row, &[]);
                 for (leaf, local) in local.iter().enumerate() {
-                    let counts = if names { *local && self.reaches(tree, leaf, row) } else { leaf == missing };
+                    let counts = if names {
+                        *local && self.reaches(tree, leaf, row)
+                    } else {
+                        leaf == missing
+                    };
                     let cell = (number * leaves + leaf) * CLASSES + usize::from(row.label);
                     if let (true, Some(count)) = (counts, table.cells_mut().get_mut(cell)) {
                         *count += i64::from(row.copies);
@@ -162,15 +178,26 @@ impl JoinData for MemoryData {
         let leaves = query.leaves();
         let plan = self.plan(query)?;
         let mut sums: BTreeMap<(usize, usize), u32> = BTreeMap::new();
-        for (number, tree) in query.trees().iter().enumerate().filter(|(number, _)| trees.contains(number)) {
-            let Some(link) = self.link_of_tree(tree) else { continue };
+        for (number, tree) in query
+            .trees()
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| trees.contains(number))
+        {
+            let Some(link) = self.link_of_tree(tree) else {
+                continue;
+            };
             for row in &self.rows {
-                let Some(Some((_, key))) = row.names.get(link).filter(|named| {
-                    named.as_ref().is_some_and(|(at, _)| at == party)
-                }) else {
+                let Some(Some((_, key))) = row
+                    .names
+                    .get(link)
+                    .filter(|named| named.as_ref().is_some_and(|(at, _)| at == party))
+                else {
                     continue;
                 };
-                let Ok(reference) = references.binary_search(key) else { continue };
+                let Ok(reference) = references.binary_search(key) else {
+                    continue;
+                };
                 for leaf in (0..leaves).filter(|leaf| self.reaches(tree, *leaf, row)) {
                     let cell = (number * leaves + leaf) * CLASSES + usize::from(row.label);
                     if plan.predicate_of(cell).is_some() {

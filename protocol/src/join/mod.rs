@@ -9,6 +9,7 @@
 //! - [`upload`]: what an attribute party encrypts, profiles or predicates, whichever costs less.
 //! - [`stream`]: messages over relayed channels; [`data`]: what a party's data engine does.
 //! - [`memory`]: data in memory, for tests and examples.
+//! - [`score`]: private scores of a finished forest.
 //! - [`work`]: the computations: [`align`], [`encrypt`], [`answer`], [`open`].
 
 pub mod align;
@@ -18,6 +19,7 @@ pub mod encrypt;
 pub mod memory;
 pub mod open;
 pub mod plan;
+pub mod score;
 pub mod stream;
 pub mod upload;
 pub mod work;

@@ -21,7 +21,7 @@ pub enum Engine {
 }
 
 /// One vector of bits over the entities.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Source {
     /// The entities with one profile.
     Profile {

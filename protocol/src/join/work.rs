@@ -5,9 +5,10 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use hedgerow_crypto::align::Outgoing;
-use hedgerow_crypto::exact::{AttributeKey, CountParams};
+use hedgerow_crypto::exact::{AttributeKey, CountParams, SlotParams};
 use hedgerow_crypto::hash::Digest;
 use hedgerow_crypto::seed::Seed;
+use hedgerow_forest::model::Forest;
 use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::table::Table;
 
@@ -18,7 +19,8 @@ use super::encrypt::{Attributes, Encryptor};
 use super::error::JoinError;
 use super::open;
 use super::plan::JoinPlan;
-use super::upload::Upload;
+use super::score::{ScoreBlocks, ScorePlan, ScoreQuery, ScoreRows, ScoreServer};
+use super::upload::{Source, Upload};
 use crate::config::RunConfig;
 use crate::ids::PartyId;
 
@@ -38,6 +40,8 @@ pub enum WorkKind {
     Counting,
     /// Answering, and opening answers.
     InnerProducts,
+    /// Private scores.
+    Prediction,
 }
 
 /// A piece of work with all that it needs but the data. Run it on a thread that may block; it uses the current
@@ -128,6 +132,98 @@ pub enum Work {
         /// The party.
         party: PartyId,
     },
+    /// Take a forest apart, and score rows as far as this party can.
+    ScoreOwn {
+        /// The run.
+        config: Arc<RunConfig>,
+        /// Its plan.
+        plan: Arc<JoinPlan>,
+        /// The forest.
+        forest: Arc<Forest>,
+        /// The rows.
+        rows: Arc<ScoreRows>,
+        /// Attribute parties that are there, sorted.
+        there: Vec<PartyId>,
+    },
+    /// Prepare a batch for one attribute party.
+    ScoreQuery {
+        /// The forest's plan.
+        scores: Arc<ScorePlan>,
+        /// The run's plan.
+        plan: Arc<JoinPlan>,
+        /// The rows.
+        rows: Arc<ScoreRows>,
+        /// The party.
+        party: PartyId,
+        /// For each reference to it its position in the union.
+        aligned: Arc<Aligned>,
+        /// Slots of an answer.
+        slots: usize,
+        /// The randomness of the batch at the party.
+        seed: Seed,
+    },
+    /// Read what a party has encrypted for scores.
+    ScoreRead {
+        /// Parameters.
+        params: SlotParams,
+        /// What is encrypted.
+        sources: Vec<Source>,
+        /// Positions of the union.
+        union: u64,
+        /// The messages.
+        messages: Vec<Vec<u8>>,
+    },
+    /// Answers of a batch, a portion.
+    ScoreAnswer {
+        /// The forest's plan.
+        scores: Arc<ScorePlan>,
+        /// The batch.
+        query: Arc<ScoreQuery>,
+        /// What it is multiplied with.
+        blocks: Arc<ScoreBlocks>,
+        /// Which answers.
+        portion: Range<usize>,
+    },
+    /// Take the masks off opened answers.
+    ScoreClose {
+        /// The batch.
+        query: Arc<ScoreQuery>,
+        /// Parameters.
+        params: SlotParams,
+        /// The first answer.
+        first: usize,
+        /// The messages.
+        messages: Vec<Vec<u8>>,
+    },
+    /// Take a forest apart to serve scores.
+    ScorePlan {
+        /// The run.
+        config: Arc<RunConfig>,
+        /// Its plan.
+        plan: Arc<JoinPlan>,
+        /// The forest.
+        forest: Arc<Forest>,
+    },
+    /// Encrypt for scores.
+    ScoreEncrypt {
+        /// With what.
+        server: Arc<ScoreServer>,
+        /// The entities.
+        attributes: Arc<Attributes>,
+        /// Which messages.
+        messages: Range<usize>,
+    },
+    /// Open answers of a batch.
+    ScoreOpen {
+        /// With what.
+        server: Arc<ScoreServer>,
+        /// The batch.
+        batch: u64,
+        /// The first answer.
+        first: usize,
+        /// The messages.
+        messages: Vec<Vec<u8>>,
+    },
     /// Open answers.
     Open {
         /// The key that opens them.
@@ -167,6 +263,28 @@ pub enum Done {
     Missing(Vec<i64>),
     /// Of [`Work::Open`].
     Shares(Vec<Vec<u64>>),
+    /// Of [`Work::ScoreOwn`].
+    ScoreOwn {
+        /// The forest's plan.
+        scores: Arc<ScorePlan>,
+        /// The rows' scores so far.
+        totals: Vec<i64>,
+        /// The digest of the rows.
+        digest: Digest,
+    },
+    /// Of [`Work::ScorePlan`].
+    ScorePlan(Arc<ScorePlan>),
+    /// Of [`Work::ScoreQuery`].
+    ScoreQuery(Arc<ScoreQuery>),
+    /// Of [`Work::ScoreRead`].
+    ScoreBlocks(Arc<ScoreBlocks>),
+    /// Of [`Work::ScoreClose`]: parts of rows' scores.
+    ScoreParts {
+        /// Row of the batch, and what adds to its score.
+        parts: Vec<(u32, i64)>,
+        /// Answers that they come from.
+        outputs: usize,
+    },
 }
 
 impl Work {
@@ -240,6 +358,68 @@ impl Work {
             Self::Missing { query, plan, party } => {
                 Done::Missing(answer::missing(data, &query, &plan, &party)?)
             }
+            Self::ScoreOwn {
+                config,
+                plan,
+                forest,
+                rows,
+                there,
+            } => {
+                let scores = ScorePlan::new(&config, &plan, &forest)?;
+                Done::ScoreOwn {
+                    totals: scores.own_part(&plan, &rows, &there)?,
+                    scores: Arc::new(scores),
+                    digest: rows.digest(),
+                }
+            }
+            Self::ScorePlan { config, plan, forest } => {
+                Done::ScorePlan(Arc::new(ScorePlan::new(&config, &plan, &forest)?))
+            }
+            Self::ScoreQuery {
+                scores,
+                plan,
+                rows,
+                party,
+                aligned,
+                slots,
+                seed,
+            } => {
+                let positions = &aligned.positions;
+                let query = ScoreQuery::new(&scores, &plan, &rows, &party, positions, slots, seed)?;
+                Done::ScoreQuery(Arc::new(query))
+            }
+            Self::ScoreRead {
+                params,
+                sources,
+                union,
+                messages,
+            } => Done::ScoreBlocks(Arc::new(ScoreBlocks::read(params, sources, union, &messages)?)),
+            Self::ScoreAnswer {
+                scores,
+                query,
+                blocks,
+                portion,
+            } => Done::Messages(query.answers(&scores, &blocks, portion)?),
+            Self::ScoreClose {
+                query,
+                params,
+                first,
+                messages,
+            } => {
+                let (parts, outputs) = query.close(&params, first, &messages)?;
+                Done::ScoreParts { parts, outputs }
+            }
+            Self::ScoreEncrypt {
+                server,
+                attributes,
+                messages,
+            } => Done::Messages(server.encrypt(&attributes, messages)?),
+            Self::ScoreOpen {
+                server,
+                batch,
+                first,
+                messages,
+            } => Done::Messages(server.open(batch, first, &messages)?),
             Self::Open {
                 key,
                 params,
@@ -258,6 +438,14 @@ impl Work {
             Self::Attributes { .. } | Self::Encrypt { .. } => WorkKind::Encryption,
             Self::Base { .. } | Self::Missing { .. } => WorkKind::Counting,
             Self::ReadUnit { .. } | Self::Answer { .. } | Self::Open { .. } => WorkKind::InnerProducts,
+            Self::ScoreOwn { .. }
+            | Self::ScorePlan { .. }
+            | Self::ScoreQuery { .. }
+            | Self::ScoreRead { .. }
+            | Self::ScoreAnswer { .. }
+            | Self::ScoreClose { .. }
+            | Self::ScoreEncrypt { .. }
+            | Self::ScoreOpen { .. } => WorkKind::Prediction,
         }
     }
 }

@@ -14,15 +14,26 @@ use crate::roster::strictly_sorted;
 /// Checks the attribute parties of a sum before this party completes its vector for them.
 pub(super) fn check(context: &Context<'_>, members: &Members, attributes: &[PartyId]) -> Result<(), Refusal> {
     let fail = |culprit: Option<&PartyId>, detail: String| {
-        Err(broken(check::FIXED_ANSWERED, Some(context.round), culprit, detail))
+        Err(broken(
+            check::FIXED_ANSWERED,
+            Some(context.round),
+            culprit,
+            detail,
+        ))
     };
     // CHK-073: sorted members that hold all answers; and with the row parties enough for a sum.
     if !strictly_sorted(attributes) {
-        return fail(None, "the list of attribute parties is not strictly sorted".into());
+        return fail(
+            None,
+            "the list of attribute parties is not strictly sorted".into(),
+        );
     }
     for party in attributes {
         if context.config.role(party) != Role::Attributes || members.parties.binary_search(party).is_err() {
-            return fail(Some(party), "is no attribute party whose masks are in the sum".into());
+            return fail(
+                Some(party),
+                "is no attribute party whose masks are in the sum".into(),
+            );
         }
         if !context.joined.is_some_and(|joined| joined.has_answered(party)) {
             return fail(Some(party), "has not been answered in full by this party".into());

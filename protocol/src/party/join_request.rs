@@ -13,7 +13,9 @@ impl PartyMachine {
         let Phase::Running(run) = &mut self.phase else {
             return Ok(());
         };
-        let Some(joined) = &mut run.joined else { return Ok(()) };
+        let Some(joined) = &mut run.joined else {
+            return Ok(());
+        };
         match request {
             ToParty::Align => {
                 joined.ask_to_align(&mut self.outputs);
@@ -54,7 +56,9 @@ impl PartyMachine {
         let Phase::Running(run) = &mut self.phase else {
             return Ok(());
         };
-        let Some(joined) = &mut run.joined else { return Ok(()) };
+        let Some(joined) = &mut run.joined else {
+            return Ok(());
+        };
         match joined.work_done(id, done, &mut self.outputs)? {
             Finished::Nothing => Ok(()),
             Finished::Counted(round, table) => self.counted(round, table),

@@ -23,6 +23,7 @@ use rand_core::CryptoRng;
 use crate::check::{self, CheckId};
 use crate::config::RunConfig;
 use crate::ids::{PartyId, RoundId};
+use crate::join::score::ScoreRows;
 use crate::join::{Done, WorkId};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -247,10 +248,32 @@ impl PartyMachine {
         }
     }
 
+    /// Row party of a joined run whose model is there: wants the scores of these rows, which come as
+    /// [`Output::Scored`]. Batches are answered one after the other. A restart forgets them; the same batch with the
+    /// same rows may be asked again.
+    pub fn score(&mut self, batch: u64, rows: Arc<ScoreRows>, now: Millis) {
+        let wanted = match &mut self.phase {
+            Phase::Running(run) => match &mut run.joined {
+                Some(joined) => joined.want_scores(batch, rows),
+                None => Err(internal("a horizontal run has no private scores")),
+            },
+            _ => Ok(()),
+        };
+        if let Err(refusal) = wanted {
+            self.refuse(refusal);
+        }
+        self.go_on(now);
+    }
+
     /// What a joined run can do now.
     fn go_on(&mut self, now: Millis) {
-        let Phase::Running(run) = &mut self.phase else { return };
+        let Phase::Running(run) = &mut self.phase else {
+            return;
+        };
         let Some(joined) = &mut run.joined else { return };
+        if let Some(forest) = run.progression.forest() {
+            joined.set_model(forest);
+        }
         let pumped = joined.pump(now, &mut self.outputs);
         if let Err(refusal) = pumped.and_then(|()| self.upload()) {
             self.refuse(refusal);

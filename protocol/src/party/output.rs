@@ -31,6 +31,8 @@ pub enum Output {
     Count(RoundId, TableQuery),
     /// Joined runs: do this on a thread that may block, then call `handle_work`. Any order, several at a time.
     Work(WorkId, Work),
+    /// The scores of a batch, in the order of its rows: sums of leaf values, to be divided by trees and `SCALE`.
+    Scored(u64, Vec<i64>),
     /// Something to show an operator.
     Progress(PartyProgress),
     /// The model is built. Evaluate it or not, then call `handle_metrics`.

@@ -36,6 +36,8 @@ pub(super) enum Record {
         peer: PartyId,
         digest: Digest,
     },
+    /// Attribute party: so many scores are asked for in a batch.
+    Scored { peer: PartyId, batch: u64, rows: u64 },
 }
 
 /// A journal that cannot be continued.

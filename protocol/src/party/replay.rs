@@ -3,12 +3,12 @@
 use hedgerow_crypto::hash::Digest;
 use hedgerow_crypto::seed::Seed;
 
-use super::record::{Record, RestoreError};
 use super::joined::Joined;
+use super::record::{Record, RestoreError};
 use super::round::{Context, RoundPhase, Stepped, round_of, settle, step, tell};
 use super::run::{Run, Stage};
-use super::{Output, PartyMachine, PartySetup, Phase, result, start};
 use super::secret::RunSecret;
+use super::{Output, PartyMachine, PartySetup, Phase, result, start};
 use crate::ids::{PartyId, RoundId, RunId};
 use crate::join::align::Aligned;
 use crate::refusal::Refusal;
@@ -61,6 +61,7 @@ impl PartyMachine {
                         keys,
                     },
                 ),
+                Record::Scored { peer, batch, rows } => machine.take_scored(&peer, batch, rows),
                 Record::Answering { round, peer, digest } => machine.take_answering(round, &peer, digest),
             };
             taken.map_err(|fault| match fault {
@@ -219,6 +220,12 @@ impl PartyMachine {
     fn take_answering(&mut self, round: RoundId, peer: &PartyId, digest: Digest) -> Result<(), Fault> {
         let joined = self.joined().ok_or(Fault::OutOfOrder)?;
         joined.restore_answering(round, peer, digest);
+        Ok(())
+    }
+
+    fn take_scored(&mut self, peer: &PartyId, batch: u64, rows: u64) -> Result<(), Fault> {
+        let joined = self.joined().ok_or(Fault::OutOfOrder)?;
+        joined.restore_scored(peer, batch, rows);
         Ok(())
     }
 

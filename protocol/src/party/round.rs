@@ -7,10 +7,10 @@ use hedgerow_dp::Mechanism;
 use hedgerow_forest::table::TableShape;
 
 use super::answers::{Answers, Known};
+use super::joined::Joined;
 use super::run::Stage;
 use super::secret::{Held, RoundSecret};
 use super::{PartyMachine, PartySetup, Phase, equivocation};
-use super::joined::Joined;
 use super::{aggregate, fixed, keys, shares, survivors, unmask};
 use crate::binding::{self, RoundView};
 use crate::check;

@@ -109,6 +109,16 @@ impl RunSecret {
         self.0.derive("attribute key", peer.as_str().as_bytes())
     }
 
+    /// The key pair under which profiles for scores are encrypted for one row party.
+    pub(super) fn score_key(&self, peer: &PartyId) -> Seed {
+        self.0.derive("score key", peer.as_str().as_bytes())
+    }
+
+    /// The randomness of scores with one counterpart.
+    pub(super) fn scores(&self, peer: &PartyId) -> Seed {
+        self.0.derive("scores", peer.as_str().as_bytes())
+    }
+
     /// The randomness of these encryptions.
     pub(super) fn encryption(&self, peer: &PartyId) -> Seed {
         self.0.derive("encryption", peer.as_str().as_bytes())

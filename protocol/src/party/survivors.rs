@@ -45,7 +45,10 @@ pub(super) fn check(context: &Context<'_>, members: &Members, survivors: &[Party
     if context.joined.is_some() {
         let role = |party: &&PartyId| context.config.role(party);
         let rows = members.parties.iter().filter(|party| role(party) == Role::Row);
-        if let Some(absent) = rows.into_iter().find(|party| survivors.binary_search(party).is_err()) {
+        if let Some(absent) = rows
+            .into_iter()
+            .find(|party| survivors.binary_search(party).is_err())
+        {
             return Err(fail(
                 check::SURVIVORS_JOINED,
                 Some(absent),

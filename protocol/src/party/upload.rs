@@ -6,8 +6,8 @@ use hedgerow_crypto::mask::prg::Prg;
 use hedgerow_dp::{BudgetExceeded, Mechanism};
 use hedgerow_forest::table::Table;
 
-use super::ledger::LedgerEntry;
 use super::joined::Joined;
+use super::ledger::LedgerEntry;
 use super::round::{Context, Members, Round, RoundPhase};
 use super::run::{Counts, Stage};
 use super::{Output, PartyMachine, PartyProgress, Phase, broken, internal};
@@ -68,7 +68,12 @@ impl PartyMachine {
         let Stage::Open(round) = &mut run.stage else {
             return Ok(());
         };
-        let Some(table) = own_part(run.joined.as_deref(), round, &run.counts, run.enrolled.config.modulus)?
+        let Some(table) = own_part(
+            run.joined.as_deref(),
+            round,
+            &run.counts,
+            run.enrolled.config.modulus,
+        )?
         else {
             return Ok(());
         };
@@ -127,7 +132,10 @@ impl PartyMachine {
             mask_table::mask(noised, &masks, modulus)
         };
         let vector = vector.map_err(internal)?;
-        let fixed = members.fixed.as_ref().map(|fixed| fixed::sign(&context, &members, fixed));
+        let fixed = members
+            .fixed
+            .as_ref()
+            .map(|fixed| fixed::sign(&context, &members, fixed));
         let id = round.id;
         let response = ToCoordinator::Masked {
             round: id,

@@ -96,12 +96,8 @@ impl PartyNode {
         }
         self.incarnation += 1;
         let setup = setup(&self.id, deployment, &self.ledger);
-        let machine = PartyMachine::restore(
-            setup,
-            &self.journal,
-            self.secret.clone(),
-            self.run_secret.clone(),
-        );
+        let machine =
+            PartyMachine::restore(setup, &self.journal, self.secret.clone(), self.run_secret.clone());
         self.machine = Some(machine.unwrap_or_else(|error| panic!("{}'s own journal: {error}", self.id)));
     }
 
@@ -156,7 +152,10 @@ impl PartyNode {
 
     /// Does a piece of work; [`Self::worked`] tells the machine.
     pub fn work(&mut self, id: WorkId, work: Work, deployment: &Deployment) {
-        let data = deployment.joined.get(&self.id).expect("only joined runs have work");
+        let data = deployment
+            .joined
+            .get(&self.id)
+            .expect("only joined runs have work");
         self.done.insert((self.incarnation, id), work.run(data));
     }
 

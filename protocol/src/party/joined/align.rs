@@ -21,17 +21,27 @@ impl Joined {
     /// Takes the alignment with one counterpart as far as it goes now.
     pub(super) fn align(&mut self, index: usize, now: Millis, outputs: &mut VecDeque<Output>) {
         let (asked, role, me) = (self.asked, self.role, self.me.clone());
-        let Some(pair) = self.pairs.get_mut(index) else { return };
+        let Some(pair) = self.pairs.get_mut(index) else {
+            return;
+        };
         // A peer that asks for messages which nobody keeps any more has lost its result: both go through it again.
-        let wanted = pair.streams.out(Channel::Align).is_some_and(|out| out.is_hungry());
-        if !(pair.aligned.is_none() && asked || wanted) && matches!(pair.stage, AlignStage::Idle | AlignStage::Over) {
+        let wanted = pair
+            .streams
+            .out(Channel::Align)
+            .is_some_and(|out| out.is_hungry());
+        if !(pair.aligned.is_none() && asked || wanted)
+            && matches!(pair.stage, AlignStage::Idle | AlignStage::Over)
+        {
             return;
         }
         let own = match role {
             Role::Row => Own::References(pair.peer.clone()),
             Role::Attributes => Own::Entities,
         };
-        let plain = matches!(self.config.join().map(|join| join.alignment), Some(Alignment::Plain));
+        let plain = matches!(
+            self.config.join().map(|join| join.alignment),
+            Some(Alignment::Plain)
+        );
         match std::mem::replace(&mut pair.stage, AlignStage::Away) {
             AlignStage::Idle | AlignStage::Over if plain => match role {
                 Role::Attributes => self.give(index, Task::Align { asked: false }, Work::AlignTell, outputs),
@@ -43,7 +53,12 @@ impl Joined {
                     }
                     let messages = std::iter::from_fn(|| pair.streams.pop(Channel::Align)).collect();
                     let party = pair.peer.clone();
-                    self.give(index, Task::Align { asked: false }, Work::AlignHear { party, messages }, outputs);
+                    self.give(
+                        index,
+                        Task::Align { asked: false },
+                        Work::AlignHear { party, messages },
+                        outputs,
+                    );
                 }
             },
             AlignStage::Idle | AlignStage::Over => {
@@ -58,12 +73,19 @@ impl Joined {
                 self.give(index, Task::Align { asked: false }, work, outputs);
             }
             AlignStage::Here { machine, stuck } => {
-                let receive: Vec<Vec<u8>> =
-                    std::iter::from_fn(|| pair.streams.pop(Channel::Align)).take(STEP).collect();
-                let made = pair.streams.out(Channel::Align).map_or(0, |out| out.messages() as u32);
+                let receive: Vec<Vec<u8>> = std::iter::from_fn(|| pair.streams.pop(Channel::Align))
+                    .take(STEP)
+                    .collect();
+                let made = pair
+                    .streams
+                    .out(Channel::Align)
+                    .map_or(0, |out| out.messages() as u32);
                 if receive.is_empty() && (stuck || !wanted) {
                     let over = machine.result().is_some()
-                        && pair.streams.out(Channel::Align).is_some_and(|out| out.is_finished());
+                        && pair
+                            .streams
+                            .out(Channel::Align)
+                            .is_some_and(|out| out.is_finished());
                     pair.stage = if over {
                         AlignStage::Over
                     } else {
@@ -71,8 +93,16 @@ impl Joined {
                     };
                     return;
                 }
-                let send = if wanted { made..made + STEP as u32 } else { made..made };
-                let work = Work::AlignStep { machine, receive, send };
+                let send = if wanted {
+                    made..made + STEP as u32
+                } else {
+                    made..made
+                };
+                let work = Work::AlignStep {
+                    machine,
+                    receive,
+                    send,
+                };
                 self.give(index, Task::Align { asked: wanted }, work, outputs);
             }
             AlignStage::Away => {}

@@ -22,7 +22,9 @@ impl Joined {
     pub(super) fn encrypt(&mut self, index: usize, outputs: &mut VecDeque<Output>) {
         let round = self.round.as_ref().map(|round| round.id);
         let (me, plan) = (self.me.clone(), Arc::clone(&self.plan));
-        let Some(pair) = self.pairs.get_mut(index) else { return };
+        let Some(pair) = self.pairs.get_mut(index) else {
+            return;
+        };
         let (Some(channel), Some(upload), Some(aligned), Some(key)) = (
             pair.upload_channel(round),
             pair.upload.clone(),
@@ -44,7 +46,11 @@ impl Joined {
         }
         let Some(attributes) = pair.encrypts.attributes.clone() else {
             pair.encrypts.reading = true;
-            let work = Work::Attributes { plan, party: me, aligned };
+            let work = Work::Attributes {
+                plan,
+                party: me,
+                aligned,
+            };
             self.give(index, Task::Attributes, work, outputs);
             return;
         };
@@ -71,7 +77,11 @@ impl Joined {
                 seed: self.secret.encryption(&pair.peer),
             };
             let messages = left..(left + BATCH).min(count);
-            let work = Work::Encrypt { encryptor, unit, messages };
+            let work = Work::Encrypt {
+                encryptor,
+                unit,
+                messages,
+            };
             self.give(index, task, work, outputs);
             return;
         }
@@ -113,7 +123,9 @@ impl Joined {
     pub(super) fn open(&mut self, index: usize, now: Millis, outputs: &mut VecDeque<Output>) {
         let Some(round) = &self.round else { return };
         let id = round.id;
-        let Some(pair) = self.pairs.get_mut(index) else { return };
+        let Some(pair) = self.pairs.get_mut(index) else {
+            return;
+        };
         let (Some(upload), Some(key)) = (pair.upload.clone(), pair.encrypts.key.clone()) else {
             return;
         };
@@ -125,14 +137,19 @@ impl Joined {
         if pair.encrypts.opening {
             return;
         }
-        let messages: Vec<Vec<u8>> =
-            std::iter::from_fn(|| pair.streams.pop(channel)).take(OPEN_BATCH).collect();
+        let messages: Vec<Vec<u8>> = std::iter::from_fn(|| pair.streams.pop(channel))
+            .take(OPEN_BATCH)
+            .collect();
         if messages.is_empty() {
             return;
         }
         pair.encrypts.opening = true;
         let params = upload.params.clone();
-        let work = Work::Open { key, params, messages };
+        let work = Work::Open {
+            key,
+            params,
+            messages,
+        };
         self.give(index, Task::Open { round: id }, work, outputs);
     }
 
@@ -142,7 +159,10 @@ impl Joined {
         };
         pair.encrypts.opening = false;
         pair.encrypts.opened.extend(shares);
-        let most = pair.upload.as_ref().map_or(0, |upload| upload.answers(&self.plan));
+        let most = pair
+            .upload
+            .as_ref()
+            .map_or(0, |upload| upload.answers(&self.plan));
         if pair.encrypts.opened.len() > most {
             // CHK-076: as many answers as there are groups.
             return Err(broken(
@@ -160,7 +180,11 @@ impl Joined {
         let round = self.round.as_ref()?;
         let members = round.members.as_ref()?;
         let mut sums = vec![0u64; self.plan.cells().cells()];
-        for pair in self.pairs.iter().filter(|pair| members.binary_search(&pair.peer).is_ok()) {
+        for pair in self
+            .pairs
+            .iter()
+            .filter(|pair| members.binary_search(&pair.peer).is_ok())
+        {
             let upload = pair.upload.as_ref()?;
             if pair.encrypts.opened.len() != upload.answers(&self.plan) {
                 return None;

@@ -6,13 +6,14 @@
 //!
 //! # Map
 //! `relay` sealed streams, `pair` what is known of one counterpart, `align` its common entities, `attribute` and
-//! `row` the two sides of a query.
+//! `row` the two sides of a query, `score` private scores.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use hedgerow_crypto::hash::Digest;
 use hedgerow_crypto::seed::Seed;
+use hedgerow_forest::model::Forest;
 use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::table::Table;
 
@@ -24,6 +25,7 @@ use crate::check;
 use crate::config::{Role, RunConfig};
 use crate::ids::{PartyId, RoundId};
 use crate::join::align::Aligned;
+use crate::join::score::ScorePlan;
 use crate::join::stream::Resume;
 use crate::join::{Done, JoinPlan, Work, WorkId};
 use crate::refusal::Refusal;
@@ -35,9 +37,11 @@ mod attribute;
 mod pair;
 mod relay;
 mod row;
+mod score;
 
 use pair::{AlignStage, Pair};
 use relay::Streams;
+use score::Scoring;
 
 /// A party's part in a joined run.
 pub(super) struct Joined {
@@ -56,6 +60,12 @@ pub(super) struct Joined {
     round: Option<JoinedRound>,
     /// What rows count as whose attribute party is absent; none while it is counted.
     missing: BTreeMap<PartyId, Option<Vec<i64>>>,
+    /// The model, once it is there, and as scores take it apart.
+    forest: Option<Arc<Forest>>,
+    scores: Option<Arc<ScorePlan>>,
+    planning: bool,
+    /// Row party: batches whose scores are wanted, the first is at hand.
+    batches: VecDeque<Scoring>,
     tasks: BTreeMap<WorkId, (usize, Task)>,
     next_work: u64,
 }
@@ -73,20 +83,67 @@ struct JoinedRound {
 
 impl JoinedRound {
     fn holds(&self, party: &PartyId) -> bool {
-        self.members.as_ref().is_some_and(|members| members.binary_search(party).is_ok())
+        self.members
+            .as_ref()
+            .is_some_and(|members| members.binary_search(party).is_ok())
     }
 }
 
 /// What a work is for.
 enum Task {
-    Align { asked: bool },
+    Align {
+        asked: bool,
+    },
     Attributes,
-    Encrypt { channel: Channel, first: usize, total: usize, epoch: u64 },
-    Open { round: RoundId },
-    Base { round: RoundId },
-    ReadUnit { unit: usize, epoch: u64 },
-    Answer { round: RoundId, epoch: u64, next: (usize, usize), last: bool },
-    Missing { party: PartyId },
+    Encrypt {
+        channel: Channel,
+        first: usize,
+        total: usize,
+        epoch: u64,
+    },
+    Open {
+        round: RoundId,
+    },
+    Base {
+        round: RoundId,
+    },
+    ReadUnit {
+        unit: usize,
+        epoch: u64,
+    },
+    Answer {
+        round: RoundId,
+        epoch: u64,
+        next: (usize, usize),
+        last: bool,
+    },
+    Missing {
+        party: PartyId,
+    },
+    ScoreOwn {
+        batch: u64,
+    },
+    ScorePlan,
+    ScoreQuery {
+        batch: u64,
+    },
+    ScoreRead,
+    ScoreAnswer {
+        batch: u64,
+        epoch: u64,
+        last: bool,
+    },
+    ScoreClose {
+        batch: u64,
+    },
+    ScoreEncrypt {
+        first: usize,
+        total: usize,
+    },
+    ScoreOpen {
+        batch: u64,
+        epoch: u64,
+    },
 }
 
 /// What a finished work means to the rest of the machine.
@@ -134,6 +191,10 @@ impl Joined {
             joined: None,
             round: None,
             missing: BTreeMap::new(),
+            forest: None,
+            scores: None,
+            planning: false,
+            batches: VecDeque::new(),
             tasks: BTreeMap::new(),
             next_work: 0,
         })
@@ -163,7 +224,11 @@ impl Joined {
             if !self.config.lists(party) {
                 return fail(Some(party), "is not a party of the run");
             }
-            if self.pairs.iter().any(|pair| pair.peer == *party && pair.aligned.is_none()) {
+            if self
+                .pairs
+                .iter()
+                .any(|pair| pair.peer == *party && pair.aligned.is_none())
+            {
                 return fail(Some(party), "is not aligned with this party");
             }
         }
@@ -175,6 +240,13 @@ impl Joined {
         match self.pairs.iter().position(|pair| pair.peer == *peer) {
             Some(index) => self.set_aligned(index, aligned).map(|()| true),
             None => Ok(false),
+        }
+    }
+
+    /// Scores that a row party has asked for, from the journal.
+    pub(super) fn restore_scored(&mut self, peer: &PartyId, batch: u64, rows: u64) {
+        if let Some(pair) = self.pairs.iter_mut().find(|pair| pair.peer == *peer) {
+            pair.scores.asked.insert(batch, rows);
         }
     }
 
@@ -203,7 +275,10 @@ impl Joined {
     /// Whose masks are in the sum.
     pub(super) fn set_members(&mut self, members: &[PartyId]) {
         let counterparts = self.pairs.iter().map(|pair| &pair.peer);
-        let members = counterparts.filter(|peer| members.binary_search(peer).is_ok()).cloned().collect();
+        let members = counterparts
+            .filter(|peer| members.binary_search(peer).is_ok())
+            .cloned()
+            .collect();
         if let Some(round) = &mut self.round {
             round.members = Some(members);
         }
@@ -258,13 +333,19 @@ impl Joined {
     ) {
         let open = self.round.as_ref().map(|round| round.id);
         let sends = match (channel, self.role) {
-            (Channel::Align, _) | (Channel::Profiles, Role::Attributes) => true,
+            (Channel::Align | Channel::Score(_), _)
+            | (Channel::Profiles | Channel::ScoreProfiles, Role::Attributes) => true,
             (Channel::Predicates(round), Role::Attributes) | (Channel::Answers(round), Role::Row) => {
                 open == Some(round)
             }
             _ => false,
         };
-        let Some(pair) = self.pairs.iter_mut().find(|pair| pair.peer == *from).filter(|_| sends) else {
+        let Some(pair) = self
+            .pairs
+            .iter_mut()
+            .find(|pair| pair.peer == *from)
+            .filter(|_| sends)
+        else {
             return;
         };
         pair.active = now;
@@ -276,6 +357,14 @@ impl Joined {
                     }
                 }
                 Channel::Answers(_) => pair.answers.rewind(),
+                // An attribute party opens what it is sent: it needs all of that again, too.
+                Channel::Score(_) => {
+                    pair.scores.rewind();
+                    if self.role == Role::Attributes {
+                        pair.scores.forget();
+                        pair.streams.close(channel);
+                    }
+                }
                 Channel::Profiles | Channel::Predicates(_) => {
                     pair.encrypts.encrypting = false;
                     pair.encrypts.epoch += 1;
@@ -303,7 +392,14 @@ impl Joined {
                 return Ok(Finished::Nothing);
             }
             // CHK-076: what a counterpart has sent.
-            (Err(detail), Task::ReadUnit { .. } | Task::Open { .. }) => {
+            (
+                Err(detail),
+                Task::ReadUnit { .. }
+                | Task::Open { .. }
+                | Task::ScoreRead
+                | Task::ScoreOpen { .. }
+                | Task::ScoreClose { .. },
+            ) => {
                 let culprit = self.pairs.get(index).map(|pair| &pair.peer);
                 return Err(broken(check::RELAY_CONTENT, open, culprit, detail));
             }
@@ -312,12 +408,22 @@ impl Joined {
         match task {
             Task::Align { asked } => self.align_done(index, asked, done, outputs)?,
             Task::Attributes => self.attributes_done(index, done)?,
-            Task::Encrypt { channel, first, total, epoch } => {
+            Task::Encrypt {
+                channel,
+                first,
+                total,
+                epoch,
+            } => {
                 self.encrypt_done(index, (channel, first, total, epoch), done)?;
             }
             Task::Open { round } if open == Some(round) => self.open_done(index, done)?,
             Task::ReadUnit { unit, epoch } => self.unit_done(index, (unit, epoch), done)?,
-            Task::Answer { round, epoch, next, last } if open == Some(round) => {
+            Task::Answer {
+                round,
+                epoch,
+                next,
+                last,
+            } if open == Some(round) => {
                 self.answer_done(index, (epoch, next, last), done)?;
             }
             Task::Missing { party } => {
@@ -331,6 +437,13 @@ impl Joined {
                 }
             }
             Task::Open { .. } | Task::Answer { .. } => {}
+            Task::ScorePlan => {
+                if let Done::ScorePlan(scores) = done {
+                    self.score_plan_done(scores);
+                }
+            }
+            task @ Task::ScoreOwn { .. } => self.score_done(index, task, done)?,
+            task => self.score_pair_done(index, task, done)?,
         }
         Ok(Finished::Nothing)
     }
@@ -343,6 +456,7 @@ impl Joined {
                 Role::Attributes => {
                     self.encrypt(index, outputs);
                     self.open(index, now, outputs);
+                    self.serve(index, now, outputs)?;
                 }
                 Role::Row => {
                     self.collect(index, now, outputs);
@@ -352,6 +466,7 @@ impl Joined {
         }
         if self.role == Role::Row {
             self.count_missing(outputs);
+            self.score(now, outputs)?;
         }
         for pair in &mut self.pairs {
             pair.streams.flush(outputs);

@@ -6,6 +6,7 @@ use hedgerow_crypto::exact::AttributeKey;
 use hedgerow_crypto::hash::Digest;
 
 use super::relay::Streams;
+use super::score::Scores;
 use crate::ids::{PartyId, RoundId};
 use crate::join::align::{Aligned, Machine};
 use crate::join::answer::UnitBlocks;
@@ -27,6 +28,7 @@ pub(super) struct Pair {
     pub(super) upload: Option<Arc<Upload>>,
     pub(super) encrypts: Encrypts,
     pub(super) answers: Answers,
+    pub(super) scores: Scores,
 }
 
 /// Where the exchange of an alignment stands. It may run again after it is known, for a peer that lost it.
@@ -92,6 +94,7 @@ impl Pair {
             upload: None,
             encrypts: Encrypts::default(),
             answers: Answers::default(),
+            scores: Scores::default(),
         }
     }
 
@@ -112,7 +115,11 @@ impl Pair {
         self.encrypts.epoch += 1;
         self.answers.rewind();
         self.answers.digests.clear();
-        if self.upload.as_ref().is_some_and(|upload| upload.engine == Engine::Predicates) {
+        if self
+            .upload
+            .as_ref()
+            .is_some_and(|upload| upload.engine == Engine::Predicates)
+        {
             self.encrypts.encrypting = false;
             self.answers.forget_unit();
         }

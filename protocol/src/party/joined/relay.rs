@@ -71,7 +71,9 @@ impl Streams {
 
     /// Whether all of a stream has come.
     pub(super) fn has_ended(&self, channel: Channel) -> bool {
-        self.ins.get(&channel).is_some_and(|stream| stream.inbound.has_ended())
+        self.ins
+            .get(&channel)
+            .is_some_and(|stream| stream.inbound.has_ended())
     }
 
     /// A stream that the peer has asked for.
@@ -82,6 +84,34 @@ impl Streams {
     /// The same, or one that it has not asked for yet.
     pub(super) fn out_or_new(&mut self, channel: Channel) -> &mut Outbound {
         self.outs.entry(channel).or_default()
+    }
+
+    /// Streams for scores that the peer has asked for.
+    pub(super) fn asked_scores(&self) -> Vec<Channel> {
+        let is_score = |channel: &&Channel| matches!(channel, Channel::ScoreProfiles | Channel::Score(_));
+        self.outs.keys().filter(is_score).copied().collect()
+    }
+
+    /// Drops the streams of other batches of scores.
+    pub(super) fn keep_batch(&mut self, batch: u64) {
+        let keeps = |channel: &Channel| !matches!(channel, Channel::Score(other) if *other != batch);
+        self.ins.retain(|channel, _| keeps(channel));
+        self.outs.retain(|channel, _| keeps(channel));
+    }
+
+    /// Drops the streams of all batches of scores.
+    pub(super) fn forget_batches(&mut self) {
+        self.ins
+            .retain(|channel, _| !matches!(channel, Channel::Score(_)));
+        self.outs
+            .retain(|channel, _| !matches!(channel, Channel::Score(_)));
+    }
+
+    /// Whether no whole message waits.
+    pub(super) fn is_empty(&self, channel: Channel) -> bool {
+        self.ins
+            .get(&channel)
+            .is_none_or(|stream| stream.inbound.waiting() == 0)
     }
 
     /// Drops the streams of other rounds.
@@ -106,7 +136,14 @@ impl Streams {
         if seq != stream.inbound.next() || stream.inbound.has_ended() {
             return Ok(());
         }
-        let fail = |detail: String| Err(broken(check::RELAY_OPENS, channel.round(), Some(&self.peer), detail));
+        let fail = |detail: String| {
+            Err(broken(
+                check::RELAY_OPENS,
+                channel.round(),
+                Some(&self.peer),
+                detail,
+            ))
+        };
         // CHK-070: from this peer, in this place; and not without end.
         let bytes = match self.key.open(&label(channel, seq, last), &[], sealed) {
             Ok(bytes) => bytes,
@@ -114,7 +151,9 @@ impl Streams {
         };
         stream.heard = now;
         match stream.inbound.take(seq, last, bytes.expose()) {
-            Taken::TooLong => fail(format!("a message of its {channel} is longer than {MAX_MESSAGE} bytes")),
+            Taken::TooLong => fail(format!(
+                "a message of its {channel} is longer than {MAX_MESSAGE} bytes"
+            )),
             Taken::Next { acknowledge } => {
                 if acknowledge && stream.inbound.waiting() <= MAX_WAITING {
                     say(&self.peer, channel, stream, false, outputs);

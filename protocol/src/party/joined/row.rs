@@ -28,7 +28,9 @@ impl Joined {
             return;
         }
         let busy = self.is_busy();
-        let Some(pair) = self.pairs.get_mut(index) else { return };
+        let Some(pair) = self.pairs.get_mut(index) else {
+            return;
+        };
         let (Some(channel), Some(upload)) = (pair.upload_channel(round), pair.upload.clone()) else {
             return;
         };
@@ -44,7 +46,9 @@ impl Joined {
         }
         let needed = messages_of(&upload, pair.answers.unit);
         while pair.answers.key.is_none() || pair.answers.messages.len() < needed {
-            let Some(message) = pair.streams.pop(channel) else { return };
+            let Some(message) = pair.streams.pop(channel) else {
+                return;
+            };
             match &pair.answers.key {
                 None => pair.answers.key = Some(Arc::new(message)),
                 Some(_) => pair.answers.messages.push(message),
@@ -69,18 +73,29 @@ impl Joined {
 
     /// Whether the unit that is answered next is still to come.
     fn wants_unit(&self, index: usize) -> bool {
-        let Some(pair) = self.pairs.get(index) else { return false };
+        let Some(pair) = self.pairs.get(index) else {
+            return false;
+        };
         let Some(upload) = &pair.upload else { return false };
-        let joined = self.joined.as_ref().is_some_and(|joined| joined.binary_search(&pair.peer).is_ok());
+        let joined = self
+            .joined
+            .as_ref()
+            .is_some_and(|joined| joined.binary_search(&pair.peer).is_ok());
         joined
             && upload.answers(&self.plan) > 0
             && pair.answers.next.0 < upload.units.len()
-            && pair.answers.blocks.as_ref().is_none_or(|(unit, _)| *unit != pair.answers.next.0)
+            && pair
+                .answers
+                .blocks
+                .as_ref()
+                .is_none_or(|(unit, _)| *unit != pair.answers.next.0)
     }
 
     /// Bytes of foreign ciphertexts that a pair takes once it is read.
     fn held(&self, index: usize) -> u64 {
-        let Some(pair) = self.pairs.get(index) else { return 0 };
+        let Some(pair) = self.pairs.get(index) else {
+            return 0;
+        };
         let Some(upload) = &pair.upload else { return 0 };
         let unit = upload.units.get(pair.answers.next.0).or(upload.units.first());
         let items = unit.map_or(0, |unit| upload.items(unit)) as u64;
@@ -91,7 +106,9 @@ impl Joined {
         let round = self.round.as_ref().map(|round| round.id);
         self.pairs.get(index).is_some_and(|pair| {
             pair.answers.blocks.is_some()
-                || pair.upload_channel(round).is_some_and(|channel| pair.streams.listens(channel))
+                || pair
+                    .upload_channel(round)
+                    .is_some_and(|channel| pair.streams.listens(channel))
         })
     }
 
@@ -101,7 +118,11 @@ impl Joined {
             return true;
         }
         let all = 0..self.pairs.len();
-        let mut held: u64 = all.clone().filter(|other| self.holds(*other)).map(|other| self.held(other)).sum();
+        let mut held: u64 = all
+            .clone()
+            .filter(|other| self.holds(*other))
+            .map(|other| self.held(other))
+            .sum();
         let wanted = self.held(index);
         let round = self.round.as_ref().map(|round| round.id);
         for other in all {
@@ -109,8 +130,12 @@ impl Joined {
                 return true;
             }
             let bytes = self.held(other);
-            let Some(pair) = self.pairs.get_mut(other) else { continue };
-            let Some(channel) = pair.upload_channel(round) else { continue };
+            let Some(pair) = self.pairs.get_mut(other) else {
+                continue;
+            };
+            let Some(channel) = pair.upload_channel(round) else {
+                continue;
+            };
             let holds = pair.answers.blocks.is_some() || pair.streams.listens(channel);
             let idle = pair.active.plus(PATIENCE_MS) <= now;
             if holds && idle && !pair.answers.reading && !pair.answers.answering && other != index {
@@ -230,7 +255,12 @@ impl Joined {
         (epoch, next, last): (u64, (usize, usize), bool),
         done: Done,
     ) -> Result<(), Refusal> {
-        let several = self.pairs.iter().filter_map(|pair| Some(pair.upload.as_ref()?.bytes())).sum::<u64>() > MAX_HELD;
+        let several = self
+            .pairs
+            .iter()
+            .filter_map(|pair| Some(pair.upload.as_ref()?.bytes()))
+            .sum::<u64>()
+            > MAX_HELD;
         let round = self.round.as_ref().map(|round| round.id);
         let (Some(pair), Done::Messages(messages)) = (self.pairs.get_mut(index), done) else {
             return Err(internal("work of another kind"));
@@ -246,7 +276,11 @@ impl Joined {
             }
         }
         pair.answers.next = next;
-        let is_over = pair.answers.blocks.as_ref().is_some_and(|(unit, _)| *unit < next.0);
+        let is_over = pair
+            .answers
+            .blocks
+            .as_ref()
+            .is_some_and(|(unit, _)| *unit < next.0);
         if is_over && (several || !last || next.0 > 1) {
             pair.answers.blocks = None;
             if last && let Some(channel) = pair.upload_channel(round) {
@@ -295,7 +329,10 @@ impl Joined {
         let fixed = round.fixed.as_ref()?;
         let modulus = self.config.modulus;
         let whole = modulus.value() as i128;
-        let mut sums: Vec<u64> = base.iter().map(|count| i128::from(*count).rem_euclid(whole) as u64).collect();
+        let mut sums: Vec<u64> = base
+            .iter()
+            .map(|count| i128::from(*count).rem_euclid(whole) as u64)
+            .collect();
         for party in self.config.parties_of(Role::Attributes) {
             if fixed.binary_search(party).is_err() {
                 let missing = self.missing.get(party)?.as_ref()?;

@@ -171,6 +171,7 @@ pub(crate) struct Party {
     pub(crate) run_secret: Option<(RunId, Seed)>,
     pub(crate) works: Vec<(WorkId, Work)>,
     pub(crate) now: Millis,
+    pub(crate) scored: std::collections::BTreeMap<u64, Vec<i64>>,
     /// All outputs by name, for tests of their order.
     pub(crate) order: Vec<&'static str>,
     rng: rand_chacha::ChaCha20Rng,
@@ -194,6 +195,7 @@ impl Party {
             run_secret: None,
             works: Vec::new(),
             now: Millis(0),
+            scored: std::collections::BTreeMap::new(),
             order: Vec::new(),
             rng: Seed::from_bytes([100 + index as u8; 32]).rng(),
         }
@@ -263,6 +265,10 @@ impl Party {
                 Output::StoreRunSecret(run, secret) => {
                     self.run_secret = Some((run, secret));
                     "store run secret"
+                }
+                Output::Scored(batch, scores) => {
+                    self.scored.insert(batch, scores);
+                    "scored"
                 }
                 Output::Work(id, work) => {
                     self.works.push((id, work));

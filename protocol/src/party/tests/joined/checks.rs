@@ -10,7 +10,7 @@ const ROUND: RoundId = RoundId::first_of(0);
 
 /// The party has refused by this check and falls silent.
 #[track_caller]
-fn assert_refused(world: &JoinedWorld, index: usize, id: &str) {
+pub(super) fn assert_refused(world: &JoinedWorld, index: usize, id: &str) {
     let party = &world.parties[index];
     let check = check_of(&party.refused).map(|check| check.to_string());
     assert_eq!(check.as_deref(), Some(id), "{:?}", world.refusals());

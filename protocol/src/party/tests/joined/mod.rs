@@ -3,4 +3,5 @@
 mod cases;
 mod checks;
 mod drop_outs;
+mod scores;
 mod world;

@@ -123,7 +123,14 @@ pub(crate) struct JoinedWorld {
 impl JoinedWorld {
     /// A world whose data come from a seed; `data` may be changed before [`Self::enrol`].
     pub(crate) fn new(shape: Shape) -> Self {
-        let config = RunConfig::new(shape.literal()).unwrap();
+        Self::with(shape, |_| ())
+    }
+
+    /// The same under a changed configuration.
+    pub(crate) fn with(shape: Shape, change: impl Fn(&mut RunConfigLiteral)) -> Self {
+        let mut literal = shape.literal();
+        change(&mut literal);
+        let config = RunConfig::new(literal).unwrap();
         let binner = Binner::new(&config.schema, config.forest.bins).unwrap();
         let mut rng = hedgerow_crypto::seed::Seed::from_bytes([5; 32]).rng();
         let mut below = |n: u64| rng.next_u64() % n;
@@ -163,6 +170,8 @@ impl JoinedWorld {
             .map(|index| {
                 let policy = crate::policy::Policy {
                     plain_alignment: true,
+                    max_scores: 1 << 20,
+                    exact_scores: true,
                     ..open_policy()
                 };
                 Party::new(index, policy)
