@@ -36,7 +36,8 @@ pub struct DataSection {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_source: Option<String>,
     /// SQL over the party's own tables, or an `.sql` file with it: its columns are those that the schema names. The
-    /// table `rows` is the source at hand, training or test rows alike.
+    /// table `rows` is the source at hand, training or test rows alike. What stands on the left of a JOIN is held in
+    /// memory (`resources.memory_mib`), so the smaller table belongs there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub features: Option<String>,
     /// The columns that tell the entities apart (role `attributes`), in the order of the links' `key_columns`.

@@ -195,7 +195,10 @@ pub enum DataError {
         reason: String,
     },
     /// An operator of the query needs more memory than the limit allows.
-    #[error("the memory limit of {limit_mib} MiB is too small for this source: {reason}")]
+    #[error(
+        "the memory limit of {limit_mib} MiB is too small for this source: put the smaller table on the left of each \
+         JOIN, or raise resources.memory_mib; the engine says: {reason}"
+    )]
     Memory {
         /// The configured limit.
         limit_mib: u64,
