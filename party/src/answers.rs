@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 use crate::config::{PartyFile, Role};
 use crate::data::{DataError, DataSet, DataSpec, Engine, Rows, Split};
 use crate::evaluate::evaluate;
-use crate::join::Joined;
+use crate::join::{Joined, RowSide};
 
 /// The party's data, opened under the schema of the run when it is first asked. Cheap to clone.
 #[derive(Clone)]
@@ -96,6 +96,11 @@ impl Answers {
                 Ok(joined)
             })
             .await
+    }
+
+    /// The rows of a joined run; none at an attribute party.
+    pub(crate) async fn row_side(&self, config: &RunConfig) -> Result<Option<&RowSide>, DataError> {
+        Ok(self.joined(config).await?.rows().ok())
     }
 
     /// Computes a part of a join, on the threads that are there for it; the error is what others may hear.

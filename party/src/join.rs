@@ -60,7 +60,7 @@ impl Joined {
         }
     }
 
-    fn rows(&self) -> Result<&RowSide, String> {
+    pub(crate) fn rows(&self) -> Result<&RowSide, String> {
         match self {
             Self::Rows(side) => Ok(side),
             Self::Attributes(_) => Err("an attribute party has no rows".to_owned()),

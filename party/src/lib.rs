@@ -12,8 +12,8 @@
 //! - module [`ledger`]: what the party's rows have paid
 //! - module [`evaluate`]: the model on own test rows
 //!
-//! Private: `join` (the same data as joined runs ask for them), `scores` (what becomes of private predictions), `machine` (events and outputs of the loop), `storage` (journal and round secrets), `answers` (data as the
-//! protocol asks for it).
+//! Private: `machine` (events and outputs of the loop), `storage` (journal and secrets), `answers` (data as the
+//! protocol asks for it), `join` (the same in joined runs), `scores` (what becomes of private predictions).
 
 #![forbid(unsafe_code)]
 #![cfg_attr(

@@ -9,6 +9,7 @@ use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::table::Table;
 use hedgerow_protocol::config::RunConfig;
 use hedgerow_protocol::ids::{RoundId, RunId};
+use hedgerow_protocol::join::score::ScoreRows;
 use hedgerow_protocol::join::{Done, Work, WorkId};
 use hedgerow_protocol::party::{Output, PartyMachine, PartyOutcome};
 use hedgerow_protocol::time::Millis;
@@ -26,6 +27,8 @@ pub(crate) enum Event {
     Counted(RoundId, Result<Table, String>),
     /// A part of a join is computed, or why not.
     Worked(WorkId, Result<Done, String>),
+    /// A batch of rows is to be scored in private.
+    Score(u64, Arc<ScoreRows>),
     /// The model has been evaluated, or not.
     Evaluated(Option<PartyMetrics>),
     /// The coordinator does not let this party in, and never will.
@@ -118,6 +121,7 @@ impl drive::Machine for Driven {
             }
             Event::Counted(round, table) => self.machine.handle_table(round, table, now),
             Event::Worked(id, done) => self.machine.handle_work(id, done, now),
+            Event::Score(batch, rows) => self.machine.score(batch, rows, now),
             Event::Evaluated(metrics) => self.machine.handle_metrics(metrics),
             Event::NotAdmitted(reason) => self.extra.push_back(Todo::Over(reason)),
         }

@@ -22,6 +22,7 @@ use crate::storage::{Storage, StorageError};
 mod effects;
 mod error;
 mod line;
+mod predict;
 
 use effects::PartyEffects;
 pub use error::PartyError;
@@ -141,6 +142,8 @@ async fn run_counted(
         runtime: Handle::current(),
         counting: None,
         config: None,
+        scored: None,
+        scores: file.scores.clone(),
         shown: None,
         ending: None,
     };

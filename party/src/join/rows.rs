@@ -1,16 +1,18 @@
 //! A row party's answers.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hedgerow_forest::binning::{Binned, Binner};
-use hedgerow_forest::join::{JoinCounter, JoinPlan, LinkedBlock};
+use hedgerow_forest::join::{JoinCounter, JoinPlan, LinkedBlock, NOBODY};
 use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::schema::Schema;
 use hedgerow_forest::table::Table;
 use hedgerow_protocol::config::{Join, RunConfig};
 use hedgerow_protocol::ids::PartyId;
 use hedgerow_protocol::join::Weight;
+use hedgerow_protocol::join::score::ScoreRows;
 
 use super::spec;
 use crate::answers::binner;
@@ -56,6 +58,52 @@ impl RowSide {
     /// Test rows, in source order.
     pub(crate) fn test(&self) -> &RowStore {
         self.rows.test()
+    }
+
+    /// Positions of the test rows that may be scored if no entity may be asked about more often than so, through any
+    /// link: the first ones.
+    pub(crate) fn scorable(&self, per_entity: u32) -> Vec<u32> {
+        let test = self.rows.test();
+        let mut asked: HashMap<u32, u32> = HashMap::new();
+        let mut may = |row: &u32| {
+            let references = test.references.iter().filter_map(|link| link.get(*row as usize));
+            let named: Vec<u32> = references.copied().filter(|entity| *entity != NOBODY).collect();
+            named
+                .iter()
+                .for_each(|entity| *asked.entry(*entity).or_default() += 1);
+            let fits = named
+                .iter()
+                .all(|entity| asked.get(entity).is_none_or(|asked| *asked <= per_entity));
+            if !fits {
+                for entity in &named {
+                    asked.entry(*entity).and_modify(|asked| *asked -= 1);
+                }
+            }
+            fits
+        };
+        (0..test.rows() as u32).filter(|row| may(row)).collect()
+    }
+
+    /// The labels of these test rows.
+    pub(crate) fn labels(&self, rows: &[u32]) -> Vec<u8> {
+        pick(&self.rows.test().labels, rows)
+    }
+
+    /// These test rows as the protocol scores them.
+    pub(crate) fn score_rows(&self, rows: &[u32]) -> ScoreRows {
+        let test = self.rows.test();
+        let mut binned = Binned::new(rows.len(), test.columns.len());
+        for (feature, column) in test.columns.iter().enumerate() {
+            binned.column_mut(feature).copy_from_slice(&pick(column, rows));
+        }
+        let parties = self.join.attribute_parties.iter().enumerate();
+        ScoreRows {
+            rows: binned,
+            entities: test.references.iter().map(|link| pick(link, rows)).collect(),
+            ranges: parties
+                .map(|(position, party)| (party.party.clone(), self.rows.references(position)))
+                .collect(),
+        }
     }
 
     pub(super) fn references(&self, party: &PartyId) -> Result<Vec<[u8; 32]>, String> {
@@ -113,6 +161,12 @@ impl RowSide {
 /// Sizes and positions, no data: texts that others may hear.
 fn said(error: impl std::fmt::Display) -> String {
     error.to_string()
+}
+
+fn pick<T: Copy + Default>(list: &[T], rows: &[u32]) -> Vec<T> {
+    rows.iter()
+        .map(|row| list.get(*row as usize).copied().unwrap_or_default())
+        .collect()
 }
 
 /// Rows as the counting kernel takes them.

@@ -312,3 +312,59 @@ async fn roles_and_keys_must_fit_the_run() {
     let found = error("net", Role::Rows, &[]).await;
     assert!(found.contains("x.csv: column `from_bank` is missing"), "{found}");
 }
+
+#[tokio::test]
+async fn test_rows_are_scored_as_often_as_their_entities_may_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: Vec<_> = (0..400).map(row).collect();
+    let header = "amount,currency,from_bank,from_account,to_bank,to_account,bad";
+    write(
+        folder.path(),
+        "rows.csv",
+        header,
+        rows.iter().map(|row| row.join(",")),
+    );
+    let config = config(false);
+    let binner = crate::answers::binner(&config).unwrap();
+    let engine = Engine::new(EngineOptions::default()).unwrap();
+    let source = SourceSpec::parse("rows.csv", folder.path()).unwrap();
+    let data = DataSpec {
+        source: source.clone(),
+        test_source: Some(source),
+    };
+    let own = (&id("net"), Role::Rows, &[][..]);
+    let (joined, _) = Joined::read(&engine, &data, own, &config).await.unwrap();
+    let side = joined.rows().unwrap();
+    let all: Vec<u32> = (0..400).collect();
+    assert_eq!(side.scorable(u32::MAX), all);
+
+    let asked = side.score_rows(&all[100..]);
+    assert_eq!(asked.ranges.len(), 3);
+    let mut labels = Vec::new();
+    for (place, row) in rows[100..].iter().enumerate() {
+        let expected = memory_row(&config, &binner, row);
+        assert_eq!(
+            [0, 1].map(|column| asked.rows.column(column)[place]),
+            expected.bins[..2]
+        );
+        for (entities, named) in asked.entities.iter().zip(expected.names) {
+            let range = asked
+                .ranges
+                .iter()
+                .find(|(_, range)| range.contains(&entities[place]));
+            let found = range.map(|(party, range)| {
+                let keys = joined.references(party).unwrap();
+                (party.clone(), keys[(entities[place] - range.start) as usize])
+            });
+            assert_eq!(found, named);
+        }
+        labels.push(expected.label);
+    }
+    assert_eq!(side.labels(&all[100..]), labels);
+
+    for most in [1, 3] {
+        let rows = side.scorable(most);
+        assert!(!rows.is_empty() && rows.len() < 400);
+        assert_eq!(side.score_rows(&rows).most_per_entity(), most);
+    }
+}

@@ -17,6 +17,7 @@ use tracing::{info, warn};
 
 use super::PartyError;
 use super::line::Line;
+use super::predict::Prediction;
 use crate::answers::Answers;
 use crate::machine::{Event, Todo};
 use crate::storage::Storage;
@@ -32,6 +33,10 @@ pub(super) struct PartyEffects {
     pub(super) runtime: Handle,
     pub(super) counting: Option<tokio::task::AbortHandle>,
     pub(super) config: Option<Arc<RunConfig>>,
+    /// Where scores go that the machine hands out.
+    pub(super) scored: Option<mpsc::UnboundedSender<(u64, Vec<i64>)>>,
+    /// The file of the scores of the own test rows.
+    pub(super) scores: Option<PathBuf>,
     /// The phase shown last.
     pub(super) shown: Option<&'static str>,
     pub(super) ending: Option<Result<(), PartyError>>,
@@ -105,6 +110,12 @@ impl PartyEffects {
             }
             Output::ForgetRoundSecret(round) => self.storage.forget_secret(round)?,
             Output::Progress(progress) => self.show(&progress),
+            Output::Scored(batch, values) => {
+                if let Some(scored) = &self.scored {
+                    // A prediction that is over wants no more scores.
+                    let _ = scored.send((batch, values));
+                }
+            }
             Output::Confirmed => return Ok(self.end(Ok(()))),
             Output::Refused(refusal) => return Ok(self.end(Err(PartyError::Refused(refusal.to_string())))),
             Output::Failed(reason) => return Ok(self.end(Err(PartyError::Failed(reason)))),
@@ -115,7 +126,6 @@ impl PartyEffects {
             | Output::Charge(_)
             | Output::Count(..)
             | Output::Work(..)
-            | Output::Scored(..)
             | Output::Finished(_) => {}
         }
         Ok(Flow::Continue)
@@ -131,7 +141,8 @@ impl PartyEffects {
         files::write_atomic(&self.model, forest.to_json()?.as_bytes())?;
         info!(model = %self.model.display(), "the model is here");
         if config.join().is_some() {
-            return self.finished_joined();
+            self.predict(forest, config);
+            return Ok(());
         }
         self.begin("evaluating");
         let (answers, events) = (self.answers.clone(), self.events.clone());
@@ -143,13 +154,20 @@ impl PartyEffects {
         Ok(())
     }
 
-    /// In a joined run no party can score rows alone.
-    fn finished_joined(&mut self) -> Result<(), PartyError> {
-        let events = self.events.clone();
-        self.runtime.spawn(async move {
-            let _ = events.send(Event::Evaluated(None)).await;
-        });
-        Ok(())
+    /// In a joined run no party can score rows alone: attribute parties help.
+    fn predict(&mut self, forest: Forest, config: Arc<RunConfig>) {
+        let (sender, scored) = mpsc::unbounded_channel();
+        self.scored = Some(sender);
+        let prediction = Prediction {
+            answers: self.answers.clone(),
+            forest,
+            config,
+            events: self.events.clone(),
+            scored,
+            metrics: self.model.with_file_name("metrics.json"),
+            scores: self.scores.clone(),
+        };
+        self.runtime.spawn(prediction.run());
     }
 
     fn show(&mut self, progress: &PartyProgress) {
@@ -214,6 +232,7 @@ const fn phase_of(kind: WorkKind) -> &'static str {
         WorkKind::Alignment => "alignment",
         WorkKind::Encryption => "encryption",
         WorkKind::Counting => "counting",
+        WorkKind::Prediction => "prediction",
         _ => "inner products",
     }
 }
