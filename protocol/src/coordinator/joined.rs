@@ -8,7 +8,7 @@ use hedgerow_crypto::identity::Signature;
 
 use super::CoordinatorMachine;
 use super::malformed::Malformed;
-use super::output::Output;
+use super::output::{Missing, Output};
 use super::phase::{Phase, Upload};
 use super::record::Record;
 use crate::binding;
@@ -98,15 +98,21 @@ impl CoordinatorMachine {
         let enough = with(&uploaded);
         let reachable = with(&|party| uploaded(party) || !self.is_given_up(party, now));
         let awaited = attributes.iter().any(|party| !uploaded(party) && coming(party));
-        let fixed: Vec<PartyId> = attributes.into_iter().filter(uploaded).cloned().collect();
+        let fixed: Vec<PartyId> = attributes.iter().copied().filter(uploaded).cloned().collect();
         if !reachable || (due && !enough) {
             let answered = fixed.len() + rows.len();
+            let round = phase.masking.round();
+            let silent =
+                |party: &&PartyId| !phase.uploads.has(party) && (due || self.is_given_up(party, now));
+            let silent: Vec<&PartyId> = attributes.iter().copied().filter(silent).collect();
             let mut missing = self.missing(now);
-            // Row parties upload later; they have kept nobody waiting.
-            missing.retain(|missing| {
-                let asked = phase.masking.is_member(&missing.party);
-                let attributes = self.circle.role(&missing.party) == Role::Attributes;
-                !asked || (attributes && (due || self.is_given_up(&missing.party, now)))
+            missing.retain(|Missing { party, .. }| match self.circle.role(party) {
+                _ if !phase.masking.is_member(party) => true,
+                Role::Attributes => silent.contains(&party),
+                // Row parties upload later; but perhaps somebody waits for their answers.
+                Role::Row => silent.iter().any(|attribute| {
+                    !self.is_given_up(attribute, now) && !self.has_answered(party, attribute, round)
+                }),
             });
             return self.fail_short(answered, missing, now);
         }

@@ -10,7 +10,7 @@ use super::malformed::Malformed;
 use super::output::Output;
 use super::phase::Phase;
 use super::presence::Presence;
-use crate::ids::PartyId;
+use crate::ids::{PartyId, RoundId};
 use crate::join::stream::WINDOW;
 use crate::wire::{Channel, MAX_CHUNK_LEN, ToParty};
 
@@ -34,6 +34,8 @@ pub(super) struct Direction {
     total: Relayed,
     /// The position that the receiver wants next, by stream; the stream used last is at the end.
     wanted: VecDeque<(Channel, u32)>,
+    /// The last round whose answers were forwarded to their end.
+    answered: Option<RoundId>,
 }
 
 impl Direction {
@@ -94,6 +96,9 @@ impl CoordinatorMachine {
         }
         direction.total.chunks += 1;
         direction.total.bytes += actual as u64;
+        if let (true, Channel::Answers(round)) = (chunk.last, chunk.channel) {
+            direction.answered = Some(round);
+        }
         let Chunk {
             channel,
             seq,
@@ -148,6 +153,12 @@ impl CoordinatorMachine {
         let member = |party: &PartyId| self.circle.is_member(party) && !self.excluded.contains_key(party);
         let closed = matches!(self.phase, Phase::Enrolling(_) | Phase::Failed);
         Ok(!closed && member(from) && member(to))
+    }
+
+    /// Whether all answers of a row party were forwarded to an attribute party; not known after a restart.
+    pub(super) fn has_answered(&self, row: &PartyId, attribute: &PartyId, round: RoundId) -> bool {
+        let direction = self.directions.get(&(row.clone(), attribute.clone()));
+        direction.is_some_and(|direction| direction.answered == Some(round))
     }
 
     /// Streams of a round end with it.

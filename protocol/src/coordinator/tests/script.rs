@@ -245,13 +245,21 @@ impl Script {
     }
 
     pub(super) fn relay(&mut self, from: usize, to: usize, channel: Channel, seq: u32) {
+        self.relay_chunk((from, to), channel, seq, false);
+    }
+
+    pub(super) fn relay_last(&mut self, from: usize, to: usize, channel: Channel, seq: u32) {
+        self.relay_chunk((from, to), channel, seq, true);
+    }
+
+    fn relay_chunk(&mut self, (from, to): (usize, usize), channel: Channel, seq: u32, last: bool) {
         self.say(
             from,
             ToCoordinator::Relay {
                 to: id(to),
                 channel,
                 seq,
-                last: false,
+                last,
                 sealed: vec![from as u8, to as u8],
             },
         );

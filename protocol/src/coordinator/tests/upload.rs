@@ -5,7 +5,7 @@ use crate::coordinator::{CoordinatorMachine, PhaseName, RunFailure};
 use crate::ids::PartyId;
 use crate::party::tests::support::{TestConsortium, id, identity};
 use crate::time::Millis;
-use crate::wire::{ToCoordinator, ToParty};
+use crate::wire::{Channel, ToCoordinator, ToParty};
 
 fn ids(indices: &[usize]) -> Vec<PartyId> {
     indices.iter().copied().map(id).collect()
@@ -192,7 +192,16 @@ fn too_few_attribute_parties_are_named() {
     let mut script = Script::sharing(1, 3);
     script.upload(1);
     script.wait(TIMEOUTS.phase.0);
-    assert_eq!(script.missing(), [id(2), id(3)]);
+    assert_eq!(script.missing(), [id(0), id(2), id(3)], "perhaps they wait for the row party");
+    let mut script = Script::sharing(1, 3);
+    script.upload(1);
+    let answers = Channel::Answers(script.round());
+    for index in [2, 3] {
+        script.ack(index, 0, answers, 0);
+        script.relay_last(0, index, answers, 0);
+    }
+    script.wait(TIMEOUTS.phase.0);
+    assert_eq!(script.missing(), [id(2), id(3)], "they have all answers");
 }
 
 #[test]
