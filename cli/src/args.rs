@@ -1,5 +1,7 @@
 //! What can be typed.
 
+use crate::generate::payments;
+use crate::simulate::payments::Scale;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -62,9 +64,18 @@ pub enum Bench {
 /// `hedgerow simulate`.
 #[derive(Debug, Args)]
 pub struct Simulate {
-    /// `adult` (the built-in data), or a scenario file
-    #[arg(default_value = "adult", value_name = "adult|SCENARIO.toml")]
+    /// `payments` or `adult` (built-in data), or a scenario file
+    #[arg(default_value = "payments", value_name = "payments|adult|SCENARIO.toml")]
     pub scenario: PathBuf,
+    /// Of `payments`: how much of it [default: small]
+    #[arg(long, value_enum)]
+    pub scale: Option<Scale>,
+    /// Of `payments`: bank nodes, over which the banks are divided [default: 9]
+    #[arg(long, value_name = "2|4|9")]
+    pub nodes: Option<u32>,
+    /// Of `adult`: how its table is divided over parties [default: horizontal]
+    #[arg(long, value_enum)]
+    pub partition: Option<BuiltInPartition>,
     /// Override a key of the scenario, as `forest.trees=200`; a value that is not TOML is a string
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
@@ -74,15 +85,24 @@ pub struct Simulate {
     /// Continue the simulation whose state is under --out
     #[arg(long)]
     pub resume: bool,
-    /// Rehearse a drop-out: kill this party at the start of a round and do not restart it
-    #[arg(long = "drop", value_name = "PARTY[@ROUND]")]
+    /// Rehearse a drop-out: kill this party at the start of a round or phase and do not restart it
+    #[arg(long = "drop", value_name = "PARTY[@ROUND|PHASE]")]
     pub drops: Vec<String>,
-    /// Rehearse a crash: kill this party, or the coordinator, at the start of a round and restart it
-    #[arg(long = "crash", value_name = "PROCESS[@ROUND]")]
+    /// Rehearse a crash: kill this party, or the coordinator, at the start of a round or phase and restart it
+    #[arg(long = "crash", value_name = "PROCESS[@ROUND|PHASE]")]
     pub crashes: Vec<String>,
     /// Print every key of a scenario file with its default, and stop
     #[arg(long)]
     pub keys: bool,
+}
+
+/// How a built-in table is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum BuiltInPartition {
+    /// By rows.
+    Horizontal,
+    /// By columns.
+    Vertical,
 }
 
 /// A process with a configuration file.
@@ -232,6 +252,30 @@ pub enum Generate {
         /// Convert the UCI files in this folder into the Parquet files that are built in, instead
         #[arg(long, value_name = "DIR", conflicts_with = "parties")]
         raw: Option<PathBuf>,
+    },
+    /// Synthetic payments between banks, in the schema of the PETs prize challenge (docs/payments-data.md)
+    Payments {
+        /// Rows for training
+        #[arg(long, default_value_t = payments::TRAIN_ROWS)]
+        rows: u64,
+        /// Rows for testing; a third of --rows if left out
+        #[arg(long)]
+        test_rows: Option<u64>,
+        /// Accounts over all banks
+        #[arg(long, default_value_t = payments::ACCOUNTS)]
+        accounts: u64,
+        /// Banks
+        #[arg(long, default_value_t = payments::BANKS)]
+        banks: u64,
+        /// The same seed gives the same bytes
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        /// Folder to write to
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// Format of the files
+        #[arg(long, value_enum, default_value = "parquet")]
+        format: payments::Format,
     },
     /// Synthetic labelled rows
     Rows {

@@ -30,6 +30,7 @@ mod simulate;
 use args::{Arguments, Bench, Command, Generate, Ledger};
 use clap::Parser;
 use error::{CliError, Result};
+use generate::payments::PaymentsSpec;
 use generate::rows::RowsSpec;
 use std::process::ExitCode;
 
@@ -79,6 +80,30 @@ fn run(command: &Command) -> Result<()> {
                 seed: *seed,
             };
             generate::rows::generate(&spec, out)
+                .map(|scenario| println!("hedgerow simulate {}", scenario.display()))
+        }
+        Command::Generate(Generate::Payments {
+            rows,
+            test_rows,
+            accounts,
+            banks,
+            seed,
+            out,
+            format,
+        }) => {
+            let spec = PaymentsSpec {
+                rows: *rows,
+                test_rows: *test_rows,
+                accounts: *accounts,
+                banks: *banks,
+                seed: *seed,
+                format: *format,
+            };
+            let bar = generate::progress(spec.total());
+            let made = generate::payments::generate(&spec, out, &|rows| bar.inc(rows))?;
+            bar.finish_and_clear();
+            println!("{made}");
+            simulate::payments::scenario(&made, simulate::payments::NODES.min(*banks as u32), out)
                 .map(|scenario| println!("hedgerow simulate {}", scenario.display()))
         }
         Command::Predict(arguments) => block_on(predict::run(arguments)),

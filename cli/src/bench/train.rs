@@ -19,7 +19,7 @@ use super::simulation::Simulation;
 use crate::error::{CliError, Result};
 use crate::generate::rows::{RowsSpec, generate};
 use crate::scenario::Scenario;
-use crate::simulate::oracle::Oracle;
+use crate::simulate::oracle::{Oracle, Pool};
 
 const PARTIES: u32 = 10;
 const FEATURES: u16 = 20;
@@ -147,6 +147,7 @@ async fn central(
     let started = Instant::now();
     let all = open(scenario, schema, EngineOptions::default().threads).await?;
     let everybody: Vec<usize> = (0..all.len()).collect();
+    let all = Pool::Whole(all);
     let mut oracle = Oracle::new(&all, schema, PARAMS, SEED);
     black_box(oracle.train(|_| everybody.clone()).await?);
     let seconds = started.elapsed().as_secs_f64();

@@ -123,6 +123,68 @@ fn by_occupation(all: &RecordBatch) -> Result<Vec<usize>> {
     Ok(occupations.iter().map(fund).collect())
 }
 
+/// Columns that the registry of [`vertical`] lacks: an employer has them.
+const EMPLOYER: [&str; 6] = [
+    "workclass",
+    "education_num",
+    "occupation",
+    "capital_gain",
+    "capital_loss",
+    "hours_per_week",
+];
+/// What names a row at both parties.
+const ROW: &str = "row";
+
+/// Writes the columns divided over two parties, with the number of the row as the key, and a scenario over them into
+/// `out`; returns the scenario's path.
+///
+/// A registry has the label and what is known of people; an employer what is known of their work, for training and
+/// test rows alike.
+pub fn vertical(out: &Path) -> Result<PathBuf> {
+    folder(out)?;
+    let failed = || CliError::library("split Adult");
+    let (mut employer, mut first) = (Vec::new(), 1u32);
+    for (what, bytes) in [("train", TRAIN), ("test", TEST)] {
+        let all = read_embedded(what, Bytes::from_static(bytes))?;
+        let numbers = first..first + all.num_rows() as u32;
+        first = numbers.end;
+        let registry = numbered(&all, numbers.clone(), |name| !EMPLOYER.contains(&name))?;
+        write_batches(&out.join(file_name("registry", what)), &[registry]).map_err(failed())?;
+        employer.push(numbered(&all, numbers, |name| EMPLOYER.contains(&name))?);
+    }
+    write_batches(&out.join("employer.parquet"), &employer).map_err(failed())?;
+
+    let mut scenario = String::from(include_str!("adult.toml"))
+        .replace("partition = \"horizontal\"", "partition = \"vertical\"");
+    for name in EMPLOYER {
+        scenario = scenario.replace(
+            &format!("name = \"{name}\"\n"),
+            &format!("name = \"work.{name}\"\nlink = \"work\"\n"),
+        );
+    }
+    scenario += include_str!("adult-vertical.toml");
+    let path = out.join(SCENARIO_FILE);
+    write(&path, scenario.as_bytes())?;
+    Ok(path)
+}
+
+/// The columns of these names after one of row numbers.
+fn numbered(
+    all: &RecordBatch,
+    numbers: std::ops::Range<u32>,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<RecordBatch> {
+    let mut fields = vec![Field::new(ROW, DataType::UInt32, false)];
+    let mut arrays: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from_iter_values(numbers))];
+    for (field, array) in all.schema().fields().iter().zip(all.columns()) {
+        if wanted(field.name()) {
+            fields.push(field.as_ref().clone());
+            arrays.push(Arc::clone(array));
+        }
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).map_err(CliError::library("split Adult"))
+}
+
 fn file_name(id: &str, what: &str) -> String {
     format!("{id}-{what}.parquet")
 }
@@ -239,6 +301,25 @@ mod tests {
     fn rows(out: &Path, id: &str, what: &str) -> usize {
         let bytes = std::fs::read(out.join(file_name(id, what))).unwrap();
         read_embedded("part", bytes.into()).unwrap().num_rows()
+    }
+
+    #[test]
+    fn a_vertical_split_keeps_every_row_at_both_parties() {
+        let out = tempfile::tempdir().unwrap();
+        let path = vertical(out.path()).unwrap();
+        assert_eq!(rows(out.path(), "registry", "train"), TRAIN_ROWS);
+        assert_eq!(rows(out.path(), "registry", "test"), TEST_ROWS);
+        let bytes = std::fs::read(out.path().join("employer.parquet")).unwrap();
+        let employer = read_embedded("employer", bytes.into()).unwrap();
+        assert_eq!(
+            (employer.num_rows(), employer.num_columns()),
+            (TRAIN_ROWS + TEST_ROWS, 1 + EMPLOYER.len())
+        );
+        let scenario = crate::scenario::Scenario::load(&path, &[]).unwrap();
+        let schema = scenario.schema.unwrap();
+        assert_eq!(schema.links(), ["work"]);
+        assert_eq!(schema.link_columns("work").len(), EMPLOYER.len() + 1);
+        assert_eq!(schema.row_columns().len(), 6);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! `hedgerow generate`: data sets to try the system on, with a scenario that runs them.
 
 pub mod adult;
+pub mod payments;
 pub mod rows;
 mod table;
 
 use crate::error::{CliError, Result};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::path::Path;
 
 /// Name of the scenario file that a generator leaves beside its data.
@@ -16,4 +18,11 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 
 fn folder(path: &Path) -> Result<()> {
     std::fs::create_dir_all(path).map_err(CliError::file(path, "creating"))
+}
+
+/// A line that shows how many of `rows` are written; nothing where standard error is no terminal.
+pub fn progress(rows: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:30} {human_pos} of {human_len} rows, {eta} left");
+    let bar = ProgressBar::new(rows);
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -2,7 +2,7 @@
 
 use super::bars::{bytes, timeline, traffic};
 use super::plot::unit_square;
-use super::{Metrics, Report};
+use super::{Metrics, Report, joined};
 use crate::error::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -25,9 +25,10 @@ pub fn page(report: &Report) -> Result<String> {
                 (figures(report))
                 (comparison(report))
                 (curves(report)?)
-                (learned(report))
+                (if report.is_joined() { joined::learned(report) } else { learned(report) })
                 (privacy(report))
                 (rounds(report))
+                @if let Some(split) = &report.seconds.split { (joined::split(split)) }
                 section { h2 { "Traffic" } (traffic(processes(report)))
                     p.note { "Bytes on the wire, as each process counted them. No row is among them." } }
                 section { h2 { "Timeline" } (timeline(&report.timeline))
@@ -98,8 +99,7 @@ fn comparison(report: &Report) -> Markup {
                 tbody {
                     (row("federated", federated, &report.metrics))
                     (row("pooled", "pooled: the same forest, all rows in one place, no noise".into(), &report.pooled))
-                    (row("single", format!("best party alone ({}), no noise", report.best_single.id),
-                         &report.best_single.metrics))
+                    (row("single", report.single_name(), &report.best_single.metrics))
                 }
             } }
             p.note {
@@ -109,6 +109,7 @@ fn comparison(report: &Report) -> Markup {
                     None => { "With noise the model cannot equal the pooled one; run with " code { "--set privacy.epsilon=none" } " to see them agree byte for byte." }
                 }
             }
+            (joined::scores(report))
         }
     }
 }
@@ -215,12 +216,14 @@ fn machines(report: &Report) -> Markup {
         section {
             h2 { "Processes" }
             div.scroll { table {
-                thead { tr { th { "process" } th.n { "training rows" } th.n { "test rows" } th.n { "peak memory" }
+                thead { tr { th { "process" } th.n { "training rows" } th.n { "test rows" }
+                    @if report.is_joined() { th.n { "entities" } } th.n { "peak memory" }
                     th.n { "processor" } th.n { "sent" } th.n { "received" } } }
                 tbody { @for process in processes(report) {
                     tr { th { (process.id) }
                         td.n { (process.train_rows.map_or("-".into(), |n| n.to_string())) }
                         td.n { (process.test_rows.map_or("-".into(), |n| n.to_string())) }
+                        @if report.is_joined() { td.n { (process.entities.map_or("-".into(), |n| n.to_string())) } }
                         td.n { (format!("{:.0} MiB", process.peak_rss_mib)) } td.n { (format!("{:.2} s", process.cpu_seconds)) }
                         td.n { (bytes(process.bytes_sent)) } td.n { (bytes(process.bytes_received)) } }
                 } }

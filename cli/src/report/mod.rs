@@ -2,8 +2,12 @@
 
 mod bars;
 mod html;
+mod joined;
+pub mod learned;
 mod plot;
 pub mod table;
+
+pub use bars::bytes;
 
 use crate::error::{CliError, Result};
 use serde::Serialize;
@@ -24,15 +28,23 @@ pub struct Report {
     pub metrics: Metrics,
     /// The same forest trained without noise on the rows of all parties.
     pub pooled: Metrics,
-    /// The best of the forests that one party trains alone, without noise.
+    /// The best of the forests that one row party trains alone from its own columns, without noise.
     pub best_single: BestSingle,
     /// Is the federated model, byte for byte, the forest of the pooled rows of each round's survivors?
     /// `None` with noise, which makes the question meaningless.
     pub identical_to_pooled: Option<bool>,
+    /// Are the scores that row parties asked for in private, one by one, those of the model on the joined rows?
+    /// `None` in horizontal runs, and with output noise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scores_identical: Option<bool>,
     /// Every summed table.
     pub rounds: Vec<Round>,
     /// What was promised and spent.
     pub privacy: Privacy,
+    /// What each role learned, and what it was promised.
+    pub learned: Vec<learned::Learned>,
+    /// What the model's statement adds, in sentences: what alignment and scores reveal among it.
+    pub notes: Vec<String>,
     /// Wall-clock seconds.
     pub seconds: Seconds,
     /// The coordinator's process.
@@ -69,7 +81,7 @@ pub struct BestSingle {
 }
 
 /// One summed table.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Round {
     /// `step.attempt`.
     pub id: String,
@@ -131,6 +143,24 @@ pub struct Seconds {
     pub predict: f64,
     /// The forests it is compared with.
     pub baselines: f64,
+    /// What a joined run spent its time on.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Split>,
+}
+
+/// Seconds in which any process was in a phase of a joined run; phases of different processes overlap.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Split {
+    /// Finding the entities that two parties both know.
+    pub alignment: f64,
+    /// Attribute parties' encryptions, until they have arrived.
+    pub encryption: f64,
+    /// Row parties' products and attribute parties' openings.
+    pub inner_products: f64,
+    /// Keys, shares, masked uploads, unmasking.
+    pub summation: f64,
+    /// Private scores of all test rows.
+    pub prediction: f64,
 }
 
 /// One process.
@@ -154,11 +184,22 @@ pub struct Process {
     /// Test rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_rows: Option<u64>,
+    /// Entities of an attribute party.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub entities: Option<u64>,
+    /// Bytes that it was predicted to send in training, before the run began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes_predicted: Option<u64>,
 }
 
 /// What was configured, defaults filled in.
 #[derive(Clone, Debug, Serialize)]
 pub struct Settings {
+    /// How the data are divided.
+    pub partition: &'static str,
+    /// How keys were aligned, in joined runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alignment: Option<&'static str>,
     /// Trees of the forest.
     pub trees: u32,
     /// Levels of each.
@@ -213,6 +254,20 @@ pub struct Span {
 }
 
 impl Report {
+    /// Were rows of some parties joined with attributes of others?
+    pub fn is_joined(&self) -> bool {
+        self.settings.alignment.is_some()
+    }
+
+    /// What the best party alone is called.
+    pub fn single_name(&self) -> String {
+        if self.is_joined() {
+            format!("{} alone, own columns, no noise", self.best_single.id)
+        } else {
+            format!("best party alone ({}), no noise", self.best_single.id)
+        }
+    }
+
     /// Writes `report.json` and `report.html` into `out`.
     ///
     /// # Errors

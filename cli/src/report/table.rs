@@ -11,7 +11,7 @@ pub fn text(report: &Report) -> String {
         Some(epsilon) => format!("federated, epsilon {epsilon}"),
         None => "federated, no noise".to_owned(),
     };
-    let single = format!("best party alone ({})", report.best_single.id);
+    let single = report.single_name();
     for (name, metrics) in [
         (federated, &report.metrics),
         ("pooled, no noise".to_owned(), &report.pooled),
@@ -41,8 +41,24 @@ pub fn text(report: &Report) -> String {
         Some(false) => "THE FEDERATED MODEL DIFFERS FROM THE POOLED ONE: this is a bug\n",
         None => "",
     };
+    let scores = match report.scores_identical {
+        Some(true) => "every private score equals the model's on the joined row, bit for bit\n",
+        Some(false) => "PRIVATE SCORES DIFFER FROM THE MODEL'S: this is a bug\n",
+        None => "",
+    };
+    let split = report.seconds.split.map_or(String::new(), |split| {
+        format!(
+            "of these: {:.1} alignment, {:.1} encryption, {:.1} inner products, {:.1} summation (they overlap)\n",
+            split.alignment, split.encryption, split.inner_products, split.summation
+        )
+    });
+    let learned: String = match report.is_joined() {
+        true => report.notes.iter().map(|note| format!("- {note}\n")).collect(),
+        false => String::new(),
+    };
     format!(
-        "{quality}\n{identical}{privacy}\nseconds: {:.1} training, {:.1} prediction, {:.1} in all\n{processes}",
+        "{quality}\n{identical}{scores}{privacy}\n{learned}seconds: {:.1} training, {:.1} prediction, {:.1} in \
+         all\n{split}{processes}",
         report.seconds.train, report.seconds.predict, report.seconds.total
     )
 }

@@ -10,6 +10,8 @@ fn process(id: &str, sent: u64) -> Process {
         bytes_received: 2 * sent,
         train_rows: (id != "coordinator").then_some(100),
         test_rows: (id != "coordinator").then_some(30),
+        entities: None,
+        bytes_predicted: None,
     }
 }
 
@@ -46,6 +48,9 @@ pub fn sample(epsilon: Option<f64>) -> Report {
             metrics,
         },
         identical_to_pooled: epsilon.is_none().then_some(true),
+        scores_identical: None,
+        learned: Vec::new(),
+        notes: Vec::new(),
         rounds: vec![Round {
             id: "0.0".into(),
             kind: "leaves".into(),
@@ -73,10 +78,13 @@ pub fn sample(epsilon: Option<f64>) -> Report {
             train: 1.0,
             predict: 0.5,
             baselines: 1.0,
+            split: None,
         },
         coordinator: process("coordinator", 120_000),
         parties: vec![process("a", 60_000), process("b", 61_000)],
         settings: Settings {
+            partition: "horizontal",
+            alignment: None,
             trees: 8,
             depth: 3,
             bins: 16,
@@ -180,6 +188,60 @@ fn thinning_keeps_both_ends() {
     assert_eq!((thinned.first(), thinned.last()), (points.first(), points.last()));
     assert_eq!(thin(&points[..1], 100).len(), 1);
     assert!(thin(&[], 100).is_empty());
+}
+
+/// The same of a joined run.
+fn joined() -> Report {
+    let mut report = sample(None);
+    report.settings.partition = "mixed";
+    report.settings.alignment = Some("private");
+    report.scores_identical = Some(true);
+    report.learned = vec![learned::Learned {
+        who: vec!["a".into()],
+        role: "rows",
+        promise: "nothing <at> all".into(),
+        learned: vec!["the scores that it asks about".into()],
+    }];
+    report.notes = vec!["a score reveals the profile".into()];
+    report.seconds.split = Some(Split {
+        alignment: 1.25,
+        encryption: 0.5,
+        inner_products: 2.0,
+        summation: 0.25,
+        prediction: 0.75,
+    });
+    report.parties[1].entities = Some(1234);
+    report
+}
+
+#[test]
+fn joined_runs_say_what_each_role_learned_and_where_the_time_went() {
+    let report = joined();
+    let json = serde_json::to_value(&report).unwrap();
+    for (key, seconds) in [("alignment", 1.25), ("inner_products", 2.0), ("prediction", 0.75)] {
+        assert_eq!(json["seconds"][key], seconds, "{key}");
+    }
+    assert_eq!(json["learned"][0]["role"], "rows");
+    assert_eq!(json["parties"][1]["entities"], 1234);
+    let page = html::page(&report).unwrap();
+    for part in [
+        "nothing &lt;at&gt; all",
+        "inner products",
+        "1234",
+        "to the last bit",
+        "b alone, own columns",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    let text = table::text(&report);
+    for part in ["bit for bit", "1.2 alignment", "- a score reveals the profile"] {
+        assert!(text.contains(part), "{part} missing in\n{text}");
+    }
+    let plain = serde_json::to_value(sample(None)).unwrap();
+    assert!(
+        plain["seconds"].get("alignment").is_none(),
+        "horizontal runs have no such phases"
+    );
 }
 
 #[test]

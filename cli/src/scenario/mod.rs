@@ -7,7 +7,7 @@ pub mod overrides;
 pub mod source;
 
 use crate::error::{CliError, Result};
-pub use file::{Aggregation, Role, ScenarioFile, SchemaSource};
+pub use file::{Aggregation, Partition, Role, ScenarioFile, SchemaSource};
 use hedgerow_forest::params::{ForestParams, Growth};
 use hedgerow_forest::schema::Schema;
 use hedgerow_party::data::{DataSpec, SourceSpec};

@@ -1,4 +1,3 @@
-use super::file::Partition;
 use super::keys::{KEYS, REQUIRED};
 use super::*;
 use std::fs;

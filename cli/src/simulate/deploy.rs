@@ -2,6 +2,7 @@
 
 use super::layout::Layout;
 use crate::error::{CliError, Result};
+use crate::scenario::join::Alignment;
 use crate::scenario::source::absolute;
 use crate::scenario::{Aggregation, Role, Scenario};
 use hedgerow_edge::files;
@@ -218,6 +219,14 @@ impl Deployment<'_> {
             policy.insert("max_epsilon".into(), epsilon.into());
             policy.insert("total_epsilon".into(), (epsilon * ATTEMPTS).into());
             policy.insert("max_delta".into(), delta.into());
+        }
+        if file.data.partition.joins() {
+            policy.insert("max_scores".into(), integer(file.prediction.rows));
+            policy.insert("exact_scores".into(), file.prediction.epsilon.is_none().into());
+            policy.insert(
+                "plain_alignment".into(),
+                (file.join.alignment == Alignment::Plain).into(),
+            );
         }
         policy
     }

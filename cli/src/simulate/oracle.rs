@@ -1,8 +1,9 @@
 //! What the federation is measured against: the same forest grown in this process, which may see all the data
 //! because it simulates everybody.
 
+use super::joined::{Joined, Part, View};
 use crate::error::{CliError, Result};
-use hedgerow_forest::binning::Binner;
+use hedgerow_forest::binning::{Binned, Binner};
 use hedgerow_forest::grow::{Step, growth};
 use hedgerow_forest::metrics::{Cuts, accuracy};
 use hedgerow_forest::model::Forest;
@@ -14,30 +15,34 @@ use hedgerow_forest::table::Table;
 use hedgerow_party::data::{DataSet, Rows};
 use std::collections::BTreeMap;
 
-/// All parties' rows, and the growth that everybody runs.
+/// All parties' data, by their positions in the scenario.
+pub enum Pool {
+    /// Every party has rows with all columns.
+    Whole(Vec<(String, DataSet)>),
+    /// Rows at some parties, attributes at others.
+    Joined(Box<Joined>),
+}
+
+/// All parties' data, and the growth that everybody runs.
 pub struct Oracle<'a> {
-    /// Party ids with their rows.
-    pub parties: &'a [(String, DataSet)],
+    /// The data.
+    pub pool: &'a Pool,
     /// The run's schema.
     pub schema: &'a Schema,
     /// The run's hyper-parameters.
     pub forest: ForestParams,
     /// The run's public seed.
     pub seed: [u8; 32],
-    /// Tables of one party each: many forests ask the same first question.
-    tables: BTreeMap<(usize, [u8; 32]), Table>,
+    /// Tables of one party each, with the members whose attributes it was counted with: many forests ask the same
+    /// first question.
+    tables: BTreeMap<(usize, [u8; 32], Vec<usize>), Table>,
 }
 
 impl<'a> Oracle<'a> {
     /// Nothing counted yet.
-    pub fn new(
-        parties: &'a [(String, DataSet)],
-        schema: &'a Schema,
-        forest: ForestParams,
-        seed: [u8; 32],
-    ) -> Self {
+    pub fn new(pool: &'a Pool, schema: &'a Schema, forest: ForestParams, seed: [u8; 32]) -> Self {
         Self {
-            parties,
+            pool,
             schema,
             forest,
             seed,
@@ -45,8 +50,8 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// Grows a forest without noise. `members(step)` are the parties, by position, whose training rows answer the
-    /// query of that step; past the steps that a run recorded it is the last one's.
+    /// Grows a forest without noise. `members(step)` are the parties, by position, whose data answer the query of that
+    /// step; past the steps that a run recorded it is the last one's.
     ///
     /// # Errors
     /// The data's, and growth's.
@@ -70,16 +75,16 @@ impl<'a> Oracle<'a> {
     async fn sum(&mut self, query: &TableQuery, binner: &Binner, members: &[usize]) -> Result<Table> {
         let mut total = Table::zeros(query.shape());
         for &member in members {
-            let key = (member, query.digest_bytes());
+            let with = match self.pool {
+                Pool::Whole(_) => Vec::new(),
+                Pool::Joined(_) => members.to_vec(),
+            };
+            let key = (member, query.digest_bytes(), with);
             if !self.tables.contains_key(&key) {
-                let Some((id, data)) = self.parties.get(member) else {
+                let Some(table) = self.count(member, query, binner, members).await? else {
                     continue;
                 };
-                let table = data
-                    .count(query, binner, Rows::Train)
-                    .await
-                    .map_err(CliError::library(format!("count the rows of party {id:?}")))?;
-                self.tables.insert(key, table);
+                self.tables.insert(key.clone(), table);
             }
             if let Some(table) = self.tables.get(&key) {
                 total.add(table).map_err(CliError::library("add tables"))?;
@@ -88,15 +93,47 @@ impl<'a> Oracle<'a> {
         Ok(total)
     }
 
+    async fn count(
+        &self,
+        member: usize,
+        query: &TableQuery,
+        binner: &Binner,
+        members: &[usize],
+    ) -> Result<Option<Table>> {
+        match self.pool {
+            Pool::Joined(joined) => joined.count(member, query, self.view(), members).map(Some),
+            Pool::Whole(parties) => {
+                let Some((id, data)) = parties.get(member) else {
+                    return Ok(None);
+                };
+                let table = data
+                    .count(query, binner, Rows::Train)
+                    .await
+                    .map_err(CliError::library(format!("count the rows of party {id:?}")))?;
+                Ok(Some(table))
+            }
+        }
+    }
+
+    /// A schema of joined data without links is that of the row parties' own columns.
+    fn view(&self) -> View {
+        if self.schema.has_links() {
+            View::Joined
+        } else {
+            View::Own
+        }
+    }
+
     fn binner(&self) -> Result<Binner> {
         Binner::new(self.schema, self.forest.bins).map_err(CliError::library("schema"))
     }
 
-    /// Scores all parties' test rows by several forests in one pass over the files.
+    /// Scores all parties' test rows by several forests over this oracle's schema in one pass; joined rows with the
+    /// attributes of those attribute parties that are among `members`.
     ///
     /// # Errors
     /// The data's, and [`CliError::Library`] for a forest that does not fit the schema.
-    pub async fn test(&self, forests: &[&Forest]) -> Result<Scored> {
+    pub async fn test(&self, forests: &[&Forest], members: &[usize]) -> Result<Scored> {
         let binner = self.binner()?;
         let predictors = forests
             .iter()
@@ -107,21 +144,32 @@ impl<'a> Oracle<'a> {
             labels: Vec::new(),
             scores: vec![Vec::new(); forests.len()],
         };
-        for (id, data) in self.parties {
-            data.for_each_block(&binner, Rows::Test, |block, labels| {
-                scored.labels.extend_from_slice(labels);
-                for (scores, predictor) in scored.scores.iter_mut().zip(&predictors) {
-                    scores.extend(predictor.scores(block));
+        let mut score = |block: &Binned, labels: &[u8]| {
+            scored.labels.extend_from_slice(labels);
+            for (scores, predictor) in scored.scores.iter_mut().zip(&predictors) {
+                scores.extend(predictor.scores(block));
+            }
+        };
+        match self.pool {
+            Pool::Joined(joined) => {
+                for position in joined.positions() {
+                    joined.each_block(position, Part::Test, self.view(), members, &mut score);
                 }
-            })
-            .await
-            .map_err(CliError::library(format!("score the test rows of party {id:?}")))?;
+            }
+            Pool::Whole(parties) => {
+                for (id, data) in parties {
+                    data.for_each_block(&binner, Rows::Test, &mut score)
+                        .await
+                        .map_err(CliError::library(format!("score the test rows of party {id:?}")))?;
+                }
+            }
         }
         Ok(scored)
     }
 }
 
 /// Test rows with their labels and the scores of several forests.
+#[derive(Clone, Debug)]
 pub struct Scored {
     /// 1 = positive.
     pub labels: Vec<u8>,

@@ -1,14 +1,15 @@
 //! What a federated run left behind: the model, the rounds, and what every process used and paid.
 
 use super::deploy::{COORDINATOR, Deployment};
+use super::oracle::Scored;
 use crate::error::{CliError, Result};
 use crate::report::{Charge, Ledger, Process, Round};
+use crate::scenario::{Role, Scenario};
 use hedgerow_coordinator::report::RoundsFile;
 use hedgerow_coordinator::{MODEL_FILE, PROCESS_FILE, ROUNDS_FILE};
 use hedgerow_edge::files::{self, FileError};
 use hedgerow_edge::telemetry::ProcessReport;
 use hedgerow_forest::model::Forest;
-use hedgerow_party::data::DataSet;
 use hedgerow_protocol::config::RunConfig;
 use serde::de::DeserializeOwned;
 use std::path::Path;
@@ -31,6 +32,8 @@ pub struct Outcome {
     pub parties: Vec<Process>,
     /// From enrolment to the published model.
     pub train_seconds: f64,
+    /// Scores of the test rows that row parties asked for in private; `None` for a horizontal run.
+    pub scores: Option<Scored>,
 }
 
 impl Outcome {
@@ -71,21 +74,64 @@ impl Outcome {
             coordinator: process(deployment, COORDINATOR)?,
             parties: ids().map(|id| process(deployment, id)).collect::<Result<_>>()?,
             train_seconds: rounds.timings.train.unwrap_or(trained),
+            scores: private_scores(deployment)?,
         })
     }
 
-    /// The parties, by position, whose rows are in the total of a step.
-    pub fn members(&self, step: usize, parties: &[(String, DataSet)]) -> Vec<usize> {
+    /// The parties, by position, whose data are in the total of a step; beyond the last step it is the last one's.
+    pub fn members(&self, step: usize, scenario: &Scenario) -> Vec<usize> {
         let Some(round) = self.rounds.get(step).or(self.rounds.last()) else {
             return Vec::new();
         };
-        parties
+        scenario
+            .parties
             .iter()
             .enumerate()
-            .filter(|(_, (id, _))| round.survivors.contains(id))
+            .filter(|(_, party)| round.survivors.contains(&party.id))
             .map(|(position, _)| position)
             .collect()
     }
+}
+
+/// The scores that all row parties wrote, one party after the other.
+fn private_scores(deployment: &Deployment) -> Result<Option<Scored>> {
+    if !deployment.scenario.file.data.partition.joins() {
+        return Ok(None);
+    }
+    let mut all = Scored {
+        labels: Vec::new(),
+        scores: vec![Vec::new()],
+    };
+    for party in deployment
+        .scenario
+        .parties
+        .iter()
+        .filter(|party| party.role == Role::Rows)
+    {
+        let path = deployment.layout.scores(&party.id);
+        let text = match files::read_text(&path) {
+            // A row party that was killed for good, or whose run forbids scores.
+            Err(FileError::Missing { .. }) => return Ok(None),
+            text => text?,
+        };
+        // The first line names the columns.
+        for (line, row) in text.lines().enumerate().skip(1) {
+            let pair = row.split_once(',').and_then(|(label, score)| {
+                let (label, score): (u8, f64) = (label.trim().parse().ok()?, score.trim().parse().ok()?);
+                Some((label, score))
+            });
+            let Some((label, score)) = pair else {
+                return Err(CliError::Config(format!(
+                    "{}:{}: expected `label,score`, found {row:?}",
+                    path.display(),
+                    line + 1
+                )));
+            };
+            all.labels.push(label);
+            all.scores.iter_mut().for_each(|scores| scores.push(score));
+        }
+    }
+    Ok(Some(all))
 }
 
 fn json<T: DeserializeOwned>(path: &Path) -> Result<T> {
@@ -107,6 +153,8 @@ fn process(deployment: &Deployment, id: &str) -> Result<Process> {
         bytes_received: report.as_ref().map_or(0, |report| report.bytes_received),
         train_rows: None,
         test_rows: None,
+        entities: None,
+        bytes_predicted: None,
     })
 }
 

@@ -190,8 +190,8 @@ impl<'a> Run<'a> {
                 self.timeline.phase(id, name, now);
                 if name == COUNTING {
                     *self.counted.entry(id.to_owned()).or_default() += 1;
-                    self.rehearse(id);
                 }
+                self.rehearse(id, name);
             }
             ProgressEvent::RoundDone { .. } => self.timeline.end(id, now),
             ProgressEvent::Dropped { party, reason }
@@ -214,11 +214,12 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Sets off what is due when a party begins to count for a round.
-    fn rehearse(&mut self, id: &str) {
+    /// Sets off what is due when a process enters a phase.
+    fn rehearse(&mut self, id: &str, phase: &str) {
         let begun = self.counted.get(id).copied().unwrap_or(0);
         for rehearsal in &self.rehearsals {
-            if rehearsal.round < begun && (rehearsal.id == id || rehearsal.id == COORDINATOR) {
+            let concerned = rehearsal.id == id || rehearsal.id == COORDINATOR && id != COORDINATOR;
+            if concerned && rehearsal.is_due(begun, phase) {
                 self.children.kill(&rehearsal.id);
             }
         }

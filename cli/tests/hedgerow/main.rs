@@ -2,7 +2,9 @@
 
 mod commands;
 mod deployment;
+mod joined;
 mod mistakes;
+mod payments;
 mod rehearsals;
 mod simulation;
 mod support;
