@@ -99,11 +99,6 @@ impl Accounts {
         }
     }
 
-    /// Accounts over all banks.
-    pub const fn len(&self) -> u64 {
-        self.accounts
-    }
-
     /// The accounts of a bank; `None` for an absent one.
     pub fn share(&self, bank: usize) -> Option<&Share> {
         self.shares.get(bank)
@@ -194,7 +189,7 @@ mod tests {
     #[test]
     fn flags_are_the_published_ones_at_full_size() {
         let accounts = Accounts::new(ALL, &Banks::new(25));
-        assert_eq!(accounts.len(), ALL);
+        assert_eq!(accounts.accounts, ALL);
         let mut counts = BTreeMap::new();
         for share in &accounts.shares {
             for row in 0..share.accounts {
@@ -211,7 +206,7 @@ mod tests {
     fn every_size_is_divided_without_loss_and_parts_do_not_overlap() {
         for (all, banks) in [(16, 2), (200, 25), (513, 64), (5003, 9)] {
             let accounts = Accounts::new(all, &Banks::new(banks));
-            assert_eq!(accounts.len(), all);
+            assert_eq!(accounts.accounts, all);
             for share in &accounts.shares {
                 assert!(share.accounts >= LEAST);
                 assert!(share.active.iter().sum::<u64>() + share.flagged <= share.accounts);

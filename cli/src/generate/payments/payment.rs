@@ -218,6 +218,8 @@ mod tests {
     use super::super::draw::Purpose;
     use super::*;
 
+    const ACCOUNTS: u64 = 2000;
+
     #[test]
     fn years_before_are_the_same_day() {
         for years in 0..=13 {
@@ -232,7 +234,7 @@ mod tests {
 
     #[test]
     fn ordinary_payments_are_in_two_peaks_and_odd_hours_outside() {
-        let world = World::new(1, 2000, 5);
+        let world = World::new(1, ACCOUNTS, 5);
         let mut draw = Draw::new(1, Purpose::Train, 0);
         let mut early = 0;
         for _ in 0..5000 {
@@ -257,7 +259,7 @@ mod tests {
 
     #[test]
     fn anomalies_are_what_they_say() {
-        let world = World::new(1, 2000, 5);
+        let world = World::new(1, ACCOUNTS, 5);
         let mut draw = Draw::new(2, Purpose::Train, 0);
         for _ in 0..500 {
             let mut one = |anomaly| Payment::draw(&world, Some(anomaly), 3, (0, 1_000_000), &mut draw);
@@ -267,7 +269,7 @@ mod tests {
                 "00"
             );
             let unknown = one(Anomaly::Unknown);
-            let beyond = |named: Named| named.account >= world.accounts.len();
+            let beyond = |named: Named| named.account >= ACCOUNTS;
             assert!(beyond(unknown.ordering) || beyond(unknown.beneficiary));
             let [settled, instructed] = one(Anomaly::Currency).currencies;
             assert_ne!(settled, instructed);
