@@ -44,5 +44,6 @@ SELECT
   messages.BeneficiaryCountryCityZip,
 
   messages.Label
-FROM messages
-JOIN payments ON messages.UETR = payments.UETR
+-- The engine holds the left side of a join in memory: the narrow one.
+FROM payments
+JOIN messages ON messages.UETR = payments.UETR
