@@ -8,6 +8,7 @@
 //! - [`plan`]: which trees concern which party, in which groups cells are answered.
 //! - [`upload`]: what an attribute party encrypts, profiles or predicates, whichever costs less.
 //! - [`stream`]: messages over relayed channels; [`data`]: what a party's data engine does.
+//! - [`price`]: what a run sends, said before it starts.
 //! - [`memory`]: data in memory, for tests and examples.
 //! - [`score`]: private scores of a finished forest.
 //! - [`work`]: the computations: [`align`], [`encrypt`], [`answer`], [`open`].
@@ -19,6 +20,7 @@ pub mod encrypt;
 pub mod memory;
 pub mod open;
 pub mod plan;
+pub mod price;
 pub mod score;
 pub mod stream;
 pub mod upload;

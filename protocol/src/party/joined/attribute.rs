@@ -179,16 +179,15 @@ impl Joined {
     pub(in super::super) fn attribute_shares(&self) -> Option<Vec<u64>> {
         let round = self.round.as_ref()?;
         let members = round.members.as_ref()?;
-        let mut sums = vec![0u64; self.plan.cells().cells()];
-        for pair in self
-            .pairs
-            .iter()
-            .filter(|pair| members.binary_search(&pair.peer).is_ok())
-        {
-            let upload = pair.upload.as_ref()?;
-            if pair.encrypts.opened.len() != upload.answers(&self.plan) {
+        let is_member = |pair: &&super::Pair| members.binary_search(&pair.peer).is_ok();
+        for pair in self.pairs.iter().filter(is_member) {
+            if pair.encrypts.opened.len() != pair.upload.as_ref()?.answers(&self.plan) {
                 return None;
             }
+        }
+        let mut sums = vec![0u64; self.plan.cells().cells()];
+        for pair in self.pairs.iter().filter(is_member) {
+            let upload = pair.upload.as_ref()?;
             for (cells, shares) in upload.cells(&self.plan).zip(&pair.encrypts.opened) {
                 for (cell, share) in cells.iter().zip(shares) {
                     if let Some(sum) = sums.get_mut(*cell as usize) {

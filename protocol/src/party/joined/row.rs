@@ -82,6 +82,7 @@ impl Joined {
             .as_ref()
             .is_some_and(|joined| joined.binary_search(&pair.peer).is_ok());
         joined
+            && self.forest.is_none()
             && upload.answers(&self.plan) > 0
             && pair.answers.next.0 < upload.units.len()
             && pair

@@ -15,6 +15,7 @@ use crate::config::Role;
 use crate::join::score::{
     ScoreBlocks, ScoreHeader, ScorePlan, ScoreQuery, ScoreRows, ScoreServer, per_message,
 };
+use crate::join::upload::{MAX_HELD, Source};
 use crate::join::{Done, Work};
 use crate::refusal::Refusal;
 use crate::time::Millis;
@@ -32,6 +33,13 @@ pub(super) struct Scoring {
     pub(super) asked: bool,
 }
 
+/// Row party: what an attribute party encrypts for scores.
+struct Encrypted {
+    params: SlotParams,
+    sources: Vec<Source>,
+    bytes: u64,
+}
+
 /// What a pair holds for scores.
 #[derive(Default)]
 pub(super) struct Scores {
@@ -45,6 +53,7 @@ pub(super) struct Scores {
     taken: usize,
     header: Option<ScoreHeader>,
     pub(super) epoch: u64,
+    encrypted: Option<Arc<Encrypted>>,
     /// Row party: what has come in.
     messages: Vec<Vec<u8>>,
     blocks: Option<Arc<ScoreBlocks>>,
@@ -82,7 +91,14 @@ impl Scores {
 impl Joined {
     /// The model is there.
     pub(in super::super) fn set_model(&mut self, forest: &Forest) {
-        self.forest.get_or_insert_with(|| Arc::new(forest.clone()));
+        if self.forest.is_none() {
+            self.forest = Some(Arc::new(forest.clone()));
+            // No round follows that would be answered from these.
+            for pair in &mut self.pairs {
+                pair.streams.close(Channel::Profiles);
+                pair.answers.forget_unit();
+            }
+        }
     }
 
     /// Row party: scores are wanted.
@@ -338,7 +354,7 @@ impl Joined {
                 .is_some_and(|pair| there.binary_search(&pair.peer).is_ok());
             if takes_part && !self.ask_scores(index, now, outputs)? {
                 done = false;
-                if self.is_large() {
+                if self.is_large()? {
                     break;
                 }
             }
@@ -355,16 +371,33 @@ impl Joined {
         Ok(())
     }
 
-    /// Whether the ciphertexts of all attribute parties together are too many to be held.
-    fn is_large(&self) -> bool {
-        let Some(scores) = &self.scores else { return false };
-        let bytes = |pair: &super::Pair| {
-            let union = pair.aligned.as_ref()?.union;
-            let params = scores.params(union).ok()?;
-            let blocks = params.blocks(usize::try_from(union).ok()?);
-            Some((blocks * scores.sources(&self.plan, &pair.peer).len() * params.block_bytes()) as u64)
+    /// Parameters for one attribute party, and everything that it encrypts: made once for a forest.
+    fn encrypted(&mut self, index: usize) -> Result<Option<Arc<Encrypted>>, Refusal> {
+        let (Some(scores), Some(pair)) = (&self.scores, self.pairs.get_mut(index)) else {
+            return Ok(None);
         };
-        self.pairs.iter().filter_map(bytes).sum::<u64>() > crate::join::upload::MAX_HELD
+        if pair.scores.encrypted.is_none()
+            && let Some(aligned) = &pair.aligned
+        {
+            let params = scores.params(aligned.union).map_err(internal)?;
+            let sources = scores.sources(&self.plan, &pair.peer);
+            let blocks = params.blocks(usize::try_from(aligned.union).unwrap_or(usize::MAX));
+            pair.scores.encrypted = Some(Arc::new(Encrypted {
+                bytes: (blocks * sources.len() * params.block_bytes()) as u64,
+                params,
+                sources,
+            }));
+        }
+        Ok(pair.scores.encrypted.clone())
+    }
+
+    /// Whether the ciphertexts of all attribute parties together are too many to be held.
+    fn is_large(&mut self) -> Result<bool, Refusal> {
+        let mut bytes = 0u64;
+        for index in 0..self.pairs.len() {
+            bytes = bytes.saturating_add(self.encrypted(index)?.map_or(0, |encrypted| encrypted.bytes));
+        }
+        Ok(bytes > MAX_HELD)
     }
 
     /// One attribute party's part of the batch at hand; true once it is complete.
@@ -374,7 +407,9 @@ impl Joined {
         now: Millis,
         outputs: &mut VecDeque<Output>,
     ) -> Result<bool, Refusal> {
-        let large = self.is_large();
+        let (large, Some(encrypted)) = (self.is_large()?, self.encrypted(index)?) else {
+            return Ok(false);
+        };
         let (Some(scores), Some(scoring)) = (self.scores.clone(), self.batches.front()) else {
             return Ok(false);
         };
@@ -389,7 +424,7 @@ impl Joined {
         let Some(aligned) = pair.aligned.clone() else {
             return Ok(false);
         };
-        let params: SlotParams = scores.params(aligned.union).map_err(internal)?;
+        let params = encrypted.params.clone();
         if pair.scores.batch != Some(batch) {
             pair.streams.keep_batch(batch);
         }
@@ -434,7 +469,7 @@ impl Joined {
                 pair.scores.reading = true;
                 let work = Work::ScoreRead {
                     params,
-                    sources: scores.sources(&plan, &pair.peer),
+                    sources: encrypted.sources.clone(),
                     union: aligned.union,
                     messages: std::mem::take(&mut pair.scores.messages),
                 };

@@ -1,7 +1,7 @@
 //! The party's machine against a coordinator by hand.
 
 mod enrolment;
-mod joined;
+pub(crate) mod joined;
 mod keys;
 mod restoring;
 mod results;

@@ -4,4 +4,4 @@ mod cases;
 mod checks;
 mod drop_outs;
 mod scores;
-mod world;
+pub(crate) mod world;

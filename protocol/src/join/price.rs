@@ -1,0 +1,161 @@
+//! What a joined run sends, said before it starts: a function of the configuration and of sizes that alignment
+//! reveals anyhow.
+
+use std::collections::BTreeMap;
+
+use super::JoinError;
+use super::plan::JoinPlan;
+use super::upload::{Engine, Upload};
+use crate::config::{Alignment, RunConfig};
+use crate::growth::Progression;
+use crate::ids::PartyId;
+use crate::privacy;
+
+/// Bytes of a blinded key, and of a pseudonym, on the wire.
+const KEY: u64 = 32;
+const PSEUDONYM: u64 = 16;
+
+/// How much two parties align.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairSizes {
+    /// The row party.
+    pub row: PartyId,
+    /// The attribute party.
+    pub attribute: PartyId,
+    /// Distinct entities that the row party names at the attribute party.
+    pub references: u64,
+    /// Entities of the attribute party.
+    pub entities: u64,
+    /// Distinct entities of both; at most their sum.
+    pub union: u64,
+}
+
+/// What one pair of parties sends, in bytes, before sealing and framing (less than one part in a hundred).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PairForecast {
+    /// The pair.
+    pub sizes: PairSizes,
+    /// What is encrypted.
+    pub engine: Engine,
+    /// Alignment, from the row party and from the attribute party.
+    pub alignment: [u64; 2],
+    /// Encrypted attributes, from the attribute party.
+    pub upload: u64,
+    /// Answers of one round, from the row party.
+    pub answers: u64,
+    /// Products of one round: blocks times answers, each some 30 microseconds of one core.
+    pub products: u64,
+}
+
+/// What a run sends if nothing fails, scores not counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forecast {
+    /// One for each pair, in the order given.
+    pub pairs: Vec<PairForecast>,
+    /// Bytes sent by each party, its masked vector among them.
+    pub sent: BTreeMap<PartyId, u64>,
+}
+
+/// The forecast of a joined run.
+///
+/// # Errors
+/// [`JoinError`] for a run without a join, or bounds under which nothing can be encrypted.
+pub fn forecast(config: &RunConfig, sizes: &[PairSizes]) -> Result<Forecast, JoinError> {
+    let join = config.join().ok_or(JoinError::NoJoin)?;
+    let growth = Progression::start(config).map_err(|error| JoinError::Data(error.to_string()))?;
+    let query = growth.query().ok_or(JoinError::NoJoin)?;
+    let plan = JoinPlan::new(config, query)?;
+    let vector = (privacy::largest_query(config) as u64).saturating_mul(config.modulus.word_bytes() as u64);
+    let mut sent: BTreeMap<PartyId, u64> = config
+        .parties
+        .iter()
+        .map(|party| (party.clone(), vector))
+        .collect();
+    let mut pairs = Vec::with_capacity(sizes.len());
+    for sizes in sizes {
+        let upload = Upload::new(config, &plan, &sizes.attribute, sizes.union)?;
+        let alignment = alignment(join.alignment, sizes);
+        let (bytes, answers) = (upload.bytes(), upload.answer_bytes(&plan));
+        for (party, bytes) in [
+            (&sizes.row, alignment[0].saturating_add(answers)),
+            (&sizes.attribute, alignment[1].saturating_add(bytes)),
+        ] {
+            let sent = sent.entry(party.clone()).or_default();
+            *sent = sent.saturating_add(bytes);
+        }
+        pairs.push(PairForecast {
+            engine: upload.engine,
+            alignment,
+            upload: bytes,
+            answers,
+            products: (upload.answers(&plan) as u64).saturating_mul(upload.blocks as u64),
+            sizes: sizes.clone(),
+        });
+    }
+    Ok(Forecast { pairs, sent })
+}
+
+/// Bytes of an alignment from the row party and from the attribute party; see `hedgerow_crypto::align`.
+fn alignment(alignment: Alignment, sizes: &PairSizes) -> [u64; 2] {
+    let Alignment::Private { pad, .. } = alignment else {
+        return [0, sizes.entities.saturating_mul(KEY)];
+    };
+    let dummies = u64::from(pad / 2);
+    let (row, attribute) = (sizes.references + dummies, sizes.entities + dummies);
+    let (larger, smaller) = (row.max(attribute), row.min(attribute));
+    let union = sizes.union.saturating_add(2 * dummies);
+    let alone = union.saturating_sub(larger);
+    let tagger = (larger + 2 * smaller) * KEY + union * PSEUDONYM;
+    let matcher = (smaller + larger + alone) * KEY;
+    if row >= attribute {
+        [tagger, matcher]
+    } else {
+        [matcher, tagger]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::party::tests::joined::world::Shape;
+    use crate::party::tests::support::id;
+
+    fn of(numeric: bool) -> Forecast {
+        let shape = Shape {
+            numeric,
+            ..Shape::of(2)
+        };
+        let config = RunConfig::new(shape.literal()).unwrap();
+        let sizes = [0, 1].map(|bank| PairSizes {
+            row: id(2),
+            attribute: id(bank),
+            references: 1_000,
+            entities: 50_000,
+            union: 50_100,
+        });
+        forecast(&config, &sizes).unwrap()
+    }
+
+    #[test]
+    fn the_cheaper_way_is_taken_and_everything_is_counted() {
+        let few = of(false);
+        assert!(few.pairs.iter().all(|pair| pair.engine == Engine::Profiles));
+        assert!(
+            of(true)
+                .pairs
+                .iter()
+                .all(|pair| pair.engine == Engine::Predicates)
+        );
+        let pair = &few.pairs[0];
+        // 5 profiles in 25 blocks of 2048 entities, 51 kB each.
+        assert_eq!(pair.upload % 25, 0);
+        assert!(
+            pair.upload > 5 * 25 * 51_000 && pair.upload < 5 * 25 * 52_000,
+            "{}",
+            pair.upload
+        );
+        assert_eq!(few.sent[&id(0)] - few.sent[&id(1)], 0);
+        assert!(few.sent[&id(2)] > 2 * (pair.answers + pair.alignment[0]));
+        assert!(pair.alignment[1] > 50_000 * 32);
+    }
+}
