@@ -55,6 +55,10 @@ pub struct Shape {
     pub alignment: Alignment,
     /// Whether each link leads to one attribute party, in place of that which a row names.
     pub vertical: bool,
+    /// Whether parties with rows score them in private after the run.
+    pub scores: bool,
+    /// Whether attribute parties go on answering for scores after the run.
+    pub serving: bool,
 }
 
 impl Shape {
@@ -73,6 +77,8 @@ impl Shape {
             attributes: 0,
             alignment: Alignment::Private { minimum: 1, pad: 0 },
             vertical: false,
+            scores: false,
+            serving: false,
         }
     }
 

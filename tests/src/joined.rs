@@ -4,12 +4,19 @@ use std::collections::BTreeMap;
 
 use hedgerow_crypto::hash::hash;
 use hedgerow_crypto::mask::modulus::Modulus;
-use hedgerow_forest::binning::Binner;
+use hedgerow_forest::binning::{Binned, Binner};
+use hedgerow_forest::join::NOBODY;
+use hedgerow_forest::model::Forest;
 use hedgerow_forest::schema::link::{BIN_OF_KNOWN, BIN_OF_UNKNOWN};
 use hedgerow_forest::schema::{Column, Label, Schema};
-use hedgerow_protocol::config::{AttributeParty, Join, LinkConfig, LinkParty, Partition, Role, RunConfig};
+use hedgerow_forest::tree::Tree;
+use hedgerow_protocol::config::{
+    AttributeParty, Join, LinkConfig, LinkParty, Partition, Prediction, Role, RunConfig,
+};
 use hedgerow_protocol::ids::PartyId;
+use hedgerow_protocol::join::JoinData;
 use hedgerow_protocol::join::memory::{MemoryData, MemoryRow};
+use hedgerow_protocol::join::score::ScoreRows;
 
 use crate::deployment::{Deployment, Shape, number, party};
 use crate::plain::Row;
@@ -74,7 +81,11 @@ pub fn partition(shape: &Shape) -> Partition {
         attribute_parties: (first..shape.parties).map(serving).collect(),
         alignment: shape.alignment,
         segments: 4,
-        prediction: None,
+        prediction: shape.scores.then_some(Prediction {
+            rows: 10_000,
+            per_entity: 1_000,
+            budget: None,
+        }),
     };
     if shape.vertical {
         Partition::Vertical(join)
@@ -193,4 +204,54 @@ pub fn pooled(deployment: &Deployment, parties: &[PartyId]) -> Vec<Row> {
         }
     }
     pooled
+}
+
+/// All rows of a party, as it asks for their scores.
+///
+/// # Panics
+/// For a party without data.
+#[must_use]
+pub fn score_rows(deployment: &Deployment, party: &PartyId) -> ScoreRows {
+    let data = &deployment.joined[party];
+    let mut rows = Binned::new(data.rows().len(), 1);
+    for (bin, row) in rows.column_mut(0).iter_mut().zip(data.rows()) {
+        *bin = row.bins[0];
+    }
+    let mut ranges = Vec::new();
+    let mut numbers = BTreeMap::new();
+    for at in deployment.config.parties_of(Role::Attributes) {
+        let first = numbers.len() as u32;
+        for key in data.references(at).expect("memory can be read") {
+            let number = numbers.len() as u32;
+            numbers.insert((at.clone(), key), number);
+        }
+        ranges.push((at.clone(), first..numbers.len() as u32));
+    }
+    let of_link = |link: usize| {
+        let named = data.rows().iter().map(|row| row.names[link].as_ref());
+        named
+            .map(|name| name.map_or(NOBODY, |name| numbers[name]))
+            .collect()
+    };
+    ScoreRows {
+        rows,
+        entities: (0..LINKS.len()).map(of_link).collect(),
+        ranges,
+    }
+}
+
+/// The same scores in the clear, with the attributes of all parties: sums of leaf values.
+#[must_use]
+pub fn scores(deployment: &Deployment, forest: &Forest, party: &PartyId) -> Vec<i64> {
+    let attributes = deployment.config.parties_of(Role::Attributes).cloned();
+    let parties: Vec<PartyId> = attributes.chain([party.clone()]).collect();
+    let leaves = forest.leaf_values.len() / forest.trees.len();
+    let score = |row: Row| {
+        let of_tree = |(number, tree): (usize, &Tree)| {
+            let leaf = tree.leaf(|feature| row.bins[usize::from(feature)]);
+            i64::from(forest.leaf_values[number * leaves + leaf])
+        };
+        forest.trees.iter().enumerate().map(of_tree).sum()
+    };
+    pooled(deployment, &parties).into_iter().map(score).collect()
 }

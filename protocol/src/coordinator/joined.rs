@@ -18,10 +18,20 @@ use crate::time::Millis;
 use crate::wire::ToParty;
 
 impl CoordinatorMachine {
+    /// Keeps a joined run's attribute parties answering for private scores after its end, until
+    /// [`Self::handle_close`]; else they end with the run. Nothing for runs without prediction.
+    #[must_use]
+    pub fn with_serving(mut self, serving: bool) -> Self {
+        let predicts = self.config.join().is_some_and(|join| join.prediction.is_some());
+        self.serving = serving && predicts;
+        self
+    }
+
     /// The operator ends the serving of scores: parties of a complete joined run are told, now or when they come.
     pub fn handle_close(&mut self, now: Millis) {
         self.closed = true;
         if matches!(self.phase, Phase::Done(_)) {
+            self.ask_all(now);
             self.tell_closed();
         }
         self.advance(now);
@@ -177,6 +187,10 @@ impl CoordinatorMachine {
         if waits && now < self.deadline {
             return false;
         }
+        if self.serving && !self.closed {
+            // The run is complete; its attribute parties are not told before the serving ends.
+            return self.commit(Record::Finished, now);
+        }
         if let Phase::Publishing(phase) = &mut self.phase {
             phase.told_all = true;
         }
@@ -185,6 +199,18 @@ impl CoordinatorMachine {
             self.ask_all(now);
         }
         true
+    }
+
+    /// Whether the party is told in this phase that the run is complete.
+    pub(super) fn is_told(&self, party: &PartyId) -> bool {
+        if self.circle.role(party) == Role::Row {
+            return true;
+        }
+        match &self.phase {
+            Phase::Publishing(phase) => phase.told_all,
+            Phase::Done(_) => !self.serving || self.closed,
+            _ => false,
+        }
     }
 
     pub(super) fn tell_closed(&mut self) {

@@ -94,7 +94,9 @@ pub struct CoordinatorMachine {
     failure: Option<RunFailure>,
     /// Relayed streams, by sender and receiver.
     directions: Directions,
-    /// The operator has ended the serving of scores.
+    /// Attribute parties of a joined run answer for scores until the operator ends it.
+    serving: bool,
+    /// The operator has ended it.
     closed: bool,
     /// So many answers were tried and did not open the sum.
     tried_answers: usize,
@@ -188,6 +190,7 @@ impl CoordinatorMachine {
             excluded: BTreeMap::new(),
             failure: None,
             directions: Directions::new(),
+            serving: false,
             closed: false,
             tried_answers: 0,
             entered: Millis(0),

@@ -140,8 +140,8 @@ impl CoordinatorMachine {
                     });
                 }
             }
-            Phase::Publishing(phase) | Phase::Done(phase) => {
-                if phase.told_all || self.circle.role(party) == Role::Row {
+            Phase::Publishing(_) | Phase::Done(_) => {
+                if self.is_told(party) {
                     requests.extend(self.model.map(|model| ToParty::Finished { model }));
                 }
                 if self.closed && matches!(self.phase, Phase::Done(_)) && self.circle.is_joined_run() {

@@ -3,6 +3,7 @@
 use hedgerow_protocol::config::Alignment;
 use hedgerow_protocol::coordinator::{PhaseName, RunFailure};
 use hedgerow_tests::deployment::Shape;
+use hedgerow_tests::joined;
 
 use crate::oracle;
 use crate::world::{World, party};
@@ -213,4 +214,72 @@ fn answers_do_not_show_the_rows_by_their_sizes() {
     assert_eq!(sizes, traffic(100_000));
     // Not even rows of no weight at all are left out.
     assert_eq!(sizes, traffic(0));
+}
+
+fn scored(world: &World, number: u32) {
+    let node = &world.parties[&party(number)];
+    let forest = &node.outcome.as_ref().expect("a model").forest;
+    let expected = joined::scores(&world.deployment, forest, &party(number));
+    assert_eq!(node.scores.as_ref(), Some(&expected), "{}", node.story());
+    assert!(
+        expected.windows(2).any(|pair| pair[0] != pair[1]),
+        "scores that differ: {expected:?}"
+    );
+}
+
+#[test]
+fn private_scores_are_those_of_the_joined_rows() {
+    for shape in [Shape::mixed(1, 2, 3), Shape::mixed(2, 3, 4), Shape::vertical()] {
+        let world = complete(&Shape {
+            scores: true,
+            ..shape
+        });
+        scored(&world, 0);
+    }
+}
+
+#[test]
+fn scores_survive_the_death_of_anybody() {
+    let shape = Shape {
+        scores: true,
+        ..Shape::mixed(1, 2, 3)
+    };
+    for seed in 0..4 {
+        for after in [0, 2, 5, 9] {
+            for who in [None, Some(party(0)), Some(party(1))] {
+                let mut world = World::new(&shape, seed);
+                world.run_until(|world| world.phase() == Some(PhaseName::Publishing));
+                match &who {
+                    None => world.crash_coordinator(after, 1_000),
+                    Some(party) => world.crash_party(party, after, Some(1_000)),
+                }
+                world.run_to_the_end();
+                oracle::complete_and_exact(&world);
+                scored(&world, 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn scores_are_served_until_the_operator_ends_it() {
+    let shape = Shape {
+        scores: true,
+        serving: true,
+        ..Shape::mixed(1, 2, 3)
+    };
+    let mut world = World::new(&shape, 3);
+    world.run_until(|world| world.ended.is_some());
+    scored(&world, 0);
+    // Long after, and after the coordinator was started again.
+    world.run_for(400_000);
+    world.crash_coordinator(0, 1_000);
+    world.run_for(10_000);
+    assert!(!world.parties[&party(1)].has_ended());
+    world.score(&party(0), 1);
+    world.run_for(10_000);
+    scored(&world, 0);
+    world.close();
+    world.run_to_the_end();
+    oracle::complete_and_exact(&world);
 }

@@ -1,11 +1,13 @@
 //! One party's process and its disk.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::table::Table;
-use hedgerow_protocol::config::RunConfig;
+use hedgerow_protocol::config::{Role, RunConfig};
 use hedgerow_protocol::ids::{PartyId, RoundId, RunId};
+use hedgerow_protocol::join::score::ScoreRows;
 use hedgerow_protocol::join::{Done, Work, WorkId};
 use hedgerow_protocol::party::{LedgerEntry, LedgerState, Output, PartyMachine, PartyOutcome, PartySetup};
 use hedgerow_protocol::policy::Policy;
@@ -13,6 +15,7 @@ use hedgerow_protocol::refusal::Refusal;
 use hedgerow_protocol::time::Millis;
 use hedgerow_protocol::wire::{ToCoordinator, ToParty};
 use hedgerow_tests::deployment::{Deployment, certificate, identity, number};
+use hedgerow_tests::joined;
 use rand_core::CryptoRng;
 
 /// A party: the machine dies with the process, the rest is on disk or in the harness.
@@ -34,6 +37,8 @@ pub struct PartyNode {
     wake: Option<Millis>,
     /// The model, once it has one.
     pub outcome: Option<Box<PartyOutcome>>,
+    /// The private scores of its rows, once it has them.
+    pub scores: Option<Vec<i64>>,
     confirmed: bool,
     refusal: Option<Refusal>,
     failure: Option<String>,
@@ -49,6 +54,8 @@ pub fn policy() -> Policy {
         max_queries: 1_000,
         require_noise: false,
         plain_alignment: true,
+        max_scores: 1_000_000,
+        exact_scores: true,
         ..Policy::default()
     }
 }
@@ -82,6 +89,7 @@ impl PartyNode {
             down: None,
             wake: None,
             outcome: None,
+            scores: None,
             confirmed: false,
             refusal: None,
             failure: None,
@@ -150,6 +158,19 @@ impl PartyNode {
         }
     }
 
+    /// Asks for scores in private.
+    pub fn score(&mut self, batch: u64, rows: Arc<ScoreRows>, now: Millis) {
+        if let Some(machine) = &mut self.machine {
+            machine.score(batch, rows, now);
+        }
+    }
+
+    fn evaluated(&mut self) {
+        if let Some(machine) = &mut self.machine {
+            machine.handle_metrics(None);
+        }
+    }
+
     /// Does a piece of work; [`Self::worked`] tells the machine.
     pub fn work(&mut self, id: WorkId, work: Work, deployment: &Deployment) {
         let data = deployment
@@ -200,7 +221,7 @@ impl PartyNode {
     }
 
     /// Does an output that stays in the house.
-    pub fn keep(&mut self, output: Output) {
+    pub fn keep(&mut self, output: Output, deployment: &Deployment, now: Millis) {
         match output {
             Output::Persist(record) => self.journal.push(record),
             Output::StoreRoundSecret(round, seed) => self.secret = Some((round, seed)),
@@ -211,14 +232,22 @@ impl PartyNode {
             Output::Charge(entry) => self.ledger.push(entry),
             Output::Finished(outcome) => {
                 self.outcome = Some(outcome);
-                if let Some(machine) = &mut self.machine {
-                    machine.handle_metrics(None);
+                let config = &deployment.config;
+                let predicts = config.join().is_some_and(|join| join.prediction.is_some());
+                if predicts && config.role(&self.id) == Role::Row {
+                    self.score(0, Arc::new(joined::score_rows(deployment, &self.id)), now);
+                } else {
+                    self.evaluated();
                 }
             }
             Output::Confirmed => self.confirmed = true,
             Output::Refused(refusal) => self.refusal = Some(refusal),
             Output::Failed(reason) => self.failure = Some(reason),
-            Output::Progress(_) | Output::Scored(..) => {}
+            Output::Scored(_, scores) => {
+                self.scores = Some(scores);
+                self.evaluated();
+            }
+            Output::Progress(_) => {}
             Output::Send(_) | Output::Count(..) | Output::Work(..) => unreachable!("the world does these"),
         }
     }

@@ -1,6 +1,7 @@
 //! One run in one thread: machines, journals, links and virtual time, all from one seed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hedgerow_forest::query::TableQuery;
 use hedgerow_protocol::coordinator::{
@@ -102,6 +103,8 @@ pub struct World {
     pub parties: BTreeMap<PartyId, PartyNode>,
     /// A party that is not honest, and what becomes of its messages.
     pub dishonest: Option<(PartyId, Tamper)>,
+    /// Whether attribute parties go on answering for scores after the run.
+    pub serving: bool,
     /// Messages of this kind from this party stay on the wire until they are let go.
     pub hold: Option<(PartyId, Kind)>,
     held: Vec<Event>,
@@ -141,6 +144,7 @@ impl World {
             sent: Vec::new(),
             gone: BTreeSet::new(),
             dishonest: None,
+            serving: shape.serving,
             hold: None,
             held: Vec::new(),
             progress: Vec::new(),
@@ -155,6 +159,26 @@ impl World {
             world.start_party(&id);
         }
         world
+    }
+
+    /// The operator ends the serving of scores.
+    pub fn close(&mut self) {
+        let now = Millis(self.now);
+        if let Some(machine) = &mut self.coordinator.machine {
+            machine.handle_close(now);
+        }
+        self.drain_coordinator();
+    }
+
+    /// A row party asks for the scores of all its rows once more.
+    pub fn score(&mut self, party: &PartyId, batch: u64) {
+        let rows = Arc::new(joined::score_rows(&self.deployment, party));
+        let now = Millis(self.now);
+        if let Some(node) = self.parties.get_mut(party) {
+            node.scores = None;
+            node.score(batch, rows, now);
+        }
+        self.drain_party(party);
     }
 
     /// Changes every row of a joined run, before any of them was read.

@@ -192,7 +192,11 @@ fn too_few_attribute_parties_are_named() {
     let mut script = Script::sharing(1, 3);
     script.upload(1);
     script.wait(TIMEOUTS.phase.0);
-    assert_eq!(script.missing(), [id(0), id(2), id(3)], "perhaps they wait for the row party");
+    assert_eq!(
+        script.missing(),
+        [id(0), id(2), id(3)],
+        "perhaps they wait for the row party"
+    );
     let mut script = Script::sharing(1, 3);
     script.upload(1);
     let answers = Channel::Answers(script.round());

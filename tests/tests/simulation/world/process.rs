@@ -24,6 +24,7 @@ impl World {
             CoordinatorMachine::restore(config, verifier, self.timeouts, &self.coordinator.journal, now)
                 .expect("the coordinator's own journal is continued")
         };
+        let machine = machine.with_serving(self.serving);
         self.coordinator.machine = Some(machine.with_threads(1 + (self.now % 3) as usize));
         self.drain_coordinator();
     }
@@ -263,7 +264,7 @@ impl World {
                         },
                     );
                 }
-                other => node.keep(other),
+                other => node.keep(other, &self.deployment, Millis(self.now)),
             }
         }
         let now = self.now;
