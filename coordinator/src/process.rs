@@ -208,7 +208,11 @@ async fn serve(
         links: BTreeMap::new(),
         ending: None,
     };
-    let machine = Driven::new(machine.with_threads(file.resources.threads()));
+    let machine = Driven::new(
+        machine
+            .with_threads(file.resources.threads())
+            .with_serving(file.serve),
+    );
     let driven = drive(machine, desk, inbox, clock, shutdown).await;
     accepting.abort();
     let (end, mut desk) = match driven {
