@@ -98,6 +98,11 @@ impl Answers {
             .await
     }
 
+    /// Are the data of a joined run in memory?
+    pub(crate) fn has_read(&self) -> bool {
+        self.inner.joined.initialized()
+    }
+
     /// The rows of a joined run; none at an attribute party.
     pub(crate) async fn row_side(&self, config: &RunConfig) -> Result<Option<&RowSide>, DataError> {
         Ok(self.joined(config).await?.rows().ok())

@@ -122,3 +122,70 @@ impl PartyFile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOP: &str = "id = \"a\"\ncoordinator = \"localhost:1\"\nidentity = \"id\"\nstate = \"s\"\n";
+
+    fn load(rest: &str) -> Result<(PartyFile, Result<DataSpec, DataError>), String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("party.toml");
+        std::fs::write(&path, format!("{TOP}{rest}")).unwrap();
+        let file = PartyFile::load(&path).map_err(|error| error.to_string())?;
+        let spec = file.data_spec(&path);
+        Ok((file, spec))
+    }
+
+    #[test]
+    fn an_attribute_party_has_a_key_and_no_test_rows() {
+        let (file, spec) =
+            load("role = \"attributes\"\n[data]\nsource = \"a.csv\"\nkey = [\"Account\", \"Name\"]\n")
+                .unwrap();
+        assert_eq!((file.role, file.data.key.len()), (Role::Attributes, 2));
+        assert!(spec.unwrap().test_source.is_none());
+        let wrong = [
+            (
+                "role = \"attributes\"\n[data]\nsource = \"a.csv\"\n",
+                "needs `key`",
+            ),
+            (
+                "role = \"attributes\"\n[data]\nsource = \"a.csv\"\nkey = [\"x\"]\ntest_source = \"b.csv\"\n",
+                "belongs to role = \"rows\"",
+            ),
+            (
+                "[data]\nsource = \"a.csv\"\nkey = [\"x\"]\n",
+                "belongs to role = \"attributes\"",
+            ),
+            (
+                "[data]\nsource = \"a.csv\"\n[[table]]\nname = \"b\"\nsource = \"b.csv\"\n",
+                "`[data] features`",
+            ),
+            ("role = \"attribute\"\n[data]\nsource = \"a.csv\"\n", "attributes"),
+        ];
+        for (text, expected) in wrong {
+            let message = load(text).unwrap_err();
+            assert!(
+                message.contains("party.toml:") && message.contains(expected),
+                "{text}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn features_see_both_sources_and_the_tables() {
+        let (_, spec) = load(
+            "[data]\nsource = \"a.csv\"\ntest_source = \"t.csv\"\nfeatures = \"SELECT * FROM rows\"\n[[table]]\nname \
+             = \"b\"\nsource = \"b.csv\"\n",
+        )
+        .unwrap();
+        let spec = spec.unwrap();
+        for source in [&spec.source, spec.test_source.as_ref().unwrap()] {
+            let features = source.features().unwrap();
+            assert_eq!(features.tables[0].0, "b");
+        }
+        let (_, spec) = load("[data]\nsource = \"a.csv\"\nfeatures = \"none.sql\"\n").unwrap();
+        assert!(matches!(spec, Err(DataError::Unreadable { .. })));
+    }
+}

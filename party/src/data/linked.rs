@@ -24,7 +24,7 @@ use super::warning::DataWarning;
 mod keys;
 mod read;
 
-use keys::KeyIndex;
+use keys::{KeyIndex, SortedKeys};
 use read::{Reading, Shared};
 
 /// A reference to nobody: the row names no attribute party of the run, or no key.
@@ -185,7 +185,11 @@ impl LinkedRows {
             test.append(&mut held_out);
         }
         let index = Arc::into_inner(shared).map(Shared::into_keys).unwrap_or_default();
-        let (keys, offsets, renumber) = index.sorted(spec.parties)?;
+        let SortedKeys {
+            keys,
+            offsets,
+            renumber,
+        } = index.sorted(spec.parties);
         for reference in [&mut train, &mut test]
             .into_iter()
             .flat_map(|store| &mut store.references)

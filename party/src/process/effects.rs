@@ -70,7 +70,13 @@ impl drive::Effects for PartyEffects {
                 self.counting = Some(task.abort_handle());
             }
             Todo::Work(id, work, config) => {
-                self.begin(phase_of(work.kind()));
+                // The first work waits for the data; what follows it shows its own phase.
+                let phase = if self.answers.has_read() {
+                    phase_of(work.kind())
+                } else {
+                    "reading"
+                };
+                self.begin(phase);
                 let (answers, events) = (self.answers.clone(), self.events.clone());
                 self.runtime.spawn(async move {
                     let done = answers.work(work, &config).await;

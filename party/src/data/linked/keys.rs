@@ -30,11 +30,8 @@ impl KeyIndex {
         }
     }
 
-    /// Per party its keys, ascending; the number of each party's first key; and the new number of each old one.
-    pub(super) fn sorted(
-        self,
-        parties: usize,
-    ) -> Result<(Vec<Vec<KeyDigest>>, Vec<u32>, Vec<u32>), DataError> {
+    /// The keys in their own order.
+    pub(super) fn sorted(self, parties: usize) -> SortedKeys {
         let mut renumber = vec![NOBODY; self.numbers.len()];
         let mut all: Vec<((u16, KeyDigest), u32)> = self.numbers.into_iter().collect();
         all.sort_unstable();
@@ -52,7 +49,20 @@ impl KeyIndex {
             *next += list.len() as u32;
             Some(start)
         });
-        let offsets = offsets.collect();
-        Ok((keys, offsets, renumber))
+        SortedKeys {
+            offsets: offsets.collect(),
+            keys,
+            renumber,
+        }
     }
+}
+
+/// Keys under numbers that follow their order, party by party.
+pub(super) struct SortedKeys {
+    /// Per party its keys, ascending.
+    pub(super) keys: Vec<Vec<KeyDigest>>,
+    /// Per party the number of its first key.
+    pub(super) offsets: Vec<u32>,
+    /// The new number of each old one.
+    pub(super) renumber: Vec<u32>,
 }
