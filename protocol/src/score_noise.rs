@@ -82,7 +82,8 @@ pub(crate) fn add(
     // The configuration says how often an entity is asked about; books of its own would count the same again.
     let cost = mechanism.cost();
     let Ok(charge) = Accountant::new(cost).charge("scores", cost) else {
-        return Ok(words.fill(0));
+        words.fill(0);
+        return Ok(());
     };
     let sums = Sums(words.iter().map(|word| *word as i64).collect());
     let noised = mechanism.apply(sums, charge, rng)?.into_inner().0;

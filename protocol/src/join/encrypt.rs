@@ -196,7 +196,7 @@ impl Encryptor {
 }
 
 /// The bits of a source at some positions, and what tells its encryption from others under the same seed.
-pub(super) fn source_bits(
+pub(in crate::join) fn source_bits(
     plan: &JoinPlan,
     attributes: &Attributes,
     source: Source,

@@ -16,6 +16,7 @@
 pub mod align;
 pub mod answer;
 pub mod data;
+mod done;
 pub mod encrypt;
 pub mod memory;
 pub mod open;
@@ -29,6 +30,7 @@ pub mod work;
 mod error;
 
 pub use data::{JoinData, Weight};
+pub use done::Done;
 pub use error::JoinError;
 pub use plan::JoinPlan;
-pub use work::{Done, Work, WorkId};
+pub use work::{Work, WorkId, WorkKind};

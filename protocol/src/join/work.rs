@@ -4,17 +4,16 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use hedgerow_crypto::align::Outgoing;
 use hedgerow_crypto::exact::{AttributeKey, CountParams, SlotParams};
 use hedgerow_crypto::hash::Digest;
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::model::Forest;
 use hedgerow_forest::query::TableQuery;
-use hedgerow_forest::table::Table;
 
 use super::align::{self, Aligned, Machine, Own};
 use super::answer::{self, Answerer, UnitBlocks};
 use super::data::JoinData;
+use super::done::Done;
 use super::encrypt::{Attributes, Encryptor};
 use super::error::JoinError;
 use super::open;
@@ -235,58 +234,6 @@ pub enum Work {
     },
 }
 
-/// What came of a piece of work.
-pub enum Done {
-    /// Of [`Work::AlignStart`] and [`Work::AlignStep`].
-    Align {
-        /// The machine.
-        machine: Box<Machine>,
-        /// Own messages with their numbers.
-        messages: Vec<(u32, Outgoing)>,
-    },
-    /// Of [`Work::AlignTell`] (with messages) and [`Work::AlignHear`] (without).
-    Aligned {
-        /// Messages for the peer.
-        messages: Vec<Vec<u8>>,
-        /// The result.
-        aligned: Aligned,
-    },
-    /// Of [`Work::Attributes`].
-    Attributes(Arc<Attributes>),
-    /// Of [`Work::Encrypt`] and [`Work::Answer`].
-    Messages(Vec<Vec<u8>>),
-    /// Of [`Work::Base`].
-    Table(Table),
-    /// Of [`Work::ReadUnit`].
-    Unit(Arc<UnitBlocks>),
-    /// Of [`Work::Missing`].
-    Missing(Vec<i64>),
-    /// Of [`Work::Open`].
-    Shares(Vec<Vec<u64>>),
-    /// Of [`Work::ScoreOwn`].
-    ScoreOwn {
-        /// The forest's plan.
-        scores: Arc<ScorePlan>,
-        /// The rows' scores so far.
-        totals: Vec<i64>,
-        /// The digest of the rows.
-        digest: Digest,
-    },
-    /// Of [`Work::ScorePlan`].
-    ScorePlan(Arc<ScorePlan>),
-    /// Of [`Work::ScoreQuery`].
-    ScoreQuery(Arc<ScoreQuery>),
-    /// Of [`Work::ScoreRead`].
-    ScoreBlocks(Arc<ScoreBlocks>),
-    /// Of [`Work::ScoreClose`]: parts of rows' scores.
-    ScoreParts {
-        /// Row of the batch, and what adds to its score.
-        parts: Vec<(u32, i64)>,
-        /// Answers that they come from.
-        outputs: usize,
-    },
-}
-
 impl Work {
     /// Does it.
     ///
@@ -453,11 +400,5 @@ impl Work {
 impl fmt::Debug for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Work({:?})", self.kind())
-    }
-}
-
-impl fmt::Debug for Done {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Done(redacted)")
     }
 }

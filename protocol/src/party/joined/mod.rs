@@ -6,7 +6,7 @@
 //!
 //! # Map
 //! `relay` sealed streams, `pair` what is known of one counterpart, `align` its common entities, `attribute` and
-//! `row` the two sides of a query, `score` private scores.
+//! `row` the two sides of a query, `score` private scores, `task` what works are for.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -15,7 +15,6 @@ use hedgerow_crypto::hash::Digest;
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::model::Forest;
 use hedgerow_forest::query::TableQuery;
-use hedgerow_forest::table::Table;
 
 use super::output::Output;
 use super::secret::RunSecret;
@@ -27,7 +26,7 @@ use crate::ids::{PartyId, RoundId};
 use crate::join::align::Aligned;
 use crate::join::score::ScorePlan;
 use crate::join::stream::Resume;
-use crate::join::{Done, JoinPlan, Work, WorkId};
+use crate::join::{JoinPlan, Work, WorkId};
 use crate::refusal::Refusal;
 use crate::time::Millis;
 use crate::wire::{Channel, Enrolment};
@@ -38,10 +37,14 @@ mod pair;
 mod relay;
 mod row;
 mod score;
+mod task;
 
 use pair::{AlignStage, Pair};
 use relay::Streams;
 use score::Scoring;
+use task::Task;
+
+pub(super) use task::Finished;
 
 /// A party's part in a joined run.
 pub(super) struct Joined {
@@ -87,71 +90,6 @@ impl JoinedRound {
             .as_ref()
             .is_some_and(|members| members.binary_search(party).is_ok())
     }
-}
-
-/// What a work is for.
-enum Task {
-    Align {
-        asked: bool,
-    },
-    Attributes,
-    Encrypt {
-        channel: Channel,
-        first: usize,
-        total: usize,
-        epoch: u64,
-    },
-    Open {
-        round: RoundId,
-    },
-    Base {
-        round: RoundId,
-    },
-    ReadUnit {
-        unit: usize,
-        epoch: u64,
-    },
-    Answer {
-        round: RoundId,
-        epoch: u64,
-        next: (usize, usize),
-        last: bool,
-    },
-    Missing {
-        party: PartyId,
-    },
-    ScoreOwn {
-        batch: u64,
-    },
-    ScorePlan,
-    ScoreQuery {
-        batch: u64,
-    },
-    ScoreRead,
-    ScoreAnswer {
-        batch: u64,
-        epoch: u64,
-        last: bool,
-    },
-    ScoreClose {
-        batch: u64,
-    },
-    ScoreEncrypt {
-        first: usize,
-        total: usize,
-    },
-    ScoreOpen {
-        batch: u64,
-        epoch: u64,
-    },
-}
-
-/// What a finished work means to the rest of the machine.
-pub(super) enum Finished {
-    /// Nothing.
-    Nothing,
-    /// The row party's own counts for a round.
-    Counted(RoundId, Result<Table, String>),
 }
 
 impl Joined {
@@ -372,80 +310,6 @@ impl Joined {
                 _ => {}
             }
         }
-    }
-
-    /// A work is done, or failed.
-    pub(super) fn work_done(
-        &mut self,
-        id: WorkId,
-        done: Result<Done, String>,
-        outputs: &mut VecDeque<Output>,
-    ) -> Result<Finished, Refusal> {
-        let Some((index, task)) = self.tasks.remove(&id) else {
-            return Ok(Finished::Nothing);
-        };
-        let open = self.round.as_ref().map(|round| round.id);
-        let done = match (done, &task) {
-            (Ok(done), _) => done,
-            (Err(detail), Task::Base { round }) => return Ok(Finished::Counted(*round, Err(detail))),
-            (Err(_), Task::Open { round } | Task::Answer { round, .. }) if open != Some(*round) => {
-                return Ok(Finished::Nothing);
-            }
-            // CHK-076: what a counterpart has sent.
-            (
-                Err(detail),
-                Task::ReadUnit { .. }
-                | Task::Open { .. }
-                | Task::ScoreRead
-                | Task::ScoreOpen { .. }
-                | Task::ScoreClose { .. },
-            ) => {
-                let culprit = self.pairs.get(index).map(|pair| &pair.peer);
-                return Err(broken(check::RELAY_CONTENT, open, culprit, detail));
-            }
-            (Err(detail), _) => return Err(Refusal::Data { detail }),
-        };
-        match task {
-            Task::Align { asked } => self.align_done(index, asked, done, outputs)?,
-            Task::Attributes => self.attributes_done(index, done)?,
-            Task::Encrypt {
-                channel,
-                first,
-                total,
-                epoch,
-            } => {
-                self.encrypt_done(index, (channel, first, total, epoch), done)?;
-            }
-            Task::Open { round } if open == Some(round) => self.open_done(index, done)?,
-            Task::ReadUnit { unit, epoch } => self.unit_done(index, (unit, epoch), done)?,
-            Task::Answer {
-                round,
-                epoch,
-                next,
-                last,
-            } if open == Some(round) => {
-                self.answer_done(index, (epoch, next, last), done)?;
-            }
-            Task::Missing { party } => {
-                if let Done::Missing(sums) = done {
-                    self.missing.insert(party, Some(sums));
-                }
-            }
-            Task::Base { round } => {
-                if let Done::Table(table) = done {
-                    return Ok(Finished::Counted(round, Ok(table)));
-                }
-            }
-            Task::Open { .. } | Task::Answer { .. } => {}
-            Task::ScorePlan => {
-                if let Done::ScorePlan(scores) = done {
-                    self.score_plan_done(scores);
-                }
-            }
-            task @ Task::ScoreOwn { .. } => self.score_done(index, task, done)?,
-            task => self.score_pair_done(index, task, done)?,
-        }
-        Ok(Finished::Nothing)
     }
 
     /// Everything that can go on now.

@@ -4,4 +4,5 @@ mod cases;
 mod checks;
 mod drop_outs;
 mod scores;
+mod shape;
 pub(crate) mod world;

@@ -3,98 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use hedgerow_crypto::hash::hash;
-use hedgerow_crypto::mask::modulus::Modulus;
 use hedgerow_forest::binning::Binner;
 use hedgerow_forest::query::TableQuery;
-use hedgerow_forest::schema::{Column, Label, Schema};
 use hedgerow_forest::table::{CLASSES, Table};
-use rand_core::Rng;
 
+pub(crate) use super::shape::Shape;
+use super::shape::data;
 use crate::binding::{self, RoundView};
-use crate::config::{
-    Alignment, AttributeParty, Join, LinkConfig, LinkParty, Partition, RunConfig, RunConfigLiteral,
-};
+use crate::config::{RunConfig, RunConfigLiteral};
 use crate::growth::{Progression, query_digest};
 use crate::ids::{PartyId, RoundId};
-use crate::join::memory::{MemoryData, MemoryRow};
+use crate::join::memory::MemoryData;
 use crate::join::{JoinData, Work, WorkId};
 use crate::party::tests::sums::open_sum;
-use crate::party::tests::support::{Party, id, literal, open_policy};
+use crate::party::tests::support::{Party, id, open_policy};
 use crate::time::Millis;
 use crate::wire::{Enrolment, SignedRoundKeys, ToCoordinator, ToParty, vector};
-
-pub(crate) fn key(number: u64) -> [u8; 32] {
-    hash("test key", &[&number.to_le_bytes()]).0
-}
-
-/// What a world varies in. Attribute parties come first: `p0 ..`, then row parties.
-#[derive(Clone)]
-pub(crate) struct Shape {
-    pub(crate) attributes: usize,
-    pub(crate) rows: usize,
-    pub(crate) alignment: Alignment,
-    /// Bins of the numeric attribute: many make predicates cheaper than profiles.
-    pub(crate) numeric: bool,
-    pub(crate) segments: u32,
-}
-
-impl Shape {
-    pub(crate) fn of(attributes: usize) -> Self {
-        Self {
-            attributes,
-            rows: 1,
-            alignment: Alignment::Private { minimum: 1, pad: 0 },
-            numeric: false,
-            segments: 2,
-        }
-    }
-
-    pub(crate) fn literal(&self) -> RunConfigLiteral {
-        let mut features = vec![
-            Column::numeric("amount", 0.0, 1.0),
-            Column::known("from"),
-            Column::categorical("flag", ["a", "b", "c"]).read_through("from"),
-            Column::known("to"),
-            Column::categorical("flag", ["a", "b", "c"]).read_through("to"),
-            Column::categorical("kind", ["x", "y"]),
-        ];
-        if self.numeric {
-            features.insert(3, Column::numeric("balance", 0.0, 1.0).read_through("from"));
-            features.insert(4, Column::numeric("age", 0.0, 1.0).read_through("from"));
-        }
-        let link = |name: &str| LinkConfig {
-            name: name.to_owned(),
-            party: LinkParty::Column(format!("{name}_bank")),
-            key_columns: vec![format!("{name}_account")],
-        };
-        let mut literal = literal(self.attributes + self.rows);
-        literal.partition = Partition::Mixed(Join {
-            links: vec![link("from"), link("to")],
-            attribute_parties: (0..self.attributes)
-                .map(|index| AttributeParty {
-                    party: id(index),
-                    serves: vec![format!("bank {index}")],
-                })
-                .collect(),
-            alignment: self.alignment,
-            segments: self.segments,
-            prediction: None,
-        });
-        literal.schema = Schema {
-            features,
-            label: Label {
-                name: "fraud".into(),
-                positive: "1".into(),
-            },
-        };
-        literal.forest.trees = 6;
-        literal.forest.depth = 3;
-        literal.forest.bins = if self.numeric { 40 } else { 6 };
-        literal.modulus = Modulus::power_of_two(30).unwrap();
-        literal.max_rows = 1 << 20;
-        literal
-    }
-}
 
 /// What the coordinator has relayed last, by (from, to).
 type Wire = Vec<(usize, ToCoordinator)>;
@@ -131,41 +55,7 @@ impl JoinedWorld {
         let mut literal = shape.literal();
         change(&mut literal);
         let config = RunConfig::new(literal).unwrap();
-        let binner = Binner::new(&config.schema, config.forest.bins).unwrap();
-        let mut rng = hedgerow_crypto::seed::Seed::from_bytes([5; 32]).rng();
-        let mut below = |n: u64| rng.next_u64() % n;
-        let features = config.schema.len();
-        let mut data = Vec::new();
-        for _ in 0..shape.attributes {
-            // Accounts overlap: several banks may have the same.
-            let entities = (0..30).map(|_| {
-                let bins = (0..features).map(|feature| below(binner.bins_of(feature) as u64) as u8);
-                let mut bins: Vec<u8> = bins.collect();
-                same_attributes(&config.schema, &mut bins);
-                (key(below(60)), bins)
-            });
-            let entities: BTreeMap<_, _> = entities.collect();
-            data.push(MemoryData::new(&config.schema, &binner, Vec::new(), entities));
-        }
-        for _ in 0..shape.rows {
-            let rows = (0..80).map(|_| {
-                let bins = (0..features).map(|feature| below(binner.bins_of(feature) as u64) as u8);
-                let bins = bins.collect();
-                let names = (0..2).map(|_| {
-                    let bank = below(shape.attributes as u64 + 1) as usize;
-                    let key = key(below(70));
-                    (bank < shape.attributes).then(|| (id(bank), key))
-                });
-                MemoryRow {
-                    bins,
-                    names: names.collect(),
-                    label: below(2) as u8,
-                    copies: 1 + below(3) as u32,
-                }
-            });
-            let rows = rows.collect();
-            data.push(MemoryData::new(&config.schema, &binner, rows, BTreeMap::new()));
-        }
+        let data = data(&config, &shape);
         let parties = (0..config.parties.len())
             .map(|index| {
                 let policy = crate::policy::Policy {
@@ -562,21 +452,5 @@ impl JoinedWorld {
             }
         }
         table
-    }
-}
-
-/// Links read the same attributes of an entity.
-fn same_attributes(schema: &Schema, bins: &mut [u8]) {
-    let from = |name: &str| {
-        let attribute = name.split_once('.').map(|(_, attribute)| attribute);
-        schema
-            .features
-            .iter()
-            .position(|column| attribute.is_some() && column.attribute() == attribute)
-    };
-    for (feature, column) in schema.features.iter().enumerate() {
-        if let Some(first) = from(&column.name).filter(|_| column.link.is_some()) {
-            bins[feature] = bins[first];
-        }
     }
 }

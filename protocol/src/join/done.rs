@@ -1,0 +1,71 @@
+//! What comes of works.
+
+use std::fmt;
+use std::sync::Arc;
+
+use hedgerow_crypto::align::Outgoing;
+use hedgerow_crypto::hash::Digest;
+use hedgerow_forest::table::Table;
+
+use super::align::{Aligned, Machine};
+use super::answer::UnitBlocks;
+use super::encrypt::Attributes;
+use super::score::{ScoreBlocks, ScorePlan, ScoreQuery};
+
+/// What came of a piece of work.
+pub enum Done {
+    /// Of [`super::Work::AlignStart`] and [`super::Work::AlignStep`].
+    Align {
+        /// The machine.
+        machine: Box<Machine>,
+        /// Own messages with their numbers.
+        messages: Vec<(u32, Outgoing)>,
+    },
+    /// Of [`super::Work::AlignTell`] (with messages) and [`super::Work::AlignHear`] (without).
+    Aligned {
+        /// Messages for the peer.
+        messages: Vec<Vec<u8>>,
+        /// The result.
+        aligned: Aligned,
+    },
+    /// Of [`super::Work::Attributes`].
+    Attributes(Arc<Attributes>),
+    /// Of [`super::Work::Encrypt`] and [`super::Work::Answer`].
+    Messages(Vec<Vec<u8>>),
+    /// Of [`super::Work::Base`].
+    Table(Table),
+    /// Of [`super::Work::ReadUnit`].
+    Unit(Arc<UnitBlocks>),
+    /// Of [`super::Work::Missing`].
+    Missing(Vec<i64>),
+    /// Of [`super::Work::Open`].
+    Shares(Vec<Vec<u64>>),
+    /// Of [`super::Work::ScoreOwn`].
+    ScoreOwn {
+        /// The forest's plan.
+        scores: Arc<ScorePlan>,
+        /// The rows' scores so far.
+        totals: Vec<i64>,
+        /// The digest of the rows.
+        digest: Digest,
+    },
+    /// Of [`super::Work::ScorePlan`].
+    ScorePlan(Arc<ScorePlan>),
+    /// Of [`super::Work::ScoreQuery`].
+    ScoreQuery(Arc<ScoreQuery>),
+    /// Of [`super::Work::ScoreRead`].
+    ScoreBlocks(Arc<ScoreBlocks>),
+    /// Of [`super::Work::ScoreClose`]: parts of rows' scores.
+    ScoreParts {
+        /// Row of the batch, and what adds to its score.
+        parts: Vec<(u32, i64)>,
+        /// Answers that they come from.
+        outputs: usize,
+    },
+}
+
+impl fmt::Debug for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Done(redacted)")
+    }
+}

@@ -1,0 +1,257 @@
+//! The row party's side of private scores.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::super::super::{Output, internal};
+use super::super::{Joined, Task};
+use super::{BATCH, Encrypted, Scoring};
+use crate::config::Role;
+use crate::join::Work;
+use crate::join::score::{ScoreRows, per_message};
+use crate::join::upload::MAX_HELD;
+use crate::refusal::Refusal;
+use crate::time::Millis;
+use crate::wire::{self, Channel};
+
+impl Joined {
+    /// Row party: scores are wanted.
+    pub(in super::super::super) fn want_scores(
+        &mut self,
+        batch: u64,
+        rows: Arc<ScoreRows>,
+    ) -> Result<(), Refusal> {
+        let Some(prediction) = self.config.join().and_then(|join| join.prediction) else {
+            return Err(internal("the run allows no private scores"));
+        };
+        let (asked, allowed) = (rows.most_per_entity(), prediction.per_entity);
+        if asked > allowed {
+            return Err(Refusal::Data {
+                detail: format!("{asked} scores ask about one entity, the run allows {allowed}"),
+            });
+        }
+        self.batches.push_back(Scoring {
+            batch,
+            rows,
+            own: None,
+            asked: false,
+        });
+        Ok(())
+    }
+
+    /// Row party: takes the batch at hand as far as it goes.
+    pub(in super::super) fn score(
+        &mut self,
+        now: Millis,
+        outputs: &mut VecDeque<Output>,
+    ) -> Result<(), Refusal> {
+        let Some(forest) = self.forest.clone() else {
+            return Ok(());
+        };
+        let there: Vec<_> = match &self.joined {
+            Some(joined) => joined
+                .iter()
+                .filter(|party| self.config.role(party) == Role::Attributes)
+                .cloned()
+                .collect(),
+            None => return Ok(()),
+        };
+        let Some(scoring) = self.batches.front_mut() else {
+            return Ok(());
+        };
+        if scoring.own.is_none() {
+            if !scoring.asked {
+                scoring.asked = true;
+                for pair in &mut self.pairs {
+                    pair.streams.forget_batches();
+                    pair.scores.batch = None;
+                }
+                let (batch, rows) = (scoring.batch, Arc::clone(&scoring.rows));
+                let work = Work::ScoreOwn {
+                    config: Arc::clone(&self.config),
+                    plan: Arc::clone(&self.plan),
+                    forest,
+                    rows,
+                    there,
+                };
+                self.give(0, Task::ScoreOwn { batch }, work, outputs);
+            }
+            return Ok(());
+        }
+        let mut done = true;
+        for index in 0..self.pairs.len() {
+            let takes_part = self
+                .pairs
+                .get(index)
+                .is_some_and(|pair| there.binary_search(&pair.peer).is_ok());
+            if takes_part && !self.ask_scores(index, now, outputs)? {
+                done = false;
+                if self.is_large()? {
+                    break;
+                }
+            }
+        }
+        if done
+            && let Some(Scoring {
+                batch,
+                own: Some((totals, _)),
+                ..
+            }) = self.batches.pop_front()
+        {
+            outputs.push_back(Output::Scored(batch, totals));
+        }
+        Ok(())
+    }
+
+    /// Parameters for one attribute party, and everything that it encrypts: made once for a forest.
+    fn encrypted(&mut self, index: usize) -> Result<Option<Arc<Encrypted>>, Refusal> {
+        let (Some(scores), Some(pair)) = (&self.scores, self.pairs.get_mut(index)) else {
+            return Ok(None);
+        };
+        if pair.scores.encrypted.is_none()
+            && let Some(aligned) = &pair.aligned
+        {
+            let params = scores.params(aligned.union).map_err(internal)?;
+            let sources = scores.sources(&self.plan, &pair.peer);
+            let blocks = params.blocks(usize::try_from(aligned.union).unwrap_or(usize::MAX));
+            pair.scores.encrypted = Some(Arc::new(Encrypted {
+                bytes: (blocks * sources.len() * params.block_bytes()) as u64,
+                params,
+                sources,
+            }));
+        }
+        Ok(pair.scores.encrypted.clone())
+    }
+
+    /// Whether the ciphertexts of all attribute parties together are too many to be held.
+    fn is_large(&mut self) -> Result<bool, Refusal> {
+        let mut bytes = 0u64;
+        for index in 0..self.pairs.len() {
+            bytes = bytes.saturating_add(self.encrypted(index)?.map_or(0, |encrypted| encrypted.bytes));
+        }
+        Ok(bytes > MAX_HELD)
+    }
+
+    /// One attribute party's part of the batch at hand; true once it is complete.
+    fn ask_scores(
+        &mut self,
+        index: usize,
+        now: Millis,
+        outputs: &mut VecDeque<Output>,
+    ) -> Result<bool, Refusal> {
+        let (large, Some(encrypted)) = (self.is_large()?, self.encrypted(index)?) else {
+            return Ok(false);
+        };
+        let (Some(scores), Some(scoring)) = (self.scores.clone(), self.batches.front()) else {
+            return Ok(false);
+        };
+        let Some((_, digest)) = &scoring.own else {
+            return Ok(false);
+        };
+        let (batch, digest, rows) = (scoring.batch, *digest, Arc::clone(&scoring.rows));
+        let plan = Arc::clone(&self.plan);
+        let Some(pair) = self.pairs.get_mut(index) else {
+            return Ok(true);
+        };
+        let Some(aligned) = pair.aligned.clone() else {
+            return Ok(false);
+        };
+        let params = encrypted.params.clone();
+        if pair.scores.batch != Some(batch) {
+            pair.streams.keep_batch(batch);
+        }
+        pair.scores.begin(batch);
+        let Some(query) = pair.scores.query.clone() else {
+            if !pair.scores.preparing {
+                pair.scores.preparing = true;
+                let context = [batch.to_le_bytes().as_slice(), digest.as_bytes()].concat();
+                let work = Work::ScoreQuery {
+                    plan,
+                    rows,
+                    party: pair.peer.clone(),
+                    aligned,
+                    slots: params.slots(),
+                    seed: self.secret.scores(&pair.peer).derive("score batch", &context),
+                    scores,
+                };
+                self.give(index, Task::ScoreQuery { batch }, work, outputs);
+            }
+            return Ok(false);
+        };
+        let outputs_wanted = query.outputs();
+        if outputs_wanted == 0 {
+            return Ok(true);
+        }
+        if pair.scores.taken >= outputs_wanted {
+            if large {
+                pair.scores.blocks = None;
+                pair.streams.close(Channel::ScoreProfiles);
+            }
+            return Ok(true);
+        }
+        let Some(blocks) = pair.scores.blocks.clone() else {
+            if pair.scores.reading {
+                return Ok(false);
+            }
+            pair.streams.listen(Channel::ScoreProfiles, now);
+            while let Some(message) = pair.streams.pop(Channel::ScoreProfiles) {
+                pair.scores.messages.push(message);
+            }
+            if pair.streams.has_ended(Channel::ScoreProfiles) {
+                pair.scores.reading = true;
+                let work = Work::ScoreRead {
+                    params,
+                    sources: encrypted.sources.clone(),
+                    union: aligned.union,
+                    messages: std::mem::take(&mut pair.scores.messages),
+                };
+                self.give(index, Task::ScoreRead, work, outputs);
+            }
+            return Ok(false);
+        };
+        let channel = Channel::Score(batch);
+        pair.streams.listen(channel, now);
+        let mut work = Vec::new();
+        if !pair.scores.closing {
+            let messages: Vec<Vec<u8>> = std::iter::from_fn(|| pair.streams.pop(channel))
+                .take(BATCH)
+                .collect();
+            if !messages.is_empty() {
+                pair.scores.closing = true;
+                let first = pair.scores.taken;
+                let close = Work::ScoreClose {
+                    query: Arc::clone(&query),
+                    params: params.clone(),
+                    first,
+                    messages,
+                };
+                work.push((Task::ScoreClose { batch }, close));
+            }
+        }
+        if let Some(out) = pair.streams.out(channel).filter(|out| out.is_hungry()) {
+            if out.messages() == 0 {
+                out.push(&wire::to_bytes(&query.header()), false);
+            }
+            if out.is_hungry() && !pair.scores.answering {
+                pair.scores.answering = true;
+                let portion = query.portion((out.messages() - 1) * per_message(&params));
+                let task = Task::ScoreAnswer {
+                    batch,
+                    epoch: pair.scores.epoch,
+                    last: portion.end == outputs_wanted,
+                };
+                let answer = Work::ScoreAnswer {
+                    scores,
+                    query,
+                    blocks,
+                    portion,
+                };
+                work.push((task, answer));
+            }
+        }
+        for (task, work) in work {
+            self.give(index, task, work, outputs);
+        }
+        Ok(false)
+    }
+}
