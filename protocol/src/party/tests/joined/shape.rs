@@ -128,7 +128,7 @@ pub(super) fn data(config: &RunConfig, shape: &Shape) -> Vec<MemoryData> {
 }
 
 /// Links read the same attributes of an entity.
-fn same_attributes(schema: &Schema, bins: &mut [u8]) {
+pub(super) fn same_attributes(schema: &Schema, bins: &mut [u8]) {
     let from = |name: &str| {
         let attribute = name.split_once('.').map(|(_, attribute)| attribute);
         schema

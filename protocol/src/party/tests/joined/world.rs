@@ -13,7 +13,7 @@ use crate::binding::{self, RoundView};
 use crate::config::{RunConfig, RunConfigLiteral};
 use crate::growth::{Progression, query_digest};
 use crate::ids::{PartyId, RoundId};
-use crate::join::memory::MemoryData;
+use crate::join::memory::{MemoryData, MemoryRow};
 use crate::join::{JoinData, Work, WorkId};
 use crate::party::tests::sums::open_sum;
 use crate::party::tests::support::{Party, id, open_policy};
@@ -252,6 +252,16 @@ impl JoinedWorld {
         let bins = vec![0; self.config.schema.len()];
         let entities = keys.into_iter().map(|key| (key, bins.clone())).collect();
         self.data[index] = MemoryData::new(&self.config.schema, &binner, Vec::new(), entities);
+    }
+
+    pub(crate) fn set_entities(&mut self, index: usize, entities: BTreeMap<[u8; 32], Vec<u8>>) {
+        let binner = Binner::new(&self.config.schema, self.config.forest.bins).unwrap();
+        self.data[index] = MemoryData::new(&self.config.schema, &binner, Vec::new(), entities);
+    }
+
+    pub(crate) fn set_rows(&mut self, index: usize, rows: Vec<MemoryRow>) {
+        let binner = Binner::new(&self.config.schema, self.config.forest.bins).unwrap();
+        self.data[index] = MemoryData::new(&self.config.schema, &binner, rows, BTreeMap::new());
     }
 
     /// All works, and time for whoever waits; until nothing has happened for long.
