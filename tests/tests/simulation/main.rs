@@ -4,7 +4,8 @@
 //! # Map
 //! - [`world`]: virtual time, machines, journals; [`node`]: one party's process and disk.
 //! - [`network`], [`op`]: what can go wrong. - [`oracle`]: what must hold whatever does.
-//! - [`cases`]: named cases; [`chaos`]: generated ones; [`journal`]: what is continued; [`mixed`]: rows and attributes;
+//! - [`cases`]: named cases; [`chaos`]: generated ones; [`journal`]: what is continued.
+//! - [`mixed`], [`mixed_culprits`]: rows of some parties joined with attributes of others;
 //!   [`culprits`]: parties that send nonsense; [`adversary`]: a coordinator that lies, with the parties of [`rig`] in its hands.
 
 mod adversary;
@@ -13,6 +14,7 @@ mod chaos;
 mod culprits;
 mod journal;
 mod mixed;
+mod mixed_culprits;
 mod network;
 mod node;
 mod op;
