@@ -35,7 +35,7 @@ impl Default for Join {
             alignment: Alignment::Private,
             minimum: 16,
             pad: 1024,
-            segments: 16,
+            segments: 8,
         }
     }
 }

@@ -122,7 +122,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "join.segments",
-        "16",
+        "8",
         "cells that share an encrypted answer: a power of two up to 64; more means smaller answers, larger uploads",
     ),
     key(

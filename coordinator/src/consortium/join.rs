@@ -51,7 +51,7 @@ pub enum UnitName {
 /// alignment = "private"              # or "plain": row parties may know the entities
 /// minimum = 16                       # fewest keys of an aligned set, dummies included
 /// pad = 1024                         # common dummy keys that blur the overlap; 0 for none
-/// segments = 16                      # cells that share one encrypted answer
+/// segments = 8                       # cells that share one encrypted answer
 ///
 /// [prediction]
 /// allowed = true                     # private scores after training
@@ -103,7 +103,7 @@ impl Default for JoinSection {
             alignment: AlignmentName::Private,
             minimum: 16,
             pad: 1024,
-            segments: 16,
+            segments: 8,
         }
     }
 }
