@@ -260,7 +260,7 @@ impl Party {
 
     fn restore(&self, setup: PartySetup) -> PartyMachine {
         let kept = self.kept.lock().unwrap();
-        PartyMachine::restore(setup, &kept.records, kept.secret.clone()).unwrap()
+        PartyMachine::restore(setup, &kept.records, kept.secret.clone(), None).unwrap()
     }
 
     fn perform(
@@ -294,6 +294,9 @@ impl Party {
                 }
                 Output::ForgetRoundSecret(_) => self.kept.lock().unwrap().secret = None,
                 Output::Charge(_) | Output::Progress(_) => {}
+                Output::StoreRunSecret(..) | Output::Work(..) | Output::Scored(..) => {
+                    panic!("of joined runs, which these parties have not")
+                }
             }
         }
         None
