@@ -40,11 +40,11 @@ enum Holding {
 
 /// What an alignment of a row party with an attribute party is about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PairSizes {
+pub struct KeyCounts {
     /// Distinct keys that the rows name at the attribute party.
-    pub row: u64,
+    pub references: u64,
     /// Entities of the attribute party.
-    pub attribute: u64,
+    pub entities: u64,
     /// Keys that both have.
     pub common: u64,
 }
@@ -173,16 +173,16 @@ impl Joined {
     }
 
     /// What the alignment of two parties, by position, is about.
-    pub fn pair(&self, row: usize, attribute: usize) -> PairSizes {
+    pub fn pair(&self, row: usize, attribute: usize) -> KeyCounts {
         let (Some(Holding::Rows { entities, .. }), Some(Holding::Attributes(table))) =
             (self.parties.get(row), self.parties.get(attribute))
         else {
-            return PairSizes::default();
+            return KeyCounts::default();
         };
         let named = entities.iter().filter(|(party, _)| *party == attribute);
-        PairSizes {
-            row: named.clone().count() as u64,
-            attribute: table.keys().len() as u64,
+        KeyCounts {
+            references: named.clone().count() as u64,
+            entities: table.keys().len() as u64,
             common: named.filter(|(_, entity)| entity.is_some()).count() as u64,
         }
     }

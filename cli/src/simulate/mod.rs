@@ -32,7 +32,6 @@ use oracle::Pool;
 use outcome::Outcome;
 use rehearse::{Fault, Rehearsal};
 use run::{Followed, Run};
-use std::collections::BTreeMap;
 use std::time::Instant;
 use world::World;
 
@@ -65,11 +64,11 @@ pub async fn run(arguments: &Simulate) -> Result<()> {
     };
     deployment.write(arguments.resume)?;
     let forecast = match &world.pool {
-        Pool::Joined(joined) => forecast::forecast(&deployment, joined)?,
-        Pool::Whole(_) => BTreeMap::new(),
+        Pool::Joined(joined) => Some(forecast::forecast(&deployment, joined)?),
+        Pool::Whole(_) => None,
     };
-    if !forecast.is_empty() {
-        bars.say(&forecast::sentence(&forecast));
+    if let Some(forecast) = &forecast {
+        bars.say(&forecast::sentence(forecast));
     }
     let followed = Run::new(&deployment, &bars, rehearsals)?.finish().await?;
     let outcome = Outcome::read(&deployment, followed.trained)?;
@@ -77,8 +76,11 @@ pub async fn run(arguments: &Simulate) -> Result<()> {
     let comparison = compare(&scenario, &world, &outcome, &bars).await?;
     bars.clear();
     let mut report = written(name, started, &deployment, &world, &outcome, comparison, followed);
-    for process in &mut report.parties {
-        process.bytes_predicted = forecast.get(&process.id).map(forecast::Forecast::total);
+    for (id, bytes) in forecast.iter().flat_map(|forecast| &forecast.sent) {
+        let mut processes = report.parties.iter_mut();
+        if let Some(process) = processes.find(|process| process.id == id.as_str()) {
+            process.bytes_predicted = Some(*bytes);
+        }
     }
     let model = layout.out().join("model.json");
     hedgerow_edge::files::write_atomic(&model, outcome.model_text.as_bytes())?;
