@@ -36,6 +36,10 @@ impl CoordinatorMachine {
             presence.joined = true;
             presence.steps_known = self.history.len();
         }
+        // An attribute party has its model early, and serves on until it is told: then it says so again.
+        if !self.is_told(party) {
+            return;
+        }
         if let Phase::Done(phase) = &mut self.phase {
             // The outcome is out; this only ends the asking.
             phase.confirmed.insert(party.clone(), metrics);
