@@ -11,8 +11,20 @@ use crate::world::{World, party};
 fn complete(shape: &Shape) -> World {
     let mut world = World::new(shape, 1);
     world.run_to_the_end();
-    oracle::complete_and_exact(&world);
+    ended(&world);
     world
+}
+
+/// Complete and exact, and everybody who is there was told that it is over.
+fn ended(world: &World) {
+    oracle::complete_and_exact(world);
+    for node in world
+        .parties
+        .values()
+        .filter(|node| !world.gone.contains(&node.id))
+    {
+        assert!(node.has_ended(), "{}: {}", node.id, node.story());
+    }
 }
 
 #[test]
@@ -96,7 +108,7 @@ const PHASES: [PhaseName; 7] = [
 fn one_of_four_attribute_parties_is_lost_in_any_phase() {
     for phase in PHASES {
         let world = without(&Shape::mixed(1, 4, 4), &[3], phase);
-        oracle::complete_and_exact(&world);
+        ended(&world);
         let Some(Ok(outcome)) = &world.ended else {
             unreachable!("complete")
         };
@@ -110,7 +122,7 @@ fn one_of_four_attribute_parties_is_lost_in_any_phase() {
 #[test]
 fn one_of_nine_attribute_parties_is_lost() {
     for phase in [PhaseName::Aligning, PhaseName::Upload] {
-        oracle::complete_and_exact(&without(&Shape::mixed(1, 9, 8), &[7], phase));
+        ended(&without(&Shape::mixed(1, 9, 8), &[7], phase));
     }
 }
 
@@ -144,7 +156,7 @@ fn the_only_party_with_rows_cannot_be_lost_and_is_named() {
 fn one_of_two_parties_with_rows_is_lost_and_the_other_goes_on() {
     for phase in PHASES {
         let world = without(&Shape::mixed(2, 4, 4), &[1], phase);
-        oracle::complete_and_exact(&world);
+        ended(&world);
         let Some(Ok(outcome)) = &world.ended else {
             unreachable!("complete")
         };
@@ -166,7 +178,7 @@ fn an_attribute_party_that_comes_back_in_time_is_counted() {
         world.run_until(|world| world.phase() == Some(*phase));
         world.crash_party(&party(2), 0, Some(3_000));
         world.run_to_the_end();
-        oracle::complete_and_exact(&world);
+        ended(&world);
         let Some(Ok(outcome)) = &world.ended else {
             unreachable!("complete")
         };
@@ -183,7 +195,7 @@ fn a_coordinator_dies_between_any_two_outputs() {
         let mut world = World::new(&shape, 7);
         world.crash_coordinator(after, 1_000);
         world.run_to_the_end();
-        oracle::complete_and_exact(&world);
+        ended(&world);
     }
 }
 
@@ -194,7 +206,7 @@ fn a_party_dies_between_any_two_outputs() {
             let mut world = World::new(&Shape::mixed(1, 2, 3), 8);
             world.crash_party(&party(number), after, Some(1_000));
             world.run_to_the_end();
-            oracle::complete_and_exact(&world);
+            ended(&world);
         }
     }
 }
@@ -254,7 +266,7 @@ fn scores_survive_the_death_of_anybody() {
                     Some(party) => world.crash_party(party, after, Some(1_000)),
                 }
                 world.run_to_the_end();
-                oracle::complete_and_exact(&world);
+                ended(&world);
                 scored(&world, 0);
             }
         }
@@ -281,5 +293,5 @@ fn scores_are_served_until_the_operator_ends_it() {
     scored(&world, 0);
     world.close();
     world.run_to_the_end();
-    oracle::complete_and_exact(&world);
+    ended(&world);
 }
