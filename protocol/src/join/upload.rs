@@ -8,8 +8,10 @@ use super::plan::{JoinPlan, MAX_PROFILES};
 use crate::config::RunConfig;
 use crate::ids::PartyId;
 
-/// Most bytes of foreign ciphertexts that a row party holds at a time.
+/// Most bytes of foreign ciphertexts that a row party holds at a time, unless a single party's profiles are more.
 pub const MAX_HELD: u64 = 256 << 20;
+/// Most bytes of one party's profiles; above, predicates are sent tree by tree, however many they are.
+pub const MAX_PROFILE_BYTES: u64 = 768 << 20;
 
 /// What is encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +73,7 @@ impl Upload {
         let Ok(profiles) = Self::of(config, plan, party, union, Engine::Profiles) else {
             return Ok(predicates);
         };
-        if profiles.bytes() <= predicates.bytes() && profiles.bytes() <= MAX_HELD {
+        if profiles.bytes() <= predicates.bytes() && profiles.bytes() <= MAX_PROFILE_BYTES {
             Ok(profiles)
         } else {
             Ok(predicates)

@@ -12,8 +12,10 @@ use crate::refusal::Refusal;
 use crate::time::Millis;
 use crate::wire::{self, Channel, ToCoordinator};
 
-/// How long a stream may be silent before its receiver asks again.
-const SILENCE_MS: u64 = 2_000;
+/// How long a stream may be silent before its receiver asks again; each time in vain it waits twice as long, as
+/// what is on its way over a busy line would only be sent twice.
+const SILENCE_MS: u64 = 5_000;
+const LONGEST_SILENCE_MS: u64 = 20_000;
 /// Longest message of any stream.
 const MAX_MESSAGE: usize = 1 << 20;
 /// Bytes of whole messages that may wait to be taken; more is not acknowledged.
@@ -24,6 +26,8 @@ struct In {
     inbound: Inbound,
     /// When something was last heard or asked.
     heard: Millis,
+    /// How long it may be silent now.
+    patience: u64,
     /// What was last said to be wanted; none before the first word.
     said: Option<u32>,
 }
@@ -51,6 +55,7 @@ impl Streams {
         self.ins.entry(channel).or_insert_with(|| In {
             inbound: Inbound::new(MAX_MESSAGE),
             heard: now,
+            patience: SILENCE_MS,
             said: None,
         });
     }
@@ -150,6 +155,7 @@ impl Streams {
             Err(error) => return fail(format!("chunk {seq} of its {channel}: {error}")),
         };
         stream.heard = now;
+        stream.patience = SILENCE_MS;
         match stream.inbound.take(seq, last, bytes.expose()) {
             Taken::TooLong => fail(format!(
                 "a message of its {channel} is longer than {MAX_MESSAGE} bytes"
@@ -174,6 +180,7 @@ impl Streams {
         for (channel, stream) in &mut self.ins {
             if !stream.inbound.has_ended() && stream.inbound.waiting() <= MAX_WAITING {
                 stream.heard = now;
+                stream.patience = SILENCE_MS;
                 say(&self.peer, *channel, stream, true, outputs);
             }
         }
@@ -182,8 +189,9 @@ impl Streams {
     /// Asks again where it has been silent for long.
     pub(super) fn wake(&mut self, now: Millis, outputs: &mut VecDeque<Output>) {
         for (channel, stream) in &mut self.ins {
-            if !stream.inbound.has_ended() && stream.heard.plus(SILENCE_MS) <= now {
+            if !stream.inbound.has_ended() && stream.heard.plus(stream.patience) <= now {
                 stream.heard = now;
+                stream.patience = (2 * stream.patience).min(LONGEST_SILENCE_MS);
                 if stream.inbound.waiting() <= MAX_WAITING {
                     say(&self.peer, *channel, stream, true, outputs);
                 }
@@ -196,7 +204,7 @@ impl Streams {
         self.ins
             .values()
             .filter(|stream| !stream.inbound.has_ended())
-            .map(|stream| stream.heard.plus(SILENCE_MS))
+            .map(|stream| stream.heard.plus(stream.patience))
             .min()
     }
 

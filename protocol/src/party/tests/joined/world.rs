@@ -266,13 +266,19 @@ impl JoinedWorld {
 
     /// All works, and time for whoever waits; until nothing has happened for long.
     pub(crate) fn settle(&mut self) {
-        let (mut idle, patience) = (0, if self.loses.is_some() { 60 } else { 4 });
+        // Who has asked in vain waits longer and longer.
+        let (patience, step) = if self.loses.is_some() {
+            (60, 20_000)
+        } else {
+            (8, 2_500)
+        };
+        let mut idle = 0;
         while idle < patience {
             idle = if self.work() { 0 } else { idle + 1 };
             if idle > 0 {
                 for index in self.all() {
                     let party = &mut self.parties[index];
-                    party.now = party.now.plus(2_500);
+                    party.now = party.now.plus(step);
                     party.machine.handle_timeout(party.now);
                     party.drain();
                     self.carry(index);
