@@ -272,7 +272,8 @@ impl PartyMachine {
         };
         let Some(joined) = &mut run.joined else { return };
         if let Some(forest) = run.progression.forest() {
-            joined.set_model(forest);
+            let last = run.released.last();
+            joined.set_model(forest, last.map_or(&[], |(_, released)| &released.survivors));
         }
         let pumped = joined.pump(now, &mut self.outputs);
         if let Err(refusal) = pumped.and_then(|()| self.upload()) {

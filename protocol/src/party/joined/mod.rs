@@ -65,6 +65,8 @@ pub(super) struct Joined {
     missing: BTreeMap<PartyId, Option<Vec<i64>>>,
     /// The model, once it is there, and as scores take it apart.
     forest: Option<Arc<Forest>>,
+    /// Whose data are in the model: others are missing to scores too.
+    scorers: Vec<PartyId>,
     scores: Option<Arc<ScorePlan>>,
     planning: bool,
     /// Row party: batches whose scores are wanted, the first is at hand.
@@ -130,6 +132,7 @@ impl Joined {
             round: None,
             missing: BTreeMap::new(),
             forest: None,
+            scorers: Vec::new(),
             scores: None,
             planning: false,
             batches: VecDeque::new(),

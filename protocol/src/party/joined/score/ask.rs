@@ -51,7 +51,7 @@ impl Joined {
         let there: Vec<_> = match &self.joined {
             Some(joined) => joined
                 .iter()
-                .filter(|party| self.config.role(party) == Role::Attributes)
+                .filter(|party| self.config.role(party) == Role::Attributes && self.scorers.contains(party))
                 .cloned()
                 .collect(),
             None => return Ok(()),

@@ -12,6 +12,7 @@ use hedgerow_forest::model::Forest;
 
 use super::super::internal;
 use super::{Joined, Task};
+use crate::ids::PartyId;
 use crate::join::Done;
 use crate::join::score::{ScoreBlocks, ScoreHeader, ScorePlan, ScoreQuery, ScoreRows, ScoreServer};
 use crate::join::upload::Source;
@@ -89,10 +90,12 @@ impl Scores {
 }
 
 impl Joined {
-    /// The model is there.
-    pub(in super::super) fn set_model(&mut self, forest: &Forest) {
+    /// The model is there, of a last table over these survivors. To the scores whoever is not among them is missing,
+    /// as to the model.
+    pub(in super::super) fn set_model(&mut self, forest: &Forest, survivors: &[PartyId]) {
         if self.forest.is_none() {
             self.forest = Some(Arc::new(forest.clone()));
+            self.scorers = survivors.to_vec();
             // No round follows that would be answered from these.
             for pair in &mut self.pairs {
                 pair.streams.close(Channel::Profiles);
