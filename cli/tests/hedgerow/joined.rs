@@ -80,7 +80,7 @@ epsilon = 3.0
 delta = 1e-4
 
 [timeouts]
-grace_s = 1
+grace_s = 5
 
 [[schema.feature]]
 name = "amount"
@@ -210,7 +210,7 @@ fn a_bank_that_drops_out_reads_as_missing() {
             "--set",
             "run.min_parties=4",
             "--set",
-            "timeouts.phase_s=5",
+            "timeouts.phase_s=30",
             "--drop",
             &drop,
         ];
@@ -226,7 +226,7 @@ fn a_bank_that_drops_out_reads_as_missing() {
 fn with_two_banks_a_drop_out_ends_the_run_and_is_named() {
     let world = mixed(2);
     world
-        .simulate(&[&EXACT[..], &["--set", "timeouts.phase_s=5", "--drop", "bank-2"]].concat())
+        .simulate(&[&EXACT[..], &["--set", "timeouts.phase_s=30", "--drop", "bank-2"]].concat())
         .fails_with(&["party \"bank-2\"", "needs 3 parties"]);
 }
 
