@@ -156,6 +156,11 @@ impl PartyMachine {
     /// The connection is gone.
     pub fn handle_disconnected(&mut self) {
         self.link = Link::Down;
+        if let Phase::Running(run) = &mut self.phase
+            && let Some(joined) = &mut run.joined
+        {
+            joined.disconnected();
+        }
     }
 
     /// Time has come to what [`Self::poll_timeout`] said.

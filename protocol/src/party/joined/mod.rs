@@ -71,6 +71,8 @@ pub(super) struct Joined {
     planning: bool,
     /// Row party: batches whose scores are wanted, the first is at hand.
     batches: VecDeque<Scoring>,
+    /// Whether there is a connection: without one, silence says nothing about others.
+    is_online: bool,
     tasks: BTreeMap<WorkId, (usize, Task)>,
     next_work: u64,
 }
@@ -136,6 +138,7 @@ impl Joined {
             scores: None,
             planning: false,
             batches: VecDeque::new(),
+            is_online: true,
             tasks: BTreeMap::new(),
             next_work: 0,
         })
@@ -341,8 +344,17 @@ impl Joined {
         Ok(())
     }
 
+    /// The connection is gone.
+    pub(super) fn disconnected(&mut self) {
+        self.is_online = false;
+    }
+
     /// A new connection: asks again for what has not come.
     pub(super) fn connected(&mut self, now: Millis, outputs: &mut VecDeque<Output>) {
+        self.is_online = true;
+        for pair in &mut self.pairs {
+            pair.active = now;
+        }
         for pair in &mut self.pairs {
             pair.streams.ask_again(now, outputs);
         }

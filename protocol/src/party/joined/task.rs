@@ -49,7 +49,7 @@ pub(super) enum Task {
     },
     ScorePlan,
     ScoreQuery {
-        batch: u64,
+        begun: u64,
     },
     ScoreRead,
     ScoreAnswer {
@@ -59,6 +59,7 @@ pub(super) enum Task {
     },
     ScoreClose {
         batch: u64,
+        begun: u64,
     },
     ScoreEncrypt {
         first: usize,

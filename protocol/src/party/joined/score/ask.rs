@@ -7,12 +7,17 @@ use super::super::super::{Output, internal};
 use super::super::{Joined, Task};
 use super::{BATCH, Encrypted, Scoring};
 use crate::config::Role;
+use crate::ids::PartyId;
 use crate::join::Work;
 use crate::join::score::{ScoreRows, per_message};
 use crate::join::upload::MAX_HELD;
 use crate::refusal::Refusal;
 use crate::time::Millis;
 use crate::wire::{self, Channel};
+
+/// An attribute party that says nothing for so long while scores are asked of it is taken as missing. It asks again
+/// more often than this for whatever it waits for.
+const LOST_MS: u64 = 60_000;
 
 impl Joined {
     /// Row party: scores are wanted.
@@ -35,6 +40,7 @@ impl Joined {
             rows,
             own: None,
             asked: false,
+            lost: Vec::new(),
         });
         Ok(())
     }
@@ -48,23 +54,21 @@ impl Joined {
         let Some(forest) = self.forest.clone() else {
             return Ok(());
         };
-        let there: Vec<_> = match &self.joined {
-            Some(joined) => joined
-                .iter()
-                .filter(|party| self.config.role(party) == Role::Attributes && self.scorers.contains(party))
-                .cloned()
-                .collect(),
-            None => return Ok(()),
-        };
-        let Some(scoring) = self.batches.front_mut() else {
+        let (Some(joined), Some(scoring)) = (&self.joined, self.batches.front_mut()) else {
             return Ok(());
         };
+        let is_there = |party: &&PartyId| {
+            self.config.role(party) == Role::Attributes
+                && self.scorers.contains(party)
+                && !scoring.lost.contains(party)
+        };
+        let there: Vec<PartyId> = joined.iter().filter(is_there).cloned().collect();
         if scoring.own.is_none() {
             if !scoring.asked {
                 scoring.asked = true;
                 for pair in &mut self.pairs {
                     pair.streams.forget_batches();
-                    pair.scores.batch = None;
+                    pair.scores.reset();
                 }
                 let (batch, rows) = (scoring.batch, Arc::clone(&scoring.rows));
                 let work = Work::ScoreOwn {
@@ -78,7 +82,7 @@ impl Joined {
             }
             return Ok(());
         }
-        let mut done = true;
+        let (mut done, mut lost) = (true, Vec::new());
         for index in 0..self.pairs.len() {
             let takes_part = self
                 .pairs
@@ -86,10 +90,17 @@ impl Joined {
                 .is_some_and(|pair| there.binary_search(&pair.peer).is_ok());
             if takes_part && !self.ask_scores(index, now, outputs)? {
                 done = false;
+                lost.extend(self.silent(index, now));
                 if self.is_large()? {
                     break;
                 }
             }
+        }
+        // Whoever has fallen silent is missing: the batch begins again without it.
+        if let Some(scoring) = self.batches.front_mut().filter(|_| !lost.is_empty()) {
+            scoring.lost.append(&mut lost);
+            (scoring.own, scoring.asked) = (None, false);
+            return self.score(now, outputs);
         }
         if done
             && let Some(Scoring {
@@ -101,6 +112,14 @@ impl Joined {
             outputs.push_back(Output::Scored(batch, totals));
         }
         Ok(())
+    }
+
+    /// The attribute party, if nothing has been heard of it for long while it is its turn.
+    fn silent(&self, index: usize, now: Millis) -> Option<PartyId> {
+        let pair = self.pairs.get(index)?;
+        let own = self.tasks.values().any(|(of, _)| *of == index);
+        let is_silent = self.is_online && !own && pair.active.plus(LOST_MS) <= now;
+        is_silent.then(|| pair.peer.clone())
     }
 
     /// Parameters for one attribute party, and everything that it encrypts: made once for a forest.
@@ -159,12 +178,14 @@ impl Joined {
         let params = encrypted.params.clone();
         if pair.scores.batch != Some(batch) {
             pair.streams.keep_batch(batch);
+            pair.active = now;
         }
         pair.scores.begin(batch);
         let Some(query) = pair.scores.query.clone() else {
             if !pair.scores.preparing {
                 pair.scores.preparing = true;
                 let context = [batch.to_le_bytes().as_slice(), digest.as_bytes()].concat();
+                let begun = pair.scores.begun;
                 let work = Work::ScoreQuery {
                     plan,
                     rows,
@@ -174,7 +195,7 @@ impl Joined {
                     seed: self.secret.scores(&pair.peer).derive("score batch", &context),
                     scores,
                 };
-                self.give(index, Task::ScoreQuery { batch }, work, outputs);
+                self.give(index, Task::ScoreQuery { begun }, work, outputs);
             }
             return Ok(false);
         };
@@ -225,7 +246,8 @@ impl Joined {
                     first,
                     messages,
                 };
-                work.push((Task::ScoreClose { batch }, close));
+                let begun = pair.scores.begun;
+                work.push((Task::ScoreClose { batch, begun }, close));
             }
         }
         if let Some(out) = pair.streams.out(channel).filter(|out| out.is_hungry()) {

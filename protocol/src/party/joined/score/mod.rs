@@ -32,6 +32,8 @@ pub(super) struct Scoring {
     /// Once the forest is taken apart: the scores so far, and the digest of the rows.
     pub(super) own: Option<(Vec<i64>, Digest)>,
     pub(super) asked: bool,
+    /// Attribute parties that have fallen silent: missing, as those that are not joined.
+    pub(super) lost: Vec<PartyId>,
 }
 
 /// Row party: what an attribute party encrypts for scores.
@@ -63,8 +65,9 @@ pub(super) struct Scores {
     preparing: bool,
     answering: bool,
     closing: bool,
-    /// The batch at hand.
+    /// The batch at hand, and how often one has begun.
     batch: Option<u64>,
+    begun: u64,
 }
 
 impl Scores {
@@ -79,9 +82,16 @@ impl Scores {
         (self.header, self.taken) = (None, 0);
     }
 
+    /// No batch is at hand, and what is on its way belongs to none.
+    fn reset(&mut self) {
+        self.batch = None;
+        self.begun += 1;
+    }
+
     fn begin(&mut self, batch: u64) {
         if self.batch != Some(batch) {
             self.batch = Some(batch);
+            self.begun += 1;
             self.rewind();
             (self.query, self.header, self.taken) = (None, None, 0);
             (self.preparing, self.closing) = (false, false);
@@ -159,7 +169,7 @@ impl Joined {
                     out.push(message, ends && number + 1 == count);
                 }
             }
-            (Task::ScoreQuery { batch }, Done::ScoreQuery(query)) if scores.batch == Some(batch) => {
+            (Task::ScoreQuery { begun }, Done::ScoreQuery(query)) if scores.begun == begun => {
                 scores.preparing = false;
                 scores.query = Some(query);
             }
@@ -179,8 +189,8 @@ impl Joined {
                     }
                 }
             }
-            (Task::ScoreClose { batch }, Done::ScoreParts { parts, outputs })
-                if scores.batch == Some(batch) =>
+            (Task::ScoreClose { batch, begun }, Done::ScoreParts { parts, outputs })
+                if scores.begun == begun =>
             {
                 scores.closing = false;
                 scores.taken += outputs;

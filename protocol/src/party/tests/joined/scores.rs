@@ -113,7 +113,7 @@ fn pooled(world: &JoinedWorld, index: usize) -> Vec<i64> {
                 let at = world
                     .attributes()
                     .into_iter()
-                    .find(|index| id(*index) == *party)?;
+                    .find(|index| id(*index) == *party && !world.gone.contains(index))?;
                 world.data[at].entity(key)
             })
             .collect();
@@ -173,6 +173,29 @@ fn a_restart_of_anybody_changes_no_score() {
                 world.refusals()
             );
         }
+    }
+}
+
+/// To the scores whoever is not in the model is missing, and so is whoever falls silent.
+#[test]
+fn a_lost_attribute_party_reads_as_missing() {
+    for after in [0, 4, 9] {
+        let mut world = grown(Shape::of(3), EXACT);
+        let rows = Arc::new(rows_of(&world, 3));
+        let party = &mut world.parties[3];
+        party.machine.score(0, rows, party.now);
+        party.drain();
+        world.flush(3);
+        for _ in 0..after {
+            world.work();
+        }
+        world.gone.insert(1);
+        for _ in 0..6 {
+            world.settle();
+        }
+        let scores = world.parties[3].scored.remove(&0);
+        let refusals = world.refusals();
+        assert_eq!(scores, Some(pooled(&world, 3)), "after {after}: {refusals:?}");
     }
 }
 
