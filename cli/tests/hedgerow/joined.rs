@@ -243,7 +243,7 @@ fn any_process_may_crash_and_the_model_is_the_same() {
     ] {
         let world = mixed(2);
         let said = world
-            .simulate(&[&EXACT[..], &["--crash", crash]].concat())
+            .simulate(&[&EXACT[..], &["--set", "timeouts.grace_s=10", "--crash", crash]].concat())
             .succeeds();
         assert!(
             said.err.contains("was killed and starts again"),
