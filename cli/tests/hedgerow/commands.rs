@@ -98,6 +98,7 @@ fn the_built_in_data_runs_from_any_folder() {
     let world = World::new(2);
     hedgerow(&[
         "simulate",
+        "adult",
         "--out",
         &world.text("out"),
         "--set",
