@@ -16,6 +16,9 @@ pub struct Timeouts {
     pub resend: Millis,
 }
 
+/// How long a party may take to notice that its coordinator is gone: a connection's idle time by default.
+const UNNOTICED_MS: u64 = 30_000;
+
 impl Default for Timeouts {
     /// Ten minutes to enrol, an hour to count, half a minute to reconnect, asked again after five seconds.
     fn default() -> Self {
@@ -64,10 +67,13 @@ impl Presence {
         }
     }
 
-    /// After a restart of the coordinator everybody has been away since just now.
+    /// After a restart of the coordinator everybody has to come back, and has not even noticed yet: the grace period
+    /// begins when they have.
     pub(super) fn restarted(now: Millis) -> Self {
         Self {
-            link: Link::Down { since: now },
+            link: Link::Down {
+                since: now.plus(UNNOTICED_MS),
+            },
             ..Self::new()
         }
     }
