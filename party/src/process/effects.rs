@@ -223,7 +223,9 @@ impl PartyEffects {
         }
     }
 
-    fn phase(&self, name: &str) {
+    /// Shows that something is done; the same phase may begin again after it.
+    fn phase(&mut self, name: &str) {
+        self.shown = None;
         self.progress.emit(&ProgressEvent::Phase {
             name: name.to_owned(),
             step: 1,
