@@ -21,7 +21,7 @@ use hedgerow_protocol::join::score::ScoreRows;
 use crate::deployment::{Deployment, Shape, number, party};
 use crate::plain::Row;
 
-/// Rows of all parties together, at most: below it a digit in base four for each of [`ROWS`] rows.
+/// Rows of all parties together, at most: below it a digit in base four for each row.
 pub const MAX_ROWS: u64 = 6_000_000;
 /// Rows of all parties, each standing for its own power of four.
 const ROWS: u32 = 12;

@@ -18,7 +18,7 @@
 //! - [`plan`]: which cells are local, which are joined, and which of these share a predicate;
 //! - [`rows`], [`counter`], [`weights`]: the row party's side;
 //! - [`scores`], [`predicate_scores`]: the row party's side of a private prediction;
-//! - [`pooled`]: the joined table in one place, which all of it must equal.
+//! - [`pooled()`]: the joined table in one place, which all of it must equal.
 //!
 //! ```
 //! use hedgerow_forest::binning::{Binned, Binner};

@@ -73,7 +73,7 @@ pub struct RowStore {
     pub columns: Vec<Vec<u8>>,
     /// 0 or 1 for each row.
     pub labels: Vec<u8>,
-    /// `[links, rows]`: a number of [`LinkedRows::party_and_key`], or [`NOBODY`].
+    /// `[links, rows]`: the number of a key that the rows name, or [`NOBODY`].
     pub references: Vec<Vec<u32>>,
 }
 
