@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use hedgerow_crypto::exact::{EncryptedBlock, PredicateBlock, Product, PublicKey, Scratch};
+use hedgerow_crypto::exact::{EncryptedBlock, ExactError, PredicateBlock, Product, PublicKey, Scratch};
 use hedgerow_crypto::hash::{Digest, hash};
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::join::AttributePredicate;
@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use super::data::JoinData;
 use super::error::JoinError;
 use super::plan::JoinPlan;
-use super::stream::CHUNK;
+use super::stream::items_per_message;
 use super::upload::{Unit, Upload};
 use crate::ids::PartyId;
 
@@ -56,16 +56,7 @@ impl UnitBlocks {
             });
         }
         let key = params.read_public_key(key)?;
-        let blocks = bytes
-            .into_par_iter()
-            .map(|bytes| {
-                let block = params.read_block(bytes)?;
-                key.id()
-                    .check(block.key())
-                    .map_err(hedgerow_crypto::exact::ExactError::from)?;
-                Ok(block)
-            })
-            .collect::<Result<_, JoinError>>()?;
+        let blocks = read_blocks(&key, bytes, |bytes| params.read_block(bytes))?;
         Ok(Self { blocks, key, digest })
     }
 
@@ -73,6 +64,23 @@ impl UnitBlocks {
     pub fn digest(&self) -> Digest {
         self.digest
     }
+}
+
+/// Encrypted blocks, all under one key.
+///
+/// # Errors
+/// Bytes that are no such block.
+pub(in crate::join) fn read_blocks(
+    key: &PublicKey,
+    blocks: Vec<&[u8]>,
+    read: impl Fn(&[u8]) -> Result<EncryptedBlock, ExactError> + Sync,
+) -> Result<Vec<EncryptedBlock>, JoinError> {
+    let read = |bytes: &[u8]| {
+        let block = read(bytes)?;
+        key.id().check(block.key()).map_err(ExactError::from)?;
+        Ok(block)
+    };
+    blocks.into_par_iter().map(read).collect()
 }
 
 /// Where the randomness of the answers of one tree comes from: bound to the ciphertexts that are answered, so that
@@ -345,7 +353,7 @@ impl Shared {
 
 /// Answers in one message: as many as fit one chunk.
 pub fn answers_per_message(upload: &Upload) -> usize {
-    (CHUNK / upload.params.answer_bytes().max(1)).max(1)
+    items_per_message(upload.params.answer_bytes())
 }
 
 /// The row party's shares modulo `p` of everything that it has answered to one party: minus the masks. `digests`

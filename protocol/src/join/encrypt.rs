@@ -12,7 +12,7 @@ use super::align::Aligned;
 use super::data::{JoinData, keys_digest};
 use super::error::JoinError;
 use super::plan::JoinPlan;
-use super::stream::CHUNK;
+use super::stream::items_per_message;
 use super::upload::{Source, Upload};
 use crate::ids::PartyId;
 
@@ -134,7 +134,7 @@ impl Test {
 
 /// Encrypted blocks in one message: as many as fit one chunk.
 pub fn blocks_per_message(upload: &Upload) -> usize {
-    (CHUNK / upload.params.block_bytes().max(1)).max(1)
+    items_per_message(upload.params.block_bytes())
 }
 
 /// Messages of one unit.

@@ -16,6 +16,15 @@ pub const WINDOW: u32 = 16;
 /// The receiver acknowledges every so many chunks, and at the end of each message.
 const ACK_EVERY: u32 = 4;
 
+/// Items of so many bytes in one message: as many as fit one chunk, and at least one.
+pub const fn items_per_message(bytes: usize) -> usize {
+    let items = CHUNK.checked_div(bytes);
+    match items {
+        Some(items) if items > 0 => items,
+        _ => 1,
+    }
+}
+
 /// A part of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {

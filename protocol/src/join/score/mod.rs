@@ -16,7 +16,7 @@ use hedgerow_forest::binning::Binned;
 use hedgerow_forest::join::NOBODY;
 use serde::{Deserialize, Serialize};
 
-use super::stream::CHUNK;
+use super::stream::items_per_message;
 use crate::ids::PartyId;
 
 mod plan;
@@ -100,5 +100,5 @@ fn select(rows: &Binned, places: &[usize]) -> Binned {
 
 /// Answers in one message.
 pub fn per_message(params: &SlotParams) -> usize {
-    (CHUNK / params.answer_bytes().max(1)).max(1)
+    items_per_message(params.answer_bytes())
 }

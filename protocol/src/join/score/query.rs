@@ -8,6 +8,7 @@ use hedgerow_crypto::seed::Seed;
 use rayon::prelude::*;
 
 use super::super::JoinError;
+use super::super::answer::read_blocks;
 use super::super::plan::JoinPlan;
 use super::super::upload::Source;
 use super::plan::ScorePlan;
@@ -320,16 +321,7 @@ impl ScoreBlocks {
                 actual: bytes.len() as u64,
             });
         }
-        let blocks = bytes
-            .into_par_iter()
-            .map(|bytes| {
-                let block = params.read_block(bytes)?;
-                key.id()
-                    .check(block.key())
-                    .map_err(hedgerow_crypto::exact::ExactError::from)?;
-                Ok(block)
-            })
-            .collect::<Result<_, JoinError>>()?;
+        let blocks = read_blocks(&key, bytes, |bytes| params.read_block(bytes))?;
         Ok(Self {
             params,
             sources,

@@ -10,7 +10,7 @@ use rayon::prelude::*;
 use super::super::JoinError;
 use super::super::encrypt::{Attributes, source_bits};
 use super::super::plan::JoinPlan;
-use super::super::stream::CHUNK;
+use super::super::stream::items_per_message;
 use super::super::upload::Source;
 use super::plan::ScorePlan;
 use crate::score_noise;
@@ -47,7 +47,7 @@ impl ScoreServer {
     }
 
     fn blocks_per_message(&self) -> usize {
-        (CHUNK / self.params.block_bytes().max(1)).max(1)
+        items_per_message(self.params.block_bytes())
     }
 
     /// Messages of a range.
