@@ -10,9 +10,8 @@ use hedgerow_forest::schema::Schema;
 use crate::config::{PartyFile, Role};
 use crate::data::entities::attributes;
 use crate::data::{
-    DataError, DataSet, DataSpec, DataWarning, Engine, Entities, LinkedRows, SourceSpec, Split,
+    DataError, DataSet, DataSpec, DataWarning, Engine, Entities, LinkedRows, LinkedSpec, SourceSpec, Split,
 };
-use crate::join::spec;
 use crate::ledger::Ledger;
 use crate::process::{Ready, prepare};
 
@@ -127,7 +126,7 @@ async fn rows(engine: &Engine, spec: &DataSpec, schema: &Schema) -> Found {
 
 /// Rows of a schema with links: the own columns; only a run says what the links' columns are.
 async fn linked(engine: &Engine, spec: &DataSpec, schema: &Schema) -> Found {
-    let own = spec::own_columns(schema, &two_bins(schema)?);
+    let own = LinkedSpec::own_columns(schema, &two_bins(schema)?);
     let mut rows = LinkedRows::read(engine, spec, &own, Split::none()).await?;
     let (train, test) = (rows.train().rows(), rows.test().rows());
     let positives = [rows.train(), rows.test()]

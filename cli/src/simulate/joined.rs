@@ -9,12 +9,14 @@ use crate::scenario::{Role, Scenario};
 use hedgerow_forest::binning::{Binned, Binner};
 use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::route::Router;
-use hedgerow_forest::schema::{Column, Schema};
+use hedgerow_forest::schema::Schema;
 use hedgerow_forest::table::Table;
+use hedgerow_party::data::entities::attributes;
 use hedgerow_party::data::{
     Attribute, DataSpec, Engine, Entities, LinkColumns, LinkedRows, LinkedSpec, Named, RowStore, Split,
 };
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 /// Rows that are put side by side at a time.
 const BLOCK: usize = 8192;
@@ -354,10 +356,6 @@ fn rows_spec(scenario: &Scenario, attributes: &[usize], schema: &Schema, binner:
         at.and_then(|at| u16::try_from(at).ok()).unwrap_or(u16::MAX)
     };
     LinkedSpec {
-        features: features(schema, |column| column.link.is_none())
-            .map(|(feature, column)| (feature, column.clone(), binner.feature(feature.into()).clone()))
-            .collect(),
-        label: schema.label.clone(),
         links: scenario
             .file
             .links
@@ -386,35 +384,18 @@ fn rows_spec(scenario: &Scenario, attributes: &[usize], schema: &Schema, binner:
             let parties = scenario.parties.len().saturating_sub(attributes.len()).max(1);
             rows / u32::try_from(parties).unwrap_or(u32::MAX)
         }),
+        ..LinkedSpec::own_columns(schema, binner)
     }
 }
 
 /// What one attribute party is asked through all links: in a vertical scenario each link asks one party only.
-fn attributes_spec(scenario: &Scenario, party: &str, schema: &Schema, binner: &Binner) -> Vec<Attribute> {
+fn attributes_spec(scenario: &Scenario, party: &str, schema: &Schema, binner: &Binner) -> Arc<[Attribute]> {
     let asks = |name: &str| {
         let link = scenario.file.links.iter().find(|link| link.name == name);
         link.is_some_and(|link| link.party.as_deref().is_none_or(|asked| asked == party))
     };
-    let wanted = |column: &Column| column.link.as_deref().is_some_and(asks) && !column.is_known();
-    features(schema, wanted)
-        .map(|(feature, column)| {
-            let mut own = column.clone();
-            own.name = column.attribute().unwrap_or(&column.name).to_owned();
-            own.link = None;
-            Attribute {
-                feature,
-                column: own,
-                binner: binner.feature(feature.into()).clone(),
-            }
-        })
-        .collect()
-}
-
-fn features<'a>(
-    schema: &'a Schema,
-    wanted: impl Fn(&Column) -> bool + 'a,
-) -> impl Iterator<Item = (u16, &'a Column)> + 'a {
-    (0u16..)
-        .zip(&schema.features)
-        .filter(move |(_, column)| wanted(column))
+    attributes(schema, binner.features(), |column| {
+        column.link.as_deref().filter(|link| asks(link))?;
+        column.attribute().filter(|_| !column.is_known())
+    })
 }

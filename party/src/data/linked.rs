@@ -8,7 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use hedgerow_forest::binning::FeatureBinner;
+use hedgerow_forest::binning::{Binner, FeatureBinner};
 use hedgerow_forest::schema::{Column, Label, Schema};
 
 use super::dataset::{DataSpec, open_scan};
@@ -64,6 +64,27 @@ pub struct LinkedSpec {
     /// Most training rows that one entity may have over all links; a row that names an entity which has them already
     /// is left out. The first rows in source order stay.
     pub rows_per_entity: Option<u32>,
+}
+
+impl LinkedSpec {
+    /// A row party's own columns, without any link: what can be read before a run says what the links are.
+    pub fn own_columns(schema: &Schema, binner: &Binner) -> Self {
+        let features = schema
+            .features
+            .iter()
+            .zip(binner.features())
+            .zip(0u16..)
+            .filter(|((column, _), _)| column.link.is_none())
+            .map(|((column, bins), feature)| (feature, column.clone(), bins.clone()));
+        Self {
+            features: features.collect(),
+            label: schema.label.clone(),
+            links: Vec::new(),
+            parties: 0,
+            serves: HashMap::new(),
+            rows_per_entity: None,
+        }
+    }
 }
 
 /// Rows in memory.

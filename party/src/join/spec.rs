@@ -1,7 +1,5 @@
 //! What a run's configuration means for the columns of one party.
 
-use hedgerow_forest::binning::Binner;
-use hedgerow_forest::schema::Schema;
 use hedgerow_protocol::config::{Join, LinkParty, RunConfig};
 use hedgerow_protocol::ids::PartyId;
 
@@ -39,27 +37,8 @@ pub(crate) fn linked(config: &RunConfig) -> Result<LinkedSpec, DataError> {
         parties: join.attribute_parties.len(),
         serves: serves.collect(),
         rows_per_entity: hedgerow_protocol::privacy::rows_per_entity(config),
-        ..own_columns(&config.schema, &binner(config)?)
+        ..LinkedSpec::own_columns(&config.schema, &binner(config)?)
     })
-}
-
-/// A row party's own columns, without any link: what can be read before a run says what the links are.
-pub(crate) fn own_columns(schema: &Schema, binner: &Binner) -> LinkedSpec {
-    let features = schema
-        .features
-        .iter()
-        .zip(binner.features())
-        .zip(0u16..)
-        .filter(|((column, _), _)| column.link.is_none())
-        .map(|((column, bins), feature)| (feature, column.clone(), bins.clone()));
-    LinkedSpec {
-        features: features.collect(),
-        label: schema.label.clone(),
-        links: Vec::new(),
-        parties: 0,
-        serves: std::collections::HashMap::new(),
-        rows_per_entity: None,
-    }
 }
 
 /// What an attribute party reads, after a check that its key has as many columns as each link's.
