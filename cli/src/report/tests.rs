@@ -259,11 +259,3 @@ fn the_terminal_shows_all_three_models() {
         assert!(text.contains(part), "{part} missing in\n{text}");
     }
 }
-
-/// Writes the sample page for a look at it: `HEDGEROW_SAMPLE=page.html cargo test ... sample_page -- --ignored`.
-#[test]
-#[ignore = "writes a file to look at"]
-fn sample_page() {
-    let path = std::env::var("HEDGEROW_SAMPLE").unwrap();
-    std::fs::write(path, html::page(&sample(Some(1.0))).unwrap()).unwrap();
-}
