@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "hedgerow-protocol",
         &["hedgerow-crypto", "hedgerow-dp", "hedgerow-forest"],
     ),
+    ("hedgerow-inference", &["hedgerow-crypto", "hedgerow-forest"]),
     ("hedgerow-edge", &["hedgerow-crypto", "hedgerow-protocol"]),
     (
         "hedgerow-coordinator",
