@@ -18,6 +18,7 @@
 //! | [`params`], [`grow`] | hyper-parameters; from answers to the next query |
 //! | [`model`], [`predict`] | the model file, its rendering, scores |
 //! | [`join`] | rows whose columns are at several parties: who counts what, in the clear |
+//! | [`ensemble`] | tree ensembles of any source library over raw values, evaluated as ONNX Runtime does |
 //! | [`metrics`] | AUROC, average precision, accuracy, curves |
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -26,6 +27,7 @@
 )]
 
 pub mod binning;
+pub mod ensemble;
 mod exact;
 pub mod grow;
 pub mod join;
