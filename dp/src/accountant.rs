@@ -1,15 +1,24 @@
-//! The party's own books: a fully adaptive zCDP filter.
+//! The party's own books: a fully adaptive filter.
 //!
-//! **Theorem** The mechanisms of a run are chosen adaptively, and so are their rhos: what is asked next depends on
-//! what was answered. A filter that lets a mechanism through only while the rhos let through add up to at most the
-//! capacity is, as a whole, `capacity`-zCDP (the Renyi filter of Feldman and Zrnic, *Individual Privacy Accounting
-//! via a Renyi Filter*, NeurIPS 2021, at every order at once; Whitehouse, Ramdas, Rogers and Wu, *Fully Adaptive
+//! **Theorem** The mechanisms of a run are chosen adaptively, and so are their costs: what is asked next depends on
+//! what was answered. A filter that lets a mechanism through only while the Renyi divergences *of one order* let
+//! through add up to at most the capacity has, as a whole, a divergence of that order of at most the capacity (Feldman
+//! and Zrnic, *Individual Privacy Accounting via a Renyi Filter*, NeurIPS 2021, Theorem 4.3). If all mechanisms are zCDP
+//! this holds at every order at once: the whole is `capacity`-zCDP (Whitehouse, Ramdas, Rogers and Wu, *Fully Adaptive
 //! Composition in Differential Privacy*, ICML 2023). **Neighbours** add or remove one row of this party.
+//!
+//! Two kinds of books, then: [`Accountant::new`] counts rho of zCDP and takes what is zCDP; [`Accountant::at_order`]
+//! fixes one order, which [`Budget::order`](crate::Budget::order) chooses for the party's budget, and takes every
+//! mechanism: discrete Gaussian noise costs the same in both, and a capacity of [`rho_for`](crate::rho_for) is worth the
+//! same (epsilon, delta). [`Order::PURE`] counts epsilons of pure differential privacy and takes nothing else.
+//! (A filter that may choose among orders at the end is not covered by the theorem: which order is best would then
+//! depend on the answers.)
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::budget::Rho;
+use crate::cost::{Cost, Order};
 use crate::mechanism::NoDifferentialPrivacy;
 
 /// The filter said no: nothing was charged and nothing may be released.
@@ -19,7 +28,7 @@ use crate::mechanism::NoDifferentialPrivacy;
 pub struct BudgetExceeded {
     /// What the budget was asked for.
     pub label: String,
-    /// The rho asked for.
+    /// The rho asked for; [`Rho::MAX`] where the cost has no bound in these books.
     pub asked: Rho,
     /// The rho that was left.
     pub left: Rho,
@@ -34,11 +43,18 @@ pub struct BudgetExceeded {
 #[derive(Debug)]
 #[must_use = "a charge has been paid for; give it to Mechanism::apply"]
 pub struct Charge {
+    cost: Cost,
     rho: Rho,
 }
 
 impl Charge {
-    /// What was paid.
+    /// What was paid for.
+    #[must_use]
+    pub fn cost(&self) -> Cost {
+        self.cost
+    }
+
+    /// What was paid in these books.
     #[must_use]
     pub fn rho(&self) -> Rho {
         self.rho
@@ -49,7 +65,7 @@ impl Charge {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {
     label: String,
-    rho: Rho,
+    cost: Cost,
     settled: bool,
     // Whether this process holds or has used the charge; a restart forgets it on purpose.
     #[serde(skip)]
@@ -63,10 +79,10 @@ impl Entry {
         &self.label
     }
 
-    /// What was paid.
+    /// What was paid for.
     #[must_use]
-    pub fn rho(&self) -> Rho {
-        self.rho
+    pub fn cost(&self) -> Cost {
+        self.cost
     }
 
     /// Whether [`Accountant::settle`] has closed it.
@@ -76,13 +92,16 @@ impl Entry {
     }
 }
 
-/// A fully adaptive zCDP filter with its ledger. The serialised form is the party's journal entry; amounts are whole
+/// A fully adaptive filter with its ledger. The serialised form is the party's journal entry; amounts are whole
 /// numbers (see [`Rho`]), so no rounding ever lets more through than the capacity.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Accountant {
     // None: differential privacy is off by configuration.
     capacity: Option<Rho>,
     entries: Vec<Entry>,
+    // None: every order, zCDP. The policy says it anew after a restart, like the capacity.
+    #[serde(skip)]
+    order: Option<Order>,
 }
 
 impl Accountant {
@@ -92,6 +111,7 @@ impl Accountant {
         Accountant {
             capacity: Some(capacity),
             entries: Vec::new(),
+            order: None,
         }
     }
 
@@ -101,6 +121,24 @@ impl Accountant {
         Accountant {
             capacity: None,
             entries: Vec::new(),
+            order: None,
+        }
+    }
+
+    /// The same books at one order: the capacity and all amounts are divergences of this order divided by it (of
+    /// [`Order::PURE`], epsilons).
+    #[must_use]
+    pub fn at_order(mut self, order: Order) -> Self {
+        self.order = Some(order);
+        self
+    }
+
+    /// What a cost amounts to in these books; `None` where it has no bound.
+    #[must_use]
+    pub fn amount(&self, cost: &Cost) -> Option<Rho> {
+        match self.order {
+            Some(order) => cost.at(order),
+            None => cost.zcdp(),
         }
     }
 
@@ -108,37 +146,48 @@ impl Accountant {
     /// are, even beyond the capacity (the operator may have lowered it; then nothing more is let through), none of
     /// them settled, no charge in anybody's hands.
     #[must_use]
-    pub fn with_history(mut self, payments: impl IntoIterator<Item = (String, Rho)>) -> Self {
+    pub fn with_history<C: Into<Cost>>(mut self, payments: impl IntoIterator<Item = (String, C)>) -> Self {
         self.entries
-            .extend(payments.into_iter().map(|(label, rho)| Entry {
+            .extend(payments.into_iter().map(|(label, cost)| Entry {
                 label,
-                rho,
+                cost: cost.into(),
                 settled: false,
                 issued: false,
             }));
         self
     }
 
-    /// Pays `rho` for one release. The caller makes the new state durable before it sends anything.
+    /// Pays for one release. The caller makes the new state durable before it sends anything.
     ///
     /// # Errors
-    /// [`BudgetExceeded`] if less than `rho` is left; the books are then unchanged.
-    pub fn charge(&mut self, label: impl Into<String>, rho: Rho) -> Result<Charge, BudgetExceeded> {
-        let label = label.into();
-        if let Some(left) = self.left().filter(|left| rho > *left) {
+    /// [`BudgetExceeded`] if less is left, or if the cost has no bound in these books; they are then unchanged.
+    pub fn charge(
+        &mut self,
+        label: impl Into<String>,
+        cost: impl Into<Cost>,
+    ) -> Result<Charge, BudgetExceeded> {
+        let (label, cost) = (label.into(), cost.into());
+        let amount = self.amount(&cost);
+        if let Some(left) = self
+            .left()
+            .filter(|left| amount.is_none_or(|asked| asked > *left))
+        {
             return Err(BudgetExceeded {
                 label,
-                asked: rho,
+                asked: amount.unwrap_or(Rho::MAX),
                 left,
             });
         }
         self.entries.push(Entry {
             label,
-            rho,
+            cost,
             settled: false,
             issued: true,
         });
-        Ok(Charge { rho })
+        Ok(Charge {
+            cost,
+            rho: amount.unwrap_or(Rho::MAX),
+        })
     }
 
     /// After a restart: the charge of a payment that is in the books but was not [settled](Self::settle), so that a
@@ -154,7 +203,11 @@ impl Accountant {
             .rev()
             .find(|e| e.label == label && !e.settled && !e.issued)?;
         entry.issued = true;
-        Some(Charge { rho: entry.rho })
+        let cost = entry.cost;
+        Some(Charge {
+            cost,
+            rho: self.amount(&cost).unwrap_or(Rho::MAX),
+        })
     }
 
     /// Closes the payments under `label`: what they bought is durable as bytes, and [`Self::reclaim`] gives no
@@ -198,7 +251,7 @@ impl Accountant {
     fn spent_units(&self) -> u128 {
         self.entries
             .iter()
-            .map(|entry| u128::from(entry.rho.units()))
+            .map(|entry| u128::from(self.amount(&entry.cost).unwrap_or(Rho::MAX).units()))
             .sum()
     }
 }
@@ -206,6 +259,9 @@ impl Accountant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::budget::{Budget, rho_for};
+    use crate::sampler::Variance;
+    use crate::{L1, L2Squared};
     use proptest::prelude::*;
 
     fn rho(value: f64) -> Rho {
@@ -284,6 +340,63 @@ mod tests {
         assert!(books.charge("c", Rho::at_least(1e-13).unwrap()).is_err());
         assert_eq!(books.reclaim("b").unwrap().rho(), rho(0.5));
         assert!(books.reclaim("b").is_none());
+    }
+
+    #[test]
+    fn one_order_takes_every_mechanism_and_zcdp_only_what_is() {
+        let skellam = Cost::Skellam {
+            share: Variance::new(1000, 1).unwrap(),
+            shares: 5,
+            l1: L1(100),
+            l2: L2Squared(100),
+        };
+        let laplace = Cost::Laplace {
+            gap: 1 << 28,
+            l1: L1(1),
+        };
+        let mut zcdp = Accountant::new(rho(1.0));
+        let refusal = zcdp.charge("skellam", skellam).unwrap_err();
+        assert_eq!(refusal.asked, Rho::MAX);
+        let _ = zcdp.charge("laplace", laplace).unwrap();
+        assert_eq!(zcdp.spent(), laplace.zcdp().unwrap());
+
+        let order = Order::new(20.5).unwrap();
+        let mut renyi = Accountant::new(rho(1.0)).at_order(order);
+        for cost in [skellam, laplace, rho(0.25).into()] {
+            let charge = renyi.charge("any", cost).unwrap();
+            assert_eq!((charge.cost(), charge.rho()), (cost, cost.at(order).unwrap()));
+        }
+        let sum: f64 = renyi
+            .entries()
+            .iter()
+            .map(|entry| entry.cost().divergence(order))
+            .sum();
+        assert!((renyi.spent().value() * order.value() / sum - 1.0).abs() < 1e-9);
+
+        let mut pure = Accountant::new(rho(1.0)).at_order(Order::PURE);
+        assert!(pure.charge("gaussian", rho(0.001)).is_err());
+        let epsilon = laplace.divergence(Order::PURE);
+        let through = (0..100)
+            .filter(|_| pure.charge("laplace", laplace).is_ok())
+            .count();
+        assert_eq!(through, (1.0 / epsilon) as usize);
+    }
+
+    #[test]
+    fn one_order_keeps_the_budget_it_was_chosen_for() {
+        for (epsilon, delta) in [(0.1, 1e-7), (1.0, 1e-6), (8.0, 1e-5)] {
+            let budget = Budget::new(epsilon, delta).unwrap();
+            let capacity = rho_for(&budget).unwrap();
+            let order = budget.order();
+            let spent = crate::budget::epsilon_at(order.value(), capacity.value() * order.value(), delta);
+            assert!(
+                (spent / epsilon - 1.0).abs() < 1e-9,
+                "epsilon {epsilon}: {spent} at {order:?}"
+            );
+            // A run of Gaussian noise that spends the whole budget fits to the last unit.
+            let mut books = Accountant::new(capacity).at_order(order);
+            assert!(books.charge("all", capacity).is_ok());
+        }
     }
 
     proptest! {

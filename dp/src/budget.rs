@@ -5,6 +5,8 @@ use opendp::measures::{PrivacyProfile, ZeroConcentratedDivergence};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::cost::Order;
+
 /// Why a budget or a rho was refused.
 #[derive(Clone, Debug, PartialEq, Error)]
 #[non_exhaustive]
@@ -89,6 +91,29 @@ impl Budget {
     #[must_use]
     pub fn epsilon(&self) -> f64 {
         self.epsilon
+    }
+
+    /// The order of Renyi divergence at which a zCDP mechanism that just keeps this budget is converted to (epsilon,
+    /// delta): the order for a filter, and for mechanisms that are not zCDP.
+    ///
+    /// A mechanism whose divergence of this order is at most [`rho_for`] times the order keeps the budget, by
+    /// Proposition 12 of Canonne, Kamath and Steinke 2020, which needs one order only.
+    #[must_use]
+    pub fn order(&self) -> Order {
+        let rho = rho_for(self).unwrap_or(Rho::MAX).value();
+        // The bound is quasi-convex in the order; golden-section search on the logarithm of order - 1.
+        let at = |log: f64| epsilon_at(1.0 + log.exp(), rho * (1.0 + log.exp()), self.delta);
+        let (mut low, mut high) = (1e-3f64.ln(), 1e12f64.ln());
+        let ratio = (5f64.sqrt() - 1.0) / 2.0;
+        for _ in 0..90 {
+            let (left, right) = (high - ratio * (high - low), low + ratio * (high - low));
+            if at(left) < at(right) {
+                high = right;
+            } else {
+                low = left;
+            }
+        }
+        Order::new(1.0 + (0.5 * (low + high)).exp()).unwrap_or(Order::PURE)
     }
 
     /// Delta, above 0 and below 1.
@@ -193,6 +218,12 @@ impl Rho {
 /// order alpha by opendp with every rounding upwards. `None` where opendp's arithmetic overflows.
 fn profile(rho: Rho) -> Option<PrivacyProfile> {
     ZeroConcentratedDivergence::convert(rho.value()).ok()
+}
+
+/// The epsilon that a Renyi divergence of `order` gives at `delta`: Canonne, Kamath and Steinke 2020, Proposition 12.
+pub(crate) fn epsilon_at(order: f64, divergence: f64, delta: f64) -> f64 {
+    let bound = divergence + (-1.0 / order).ln_1p() - (delta * order).ln() / (order - 1.0);
+    bound.max(0.0)
 }
 
 fn keeps(budget: &Budget, rho: Rho) -> bool {

@@ -15,6 +15,9 @@
 //! with `exp(-pi^2 s)`. (Proposition 14 states the first bound as a Renyi divergence `alpha D / (2 n s) + tau d` of
 //! every order `alpha >= 1`; `alpha -> 1` gives the form above, which is what zCDP needs.)
 
+pub mod laplace;
+pub mod skellam;
+
 use std::f64::consts::{LN_2, PI};
 
 use thiserror::Error;
@@ -34,11 +37,27 @@ pub enum CalibrationError {
     #[error("no honest share of the noise is left (minimum of survivors minus collusion bound is 0)")]
     NoHonestShares,
     /// A table without cells, or one that no row can change, is a mistake of the caller.
-    #[error("a table of {cells} cells with squared L2 sensitivity {sensitivity} has nothing to protect")]
+    #[error("a table of {cells} cells with sensitivity {sensitivity} has nothing to protect")]
     NothingToProtect {
         /// Cells of the table.
         cells: u64,
-        /// Squared L2 sensitivity.
+        /// Its sensitivity (squared L2, or L1).
+        sensitivity: u64,
+    },
+    /// Pure differential privacy needs an epsilon.
+    #[error("pure epsilon is {epsilon}, expected a finite number above 0")]
+    NoPureBudget {
+        /// The epsilon given.
+        epsilon: f64,
+    },
+    /// A discrete Laplace of a scale beyond 2^16 would be needed.
+    #[error(
+        "pure epsilon {epsilon} at L1 sensitivity {sensitivity} needs discrete Laplace noise of a scale above 2^16"
+    )]
+    TooMuchLaplace {
+        /// The epsilon asked for.
+        epsilon: f64,
+        /// L1 sensitivity.
         sensitivity: u64,
     },
     /// More noise would be needed than the sampler supports.
@@ -94,6 +113,42 @@ fn cost_of(variance: f64, sensitivity: f64, shares: u32, cells: f64) -> (f64, f6
     (0.5 * ratio * ROUNDING, added.min(squared) * ROUNDING)
 }
 
+/// What no mechanism can be calibrated for.
+fn check(rho: Rho, honest_shares: u32, cells: u64, sensitivity: u64) -> Result<(), CalibrationError> {
+    if rho == Rho::ZERO {
+        return Err(CalibrationError::NoBudget);
+    }
+    if honest_shares == 0 {
+        return Err(CalibrationError::NoHonestShares);
+    }
+    if cells == 0 || sensitivity == 0 {
+        return Err(CalibrationError::NothingToProtect { cells, sensitivity });
+    }
+    Ok(())
+}
+
+/// The smallest number from `low` to `high` for which `enough` holds, by bisection: it holds for all above one for
+/// which it holds.
+fn smallest(mut low: u64, mut high: u64, enough: impl Fn(u64) -> bool) -> Option<u64> {
+    if !enough(high) {
+        return None;
+    }
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if enough(middle) {
+            high = middle;
+        } else {
+            low = middle + 1;
+        }
+    }
+    Some(high)
+}
+
+/// Nats of a probability of `2^-log2_prob`, divided between two sides of `cells` cells.
+fn nats_of_tail(log2_prob: u32, cells: u64) -> f64 {
+    (f64::from(log2_prob) + 1.0 + (cells as f64).log2()) * LN_2
+}
+
 impl DistributedGaussian {
     /// The least noise, on a grid of share variances that are multiples of 2^-16 and at least 1, such that the sum
     /// of `honest_shares` shares is `rho`-zCDP for tables of at most `cells` cells and squared L2 sensitivity
@@ -110,18 +165,7 @@ impl DistributedGaussian {
         honest_shares: u32,
         cells: u64,
     ) -> Result<Self, CalibrationError> {
-        if rho == Rho::ZERO {
-            return Err(CalibrationError::NoBudget);
-        }
-        if honest_shares == 0 {
-            return Err(CalibrationError::NoHonestShares);
-        }
-        if cells == 0 || sensitivity.0 == 0 {
-            return Err(CalibrationError::NothingToProtect {
-                cells,
-                sensitivity: sensitivity.0,
-            });
-        }
+        check(rho, honest_shares, cells, sensitivity.0)?;
         let cost = |steps: u64| {
             cost_of(
                 steps as f64 / GRID,
@@ -139,20 +183,10 @@ impl DistributedGaussian {
             max_log2: MAX_VARIANCE_LOG2,
         };
         // Both conditions become easier as the variance grows, so bisection finds the first step that is enough.
-        let (mut low, mut high) = (MIN_GRID_VARIANCE, 1u64 << (MAX_VARIANCE_LOG2 + GRID_BITS));
-        if !enough(high) {
-            return Err(too_much);
-        }
-        while low < high {
-            let middle = low + (high - low) / 2;
-            if enough(middle) {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        let variance = Variance::new(high, 1 << GRID_BITS).map_err(|_| too_much.clone())?;
-        let cost = Rho::at_least(cost(high).1).map_err(|_| too_much)?;
+        let most = 1u64 << (MAX_VARIANCE_LOG2 + GRID_BITS);
+        let steps = smallest(MIN_GRID_VARIANCE, most, enough).ok_or_else(|| too_much.clone())?;
+        let variance = Variance::new(steps, 1 << GRID_BITS).map_err(|_| too_much.clone())?;
+        let cost = Rho::at_least(cost(steps).1).map_err(|_| too_much)?;
         Ok(DistributedGaussian {
             sampler: DiscreteGaussian::new(variance),
             cost,
@@ -193,7 +227,7 @@ impl DistributedGaussian {
     #[must_use]
     pub fn tail_bound(&self, log2_prob: u32, shares: u32) -> u64 {
         let variance = self.share_variance().value() * f64::from(shares);
-        let nats = (f64::from(log2_prob) + 1.0 + (self.cells as f64).log2()) * LN_2;
+        let nats = nats_of_tail(log2_prob, self.cells);
         // The cast saturates; the largest value is below 2^46 anyway.
         ((2.0 * variance * nats).sqrt() * ROUNDING).ceil() as u64
     }

@@ -1,9 +1,9 @@
 //! Differential privacy: exact integer noise, its calibration over several parties, and the books that are kept
 //! about it.
 //!
-//! **Mechanism** discrete Gaussian, drawn in shares by the parties · **sensitivity** L2, of integer-valued tables ·
-//! **neighbours** add or remove one row of one party · **measure** zero-concentrated differential privacy (zCDP,
-//! Bun and Steinke 2016), stated to users as (epsilon, delta).
+//! **Mechanisms** discrete Gaussian, Skellam and discrete Laplace, drawn in shares by the parties · **sensitivity** L2
+//! and L1, of integer-valued tables · **neighbours** add or remove one row of one party · **measure** zero-concentrated
+//! (zCDP, Bun and Steinke 2016), Renyi and pure differential privacy, stated to users as (epsilon, delta).
 //!
 //! What it is: the only maker of [`Noised`] tables, which is the only kind of table that the protocol will send. A
 //! `Noised` costs a [`Charge`], and a `Charge` comes from nobody but the party's own [`Accountant`].
@@ -15,22 +15,32 @@
 //! |---|---|---|
 //! | [`budget`] | [`Budget`] (epsilon, delta), [`Rho`] and the tight conversion between them | Canonne, Kamath, Steinke 2020 |
 //! | [`sensitivity`] | how far one row can move a table | |
-//! | [`sampler`] | exact discrete Gaussian in integer arithmetic | Canonne, Kamath, Steinke 2020; Karney 2016 |
+//! | [`cost`] | what a release costs at any order of Renyi divergence | Mironov 2017; Agarwal, Kairouz, Liu 2021 |
+//! | [`sampler`] | exact discrete Gaussian, Skellam and Polya in integer arithmetic | Canonne, Kamath, Steinke 2020; Karney 2016; Devroye 1986 |
 //! | [`distributed`] | how wide every party's share of the noise must be | Kairouz, Liu, Steinke 2021 |
+//! | [`distributed::skellam`] | the same for Skellam shares | Agarwal, Kairouz, Liu 2021 |
+//! | [`distributed::laplace`] | the same for Polya shares: pure epsilon | Ghosh et al. 2009; Goryczka, Xiong 2017 |
+//! | [`noise`] | the public choice among them | |
 //! | [`mechanism`] | table + charge -> [`Noised`] | |
-//! | [`accountant`] | fully adaptive zCDP filter | Feldman, Zrnic 2021; Whitehouse et al. 2023 |
+//! | [`accountant`] | fully adaptive filter, zCDP or of one Renyi order | Feldman, Zrnic 2021; Whitehouse et al. 2023 |
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
 
 pub mod accountant;
 pub mod budget;
+pub mod cost;
 pub mod distributed;
 pub mod mechanism;
+pub mod noise;
 pub mod sampler;
 pub mod sensitivity;
 
 pub use accountant::{Accountant, BudgetExceeded, Charge};
 pub use budget::{Budget, BudgetError, Rho, epsilon_for, rho_for};
+pub use cost::{Cost, Order};
+pub use distributed::laplace::DistributedLaplace;
+pub use distributed::skellam::DistributedSkellam;
 pub use distributed::{CalibrationError, DistributedGaussian};
 pub use mechanism::{ApplyError, Cells, Mechanism, NoDifferentialPrivacy, Noised};
-pub use sensitivity::L2Squared;
+pub use noise::{Noise, Release};
+pub use sensitivity::{L1, L2Squared};

@@ -5,7 +5,10 @@ use thiserror::Error;
 
 use crate::accountant::Charge;
 use crate::budget::Rho;
+use crate::cost::Cost;
 use crate::distributed::DistributedGaussian;
+use crate::distributed::laplace::DistributedLaplace;
+use crate::distributed::skellam::DistributedSkellam;
 
 /// Whatever holds integer cells that noise can be added to.
 pub trait Cells {
@@ -57,12 +60,22 @@ impl NoDifferentialPrivacy {
 
 /// What happens to a table before it is masked.
 ///
-/// **Mechanism** a share of distributed discrete Gaussian noise, or none · **sensitivity** L2 · **neighbours** add or
-/// remove one row · **theorem** Kairouz, Liu and Steinke 2021, see [`DistributedGaussian`].
+/// | mechanism | sensitivity | measure | theorem |
+/// |---|---|---|---|
+/// | a share of distributed discrete Gaussian noise | L2 | zCDP | Kairouz, Liu and Steinke 2021, see [`DistributedGaussian`] |
+/// | a share of Skellam noise | L2 and L1 | Renyi | Agarwal, Kairouz and Liu 2021, see [`DistributedSkellam`] |
+/// | a Polya share of discrete Laplace noise | L1 | pure | Ghosh et al. 2009, Goryczka and Xiong 2017, see [`DistributedLaplace`] |
+/// | none | | | |
+///
+/// **Neighbours** add or remove one row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mechanism {
-    /// Adds this party's share of the noise.
+    /// Adds this party's share of discrete Gaussian noise.
     DiscreteGaussian(DistributedGaussian),
+    /// Adds this party's share of Skellam noise.
+    Skellam(DistributedSkellam),
+    /// Adds this party's share of discrete Laplace noise.
+    DiscreteLaplace(DistributedLaplace),
     /// Adds nothing: no differential privacy.
     None(NoDifferentialPrivacy),
 }
@@ -72,12 +85,12 @@ pub enum Mechanism {
 #[non_exhaustive]
 pub enum ApplyError {
     /// The charge does not cover the mechanism's cost.
-    #[error("charge of rho {paid} does not cover the mechanism's cost of rho {cost}")]
+    #[error("charge of {paid} does not cover the mechanism's cost of {cost}")]
     Underpaid {
         /// What the charge was for.
-        paid: Rho,
+        paid: Cost,
         /// What the mechanism costs.
-        cost: Rho,
+        cost: Cost,
     },
     /// The table is larger than the one that the noise was calibrated for.
     #[error("table has {actual} cells, noise was calibrated for at most {calibrated}")]
@@ -90,13 +103,67 @@ pub enum ApplyError {
 }
 
 impl Mechanism {
-    /// The rho that one application costs, and that its charge must at least hold; zero without noise, where rho
-    /// means nothing.
+    /// What one application costs, and what its charge must cover; a rho of zero without noise, where cost means
+    /// nothing.
+    #[must_use]
+    pub fn renyi_cost(&self) -> Cost {
+        match self {
+            Mechanism::DiscreteGaussian(gaussian) => Cost::Zcdp(gaussian.cost()),
+            Mechanism::Skellam(skellam) => skellam.cost(),
+            Mechanism::DiscreteLaplace(laplace) => laplace.cost(),
+            Mechanism::None(_) => Cost::Zcdp(Rho::ZERO),
+        }
+    }
+
+    /// The zCDP parameter of one application: 0 without noise, where rho means nothing; [`Rho::MAX`], more than any
+    /// filter has, for Skellam noise, whose [`Self::renyi_cost`] is to be charged instead.
     #[must_use]
     pub fn cost(&self) -> Rho {
+        self.renyi_cost().zcdp().unwrap_or(Rho::MAX)
+    }
+
+    /// The name that configurations and privacy statements use.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
         match self {
-            Mechanism::DiscreteGaussian(gaussian) => gaussian.cost(),
-            Mechanism::None(_) => Rho::ZERO,
+            Mechanism::DiscreteGaussian(_) => "discrete-gaussian",
+            Mechanism::Skellam(_) => "skellam",
+            Mechanism::DiscreteLaplace(_) => "discrete-laplace",
+            Mechanism::None(_) => "none",
+        }
+    }
+
+    /// Standard deviation of a cell of the sum of `shares` shares; `None` without noise.
+    #[must_use]
+    pub fn total_sigma(&self, shares: u32) -> Option<f64> {
+        match self {
+            Mechanism::DiscreteGaussian(gaussian) => Some(gaussian.total_sigma(shares)),
+            Mechanism::Skellam(skellam) => Some(skellam.total_sigma(shares)),
+            Mechanism::DiscreteLaplace(laplace) => Some(laplace.total_sigma(shares)),
+            Mechanism::None(_) => None,
+        }
+    }
+
+    /// A bound on the noise of every cell of the sum of `shares` shares at once, but for a probability of at most
+    /// `2^-log2_prob`; 0 without noise.
+    #[must_use]
+    pub fn tail_bound(&self, log2_prob: u32, shares: u32) -> u64 {
+        match self {
+            Mechanism::DiscreteGaussian(gaussian) => gaussian.tail_bound(log2_prob, shares),
+            Mechanism::Skellam(skellam) => skellam.tail_bound(log2_prob, shares),
+            Mechanism::DiscreteLaplace(laplace) => laplace.tail_bound(log2_prob, shares),
+            Mechanism::None(_) => 0,
+        }
+    }
+
+    /// Cells of the largest table that the noise was calibrated for; `None` without noise.
+    #[must_use]
+    pub fn cells(&self) -> Option<u64> {
+        match self {
+            Mechanism::DiscreteGaussian(gaussian) => Some(gaussian.cells()),
+            Mechanism::Skellam(skellam) => Some(skellam.cells()),
+            Mechanism::DiscreteLaplace(laplace) => Some(laplace.cells()),
+            Mechanism::None(_) => None,
         }
     }
 
@@ -111,22 +178,25 @@ impl Mechanism {
         charge: Charge,
         rng: &mut impl CryptoRng,
     ) -> Result<Noised<T>, ApplyError> {
-        let cost = self.cost();
-        if charge.rho() < cost {
+        let cost = self.renyi_cost();
+        if !charge.cost().covers(&cost) {
             return Err(ApplyError::Underpaid {
-                paid: charge.rho(),
+                paid: charge.cost(),
                 cost,
             });
         }
-        if let Mechanism::DiscreteGaussian(gaussian) = self {
-            let cells = table.cells_mut();
-            if cells.len() as u64 > gaussian.cells() {
-                return Err(ApplyError::TooManyCells {
-                    actual: cells.len() as u64,
-                    calibrated: gaussian.cells(),
-                });
-            }
-            gaussian.sampler().add_to(cells, rng);
+        let cells = table.cells_mut();
+        if let Some(calibrated) = self.cells().filter(|most| cells.len() as u64 > *most) {
+            return Err(ApplyError::TooManyCells {
+                actual: cells.len() as u64,
+                calibrated,
+            });
+        }
+        match self {
+            Mechanism::DiscreteGaussian(gaussian) => gaussian.sampler().add_to(cells, rng),
+            Mechanism::Skellam(skellam) => skellam.sampler().add_to(cells, rng),
+            Mechanism::DiscreteLaplace(laplace) => laplace.sampler().add_to(cells, rng),
+            Mechanism::None(_) => {}
         }
         Ok(Noised(table))
     }
@@ -135,7 +205,8 @@ impl Mechanism {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Accountant, L2Squared};
+    use crate::cost::Order;
+    use crate::{Accountant, L1, L2Squared};
     use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 
     fn gaussian(cells: u64) -> Mechanism {
@@ -180,8 +251,8 @@ mod tests {
         assert_eq!(
             refusal,
             ApplyError::Underpaid {
-                paid: paid_too_little,
-                cost: mechanism.cost()
+                paid: paid_too_little.into(),
+                cost: mechanism.cost().into()
             }
         );
     }
@@ -203,6 +274,40 @@ mod tests {
                 calibrated: 4
             }
         );
+    }
+
+    #[test]
+    fn every_mechanism_adds_noise_for_its_own_charge_only() {
+        let rho = Rho::new(0.125).unwrap();
+        let order = Order::new(8.0).unwrap();
+        let mechanisms = [
+            gaussian(1000),
+            Mechanism::Skellam(
+                DistributedSkellam::calibrate(rho, order, L1(100), L2Squared(100), 1, 1000).unwrap(),
+            ),
+            Mechanism::DiscreteLaplace(DistributedLaplace::calibrate(0.5, L1(10), 1, 1000).unwrap()),
+        ];
+        for mechanism in &mechanisms {
+            let mut rng = ChaCha20Rng::from_seed([1; 32]);
+            let mut books = Accountant::new(Rho::MAX).at_order(order);
+            let charge = books.charge("test", mechanism.renyi_cost()).unwrap();
+            let cells = mechanism
+                .apply(vec![0; 1000], charge, &mut rng)
+                .unwrap()
+                .into_inner();
+            let sigma = mechanism.total_sigma(1).unwrap();
+            let second = cells.iter().map(|x| (*x as f64).powi(2)).sum::<f64>() / 1000.0;
+            assert!((second.sqrt() / sigma - 1.0).abs() < 0.15, "{}", mechanism.name());
+            let bound = mechanism.tail_bound(20, 1);
+            assert!(cells.iter().all(|x| x.unsigned_abs() <= bound));
+            for other in mechanisms.iter().filter(|other| other.name() != mechanism.name()) {
+                let charge = books.charge("test", other.renyi_cost()).unwrap();
+                assert!(matches!(
+                    mechanism.apply(vec![0; 4], charge, &mut rng),
+                    Err(ApplyError::Underpaid { .. })
+                ));
+            }
+        }
     }
 
     #[test]

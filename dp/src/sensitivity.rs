@@ -11,3 +11,8 @@ use serde::{Deserialize, Serialize};
 /// A change of *replacing* one row costs up to four times as much (group privacy of two); this type never means it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct L2Squared(pub u64);
+
+/// L1 sensitivity of an integer-valued table when **one row is added or removed**: `sum over cells |T(D) - T(D')| <=
+/// self` for all neighbouring `D`, `D'`. A row that moves `n` cells by one has `L1(n)` and `L2Squared(n)`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct L1(pub u64);

@@ -1,7 +1,6 @@
 //! The learning algorithm as both sides run it: the released totals go in, the next query comes out.
 
 use hedgerow_crypto::hash::{Digest, hash};
-use hedgerow_dp::Mechanism;
 use hedgerow_forest::binning::Binner;
 use hedgerow_forest::grow::{self, Grow, GrowError, NoiseScale, Step};
 use hedgerow_forest::model::{Forest, ModelError, PrivacyStatement};
@@ -160,10 +159,8 @@ fn start_growth(config: &RunConfig) -> Result<Box<dyn Grow + Send>, GrowthError>
 fn noise_scale(config: &RunConfig) -> Result<Option<NoiseScale>, PrivacyError> {
     let shares = u32::try_from(config.parties.len()).unwrap_or(u32::MAX);
     let plan = privacy::plan(config);
-    let sigma = |planned: &Planned| match privacy::mechanism(config, planned)? {
-        Mechanism::DiscreteGaussian(gaussian) => Ok(Some(gaussian.total_sigma(shares))),
-        Mechanism::None(_) => Ok::<_, PrivacyError>(None),
-    };
+    let sigma =
+        |planned: &Planned| Ok::<_, PrivacyError>(privacy::mechanism(config, planned)?.total_sigma(shares));
     let of = |kind| match plan.iter().find(|planned| planned.kind == kind) {
         Some(planned) => sigma(planned),
         // No such query is asked: there is no such noise.

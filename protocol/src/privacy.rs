@@ -210,11 +210,9 @@ pub fn rows_per_entity(config: &RunConfigLiteral) -> Option<u32> {
 #[must_use]
 pub fn largest_total(config: &RunConfigLiteral, mechanism: &Mechanism) -> u64 {
     let shares = u32::try_from(config.parties.len()).unwrap_or(u32::MAX);
-    let tail = match mechanism {
-        Mechanism::DiscreteGaussian(gaussian) => gaussian.tail_bound(TAIL_BITS, shares),
-        Mechanism::None(_) => 0,
-    };
-    config.max_rows.saturating_add(tail)
+    config
+        .max_rows
+        .saturating_add(mechanism.tail_bound(TAIL_BITS, shares))
 }
 
 /// The words under which a round stands in the ledger; one round, one label.
@@ -281,7 +279,7 @@ mod tests {
             let config = config.unwrap();
             match mechanism(&config, &plan(&config)[0]).unwrap() {
                 Mechanism::DiscreteGaussian(gaussian) => gaussian.share_sigma(),
-                Mechanism::None(_) => panic!("no noise"),
+                other => panic!("no Gaussian noise: {other:?}"),
             }
         };
         let ratio = sigma(4) / sigma(1);

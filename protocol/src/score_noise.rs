@@ -66,10 +66,7 @@ fn largest_difference(schema: &Schema, forest: &Forest) -> u64 {
 
 /// What the noise of one sum exceeds with a probability of at most `2^-TAIL_BITS`.
 pub(crate) fn tail(mechanism: &Mechanism) -> u64 {
-    match mechanism {
-        Mechanism::DiscreteGaussian(gaussian) => gaussian.tail_bound(TAIL_BITS, 1),
-        Mechanism::None(_) => 0,
-    }
+    mechanism.tail_bound(TAIL_BITS, 1)
 }
 
 /// Adds noise to words mod p.

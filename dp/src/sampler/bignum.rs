@@ -1,10 +1,12 @@
-//! Just enough arbitrary precision to compare a lazily drawn uniform number with an exponential, exactly.
+//! Just enough arbitrary precision to compare a lazily drawn uniform number with an exponential, or with a sum of
+//! weights, exactly.
 //!
-//! Numbers are little-endian vectors of 64-bit limbs. This runs about once in 2^38 samples, so it is short, not fast.
+//! Numbers are little-endian vectors of 64-bit limbs. This runs about once in 2^38 samples (and once for each table of
+//! an inversion), so it is short, not fast.
 
 use std::cmp::Ordering;
 
-fn multiply_small(number: &mut Vec<u64>, factor: u64) {
+pub(super) fn multiply_small(number: &mut Vec<u64>, factor: u64) {
     let mut carry = 0u64;
     for limb in number.iter_mut() {
         let product = u128::from(*limb) * u128::from(factor) + u128::from(carry);
@@ -17,7 +19,7 @@ fn multiply_small(number: &mut Vec<u64>, factor: u64) {
 }
 
 /// Rounds up if `up`, down otherwise.
-fn divide_small(number: &mut Vec<u64>, divisor: u64, up: bool) {
+pub(super) fn divide_small(number: &mut Vec<u64>, divisor: u64, up: bool) {
     let mut remainder = 0u64;
     for limb in number.iter_mut().rev() {
         let dividend = u128::from(remainder) << 64 | u128::from(*limb);
@@ -32,7 +34,7 @@ fn divide_small(number: &mut Vec<u64>, divisor: u64, up: bool) {
     }
 }
 
-fn add(number: &mut Vec<u64>, other: &[u64]) {
+pub(super) fn add(number: &mut Vec<u64>, other: &[u64]) {
     if number.len() < other.len() {
         number.resize(other.len(), 0);
     }
@@ -48,7 +50,7 @@ fn add(number: &mut Vec<u64>, other: &[u64]) {
     }
 }
 
-fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
+pub(super) fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
     let mut product = vec![0; a.len() + b.len()];
     for (i, factor) in a.iter().enumerate() {
         let mut partial = b.to_vec();
@@ -58,6 +60,20 @@ fn multiply(a: &[u64], b: &[u64]) -> Vec<u64> {
         product.append(&mut high);
     }
     product
+}
+
+/// Compares `a` with `b * 2^(64 limbs)`.
+pub(super) fn compare_shifted(a: &[u64], b: &[u64], limbs: usize) -> Ordering {
+    let limb = |number: &[u64], i: usize| number.get(i).copied().unwrap_or(0);
+    let top = a.len().max(b.len() + limbs);
+    for i in (0..top).rev() {
+        let other = if i < limbs { 0 } else { limb(b, i - limbs) };
+        match limb(a, i).cmp(&other) {
+            Ordering::Equal => {}
+            unequal => return unequal,
+        }
+    }
+    Ordering::Equal
 }
 
 fn compare_with_power_of_two(number: &[u64], exponent: u64) -> Ordering {

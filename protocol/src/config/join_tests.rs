@@ -345,7 +345,7 @@ fn an_entity_counts_with_all_its_rows() {
         );
         match privacy::mechanism(&config, &privacy::plan(&config)[0]).unwrap() {
             hedgerow_dp::Mechanism::DiscreteGaussian(gaussian) => gaussian.share_sigma(),
-            hedgerow_dp::Mechanism::None(_) => panic!("no noise"),
+            other => panic!("no Gaussian noise: {other:?}"),
         }
     };
     // K sqrt(2 trees) against sqrt(trees).

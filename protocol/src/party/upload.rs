@@ -95,7 +95,7 @@ impl PartyMachine {
                 asked: error.asked.to_string(),
                 left: error.left.to_string(),
             })?;
-        if fresh && matches!(round.mechanism, Mechanism::DiscreteGaussian(_)) {
+        if fresh && !matches!(round.mechanism, Mechanism::None(_)) {
             let (run, label) = (run.enrolled.config.run, round.label.clone());
             outputs.push_back(Output::Charge(LedgerEntry {
                 run,
