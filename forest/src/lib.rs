@@ -19,6 +19,7 @@
 //! | [`model`], [`predict`] | the model file, its rendering, scores |
 //! | [`join`] | rows whose columns are at several parties: who counts what, in the clear |
 //! | [`ensemble`] | tree ensembles of any source library over raw values, evaluated as ONNX Runtime does |
+//! | [`import`], [`export`] | ONNX files of other libraries; models as ONNX and JSON
 //! | [`metrics`] | AUROC, average precision, accuracy, curves |
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -29,10 +30,13 @@
 pub mod binning;
 pub mod ensemble;
 mod exact;
+pub mod export;
 pub mod grow;
+pub mod import;
 pub mod join;
 pub mod metrics;
 pub mod model;
+mod onnx;
 pub mod params;
 pub mod predict;
 pub mod query;

@@ -105,6 +105,13 @@ fn header(parts: &Parts) -> Result<(), EnsembleError> {
     }
     for (index, set) in parts.sets.iter().enumerate() {
         numbers(&format!("sets[{index}]"), set)?;
+        if set.is_empty() {
+            return Err(EnsembleError::value(
+                format!("sets[{index}]"),
+                "at least one value",
+                "none",
+            ));
+        }
     }
     let classes = matches!(parts.task, Task::Classification { .. });
     let fits = match parts.decision {

@@ -68,7 +68,7 @@ impl Weights {
 
 /// Scores one row of raw values; appends to `out`.
 pub(super) fn row(parts: &Parts, weights: Weights, row: &[f64], out: &mut Evaluation) {
-    let rounded: Vec<f64> = row.iter().map(|x| parts.arithmetic.round(*x)).collect();
+    let rounded: Vec<f64> = row.iter().map(|x| parts.rounded(*x)).collect();
     let (scores, class) = match parts.arithmetic {
         Float::F32 => trees::<f32>(parts, weights, &rounded),
         Float::F64 => trees::<f64>(parts, weights, &rounded),

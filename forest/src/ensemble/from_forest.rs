@@ -39,6 +39,7 @@ impl Ensemble {
         });
         Self::new(Parts {
             features: features.collect(),
+            input: Float::F64,
             arithmetic: Float::F64,
             output: Float::F64,
             task: Task::Regression { targets: 1 },

@@ -9,6 +9,8 @@
 //! more than the stated limits ([`MAX_TREES`], [`MAX_NODES`], [`MAX_DEPTH`], [`MAX_FEATURES`], [`MAX_TARGETS`],
 //! [`MAX_WEIGHTS`]).
 
+use std::collections::HashMap;
+
 use rayon::prelude::*;
 
 mod check;
@@ -27,6 +29,7 @@ pub use parts::{
     Aggregate, Branch, Decision, Feature, Float, Labels, Mode, Node, Parts, Task, Transform, Weight,
 };
 pub use steps::{Constant, MAX_STEPS, Norm, Op, Step};
+pub(crate) use steps::{Shape, exact_list};
 
 /// Rows that are scored by one thread at a time.
 const BLOCK: usize = 256;
@@ -84,6 +87,48 @@ impl Ensemble {
         self.shape.scores
     }
 
+    /// Number and type of the scores of a row, after all steps and after each of them (the trees' first).
+    pub(crate) fn registers(&self) -> Vec<Shape> {
+        let trees = (self.parts.task.targets(), self.parts.output);
+        let upto = |count| {
+            self.parts
+                .steps
+                .get(..count)
+                .map(|steps| steps::check(steps, trees))
+        };
+        (0..=self.parts.steps.len())
+            .filter_map(|count| upto(count)?.ok())
+            .collect()
+    }
+
+    /// The nodes of a tree that can be reached, its root first, each with the positions of its children (yes, no) in
+    /// this list; 0 and 0 for a leaf.
+    pub(crate) fn nodes_of(&self, tree: usize) -> Vec<(Node, [u32; 2])> {
+        let mut positions = HashMap::new();
+        let mut list: Vec<(Node, [u32; 2])> = Vec::new();
+        let mut open: Vec<(u32, Option<(usize, usize)>)> = Vec::new();
+        open.extend(self.parts.roots.get(tree).map(|root| (*root, None)));
+        while let Some((node, parent)) = open.pop() {
+            let new = list.len() as u32;
+            let position = *positions.entry(node).or_insert(new);
+            if let Some((parent, side)) = parent
+                && let Some(link) = list.get_mut(parent).and_then(|(_, links)| links.get_mut(side))
+            {
+                *link = position;
+            }
+            if position == new
+                && let Some(found) = self.parts.nodes.get(node as usize)
+            {
+                list.push((*found, [0, 0]));
+                if let Node::Branch(branch) = found {
+                    open.push((branch.no, Some((new as usize, 1))));
+                    open.push((branch.yes, Some((new as usize, 0))));
+                }
+            }
+        }
+        list
+    }
+
     /// Scores and classes of rows.
     ///
     /// `rows` is `[rows, features]`, row by row: numbers as they are (rounded here to the type of the ensemble),
@@ -124,7 +169,7 @@ impl Ensemble {
         if expected != seen {
             return Err(RowsError { expected, seen });
         }
-        let row: Vec<f64> = row.iter().map(|x| self.parts.arithmetic.round(*x)).collect();
+        let row: Vec<f64> = row.iter().map(|x| self.parts.rounded(*x)).collect();
         let leaf = |root: &u32| evaluate::leaf(&self.parts, *root, &row);
         Ok(self.parts.roots.iter().map(leaf).collect())
     }

@@ -10,7 +10,9 @@ use super::steps::Step;
 pub struct Parts {
     /// Columns of the input, in the order that [`Branch::feature`] counts.
     pub features: Vec<Feature>,
-    /// Type of inputs, thresholds and sums.
+    /// Type that inputs are rounded to first.
+    pub input: Float,
+    /// Type of comparisons and sums: that of thresholds and weights.
     pub arithmetic: Float,
     /// Type that the scores of the trees are rounded to, before [`Self::steps`].
     pub output: Float,
@@ -35,6 +37,19 @@ pub struct Parts {
     pub sets: Vec<Vec<f64>>,
     /// Weights of the leaves, those of one leaf together.
     pub weights: Vec<Weight>,
+}
+
+impl Parts {
+    /// A value of the input as the comparisons see it.
+    pub(super) fn rounded(&self, value: f64) -> f64 {
+        self.arithmetic.round(self.input.round(value))
+    }
+
+    /// Has every leaf one weight?
+    pub(crate) fn leaves_are_single(&self) -> bool {
+        let single = |node: &Node| !matches!(node, Node::Leaf { len, .. } if *len != 1);
+        self.nodes.iter().all(single)
+    }
 }
 
 /// A column of the input.

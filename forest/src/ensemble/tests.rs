@@ -4,6 +4,7 @@ fn stump(branch: Branch, weights: Vec<Weight>, task: Task) -> Parts {
     let half = weights.len() as u32 / 2;
     Parts {
         features: vec![Feature::default(); 2],
+        input: Float::F64,
         arithmetic: Float::F32,
         output: Float::F32,
         task,
