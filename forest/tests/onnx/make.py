@@ -312,7 +312,55 @@ def synthetic():
     print(f"synthetic      {len(cases)} models")
 
 
+def own():
+    """Scores models of our own, which forest/tests/onnx_own.rs has written."""
+    for name in ("own-matrix", "own-columns", "own-ml3"):
+        model = onnx.load(f"{HERE}/{name}.onnx")
+        onnx.checker.check_model(model, full_check=True)
+        features = json.loads({p.key: p.value for p in model.metadata_props}["hedgerow.features"])
+        edges = [[] for _ in features]
+        for node in model.graph.node:
+            if node.op_type.startswith("TreeEnsemble"):
+                at = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+                splits = onnx.numpy_helper.to_array(at.get("nodes_splits", at.get("nodes_values_as_tensor")))
+                for feature, value in zip(at["nodes_featureids"], splits):
+                    edges[feature].append(value)
+        inputs = np.empty((240, len(features)))
+        for feature, column in enumerate(features):
+            if "categories" in column:
+                codes = [*range(len(column["categories"])), np.nan, -1, len(column["categories"]), 250]
+                inputs[:, feature] = RANDOM.choice(codes, len(inputs))
+            else:
+                at = np.array(sorted(set(edges[feature])))
+                at = at[np.isfinite(at)]
+                beside = [np.nextafter(at, -np.inf), np.nextafter(at, np.inf)]
+                values = [at, at, *beside, RANDOM.uniform(at[0], at[-1], 99), [np.nan] * 40, [np.inf, -np.inf, 0, -0.0]]
+                inputs[:, feature] = RANDOM.choice(np.concatenate(values), len(inputs))
+        run = session(model)
+        if len(run.get_inputs()) == 1:
+            feed = {"features": inputs}
+        else:
+            feed = {}
+            for feature, column in enumerate(features):
+                values = inputs[:, feature]
+                if "categories" in column:
+                    texts = dict(enumerate(column["categories"]))
+                    values = np.array([texts.get(code, "unheard of") for code in values], dtype=object)
+                feed[column["name"]] = values.reshape(-1, 1)
+        label, score = run.run(["label", "score"], feed)
+        fixture = {
+            "versions": VERSIONS,
+            "inputs": [text(row) for row in inputs],
+            "scores": [text(row) for row in score],
+            "labels": [int(x) for x in np.ravel(label)],
+        }
+        with open(f"{HERE}/{name}.json", "w") as file:
+            json.dump(fixture, file, indent=0)
+        print(f"{name:18} {len(inputs)} rows in {score.dtype}")
+
+
 if __name__ == "__main__":
     print(VERSIONS)
+    own()
     libraries()
     synthetic()
