@@ -157,12 +157,12 @@ impl Consortium {
             task: format!("{} = {}", task.label, task.positive),
             partition,
             schema: self.schema.clone(),
-            forest: ForestParams {
-                trees: forest.trees.unwrap_or(fitting.trees),
-                depth: forest.depth.unwrap_or(fitting.depth),
-                bins: forest.bins.unwrap_or(fitting.bins),
-                growth: forest.growth,
-            },
+            forest: ForestParams::new(
+                forest.trees.unwrap_or(fitting.trees),
+                forest.depth.unwrap_or(fitting.depth),
+                forest.bins.unwrap_or(fitting.bins),
+                forest.growth,
+            ),
             privacy,
             aggregation: match run.aggregation {
                 AggregationName::Masked => Aggregation::Masked,

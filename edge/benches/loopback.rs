@@ -222,12 +222,7 @@ fn limits() -> Outcome<Limits> {
             }],
             label,
         },
-        forest: ForestParams {
-            trees: 1024,
-            depth: 12,
-            bins: 64,
-            growth: Growth::Random,
-        },
+        forest: ForestParams::new(1024, 12, 64, Growth::Random),
         privacy: None,
         aggregation: Aggregation::Masked,
         parties: vec![PartyId::new("a")?, PartyId::new("b")?],

@@ -21,12 +21,7 @@ pub fn grow_over(parties: &[Rows]) -> Result<String, Box<dyn std::error::Error>>
          [[feature]]\nname = \"amount\"\ntype = \"numeric\"\nmin = 0\nmax = 1000\n\
          [[feature]]\nname = \"night\"\ntype = \"categorical\"\ncategories = [\"no\", \"yes\"]\n",
     )?;
-    let params = ForestParams {
-        trees: 20,
-        depth: 4,
-        bins: 32,
-        growth: Growth::Random,
-    };
+    let params = ForestParams::new(20, 4, 32, Growth::Random);
     let binner = Binner::new(&schema, params.bins)?;
     let mut grower = growth(&schema, &binner, params, [1; 32], None)?;
     let mut answer = None;

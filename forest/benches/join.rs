@@ -22,12 +22,7 @@ const ROWS: usize = 3_000_000;
 const ENTITIES: u32 = 47_000;
 const PARTIES: u32 = 9;
 const BATCH: usize = 8192;
-const PARAMS: ForestParams = ForestParams {
-    trees: 10,
-    depth: 6,
-    bins: 64,
-    growth: Growth::Random,
-};
+const PARAMS: ForestParams = ForestParams::new(10, 6, 64, Growth::Random);
 
 struct Case {
     counter: JoinCounter,

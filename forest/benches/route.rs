@@ -21,12 +21,7 @@ use hedgerow_forest::tree::Tree;
 
 const ROWS: usize = 65_536;
 const FEATURES: usize = 20;
-const PARAMS: ForestParams = ForestParams {
-    trees: 100,
-    depth: 8,
-    bins: 64,
-    growth: Growth::Random,
-};
+const PARAMS: ForestParams = ForestParams::new(100, 8, 64, Growth::Random);
 
 struct Case {
     trees: Vec<Tree>,

@@ -12,6 +12,14 @@ pub const MAX_TREES: u32 = 4096;
 pub const MAX_DEPTH: u8 = 12;
 /// Most leaves of a whole forest: bounds the tables that every party holds (two 8-byte counters to a leaf).
 pub const MAX_LEAVES: u64 = 1 << 22;
+/// Most cells of one table of histograms.
+pub const MAX_CELLS: u64 = 1 << 23;
+/// Fewest slots of a histogram: two for values, one for missing values.
+pub const MIN_SLOTS: u16 = 3;
+/// Most slots of a histogram: one for each `u8`.
+pub const MAX_SLOTS: u16 = 256;
+/// The whole, where a parameter is a share in thousandths.
+pub const THOUSANDTHS: u16 = 1000;
 
 /// How a forest grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -22,9 +30,43 @@ pub enum Growth {
     /// the structure is drawn without looking at data, only leaf counts are asked for.
     #[default]
     Random,
+    /// Random decision trees whose thresholds are drawn uniformly over the ranks of the rows, not over the range of
+    /// the column: quantiles come from one table of histograms of all features.
+    Quantile,
+    /// Trees grown level by level, every node taking the best split of (noisy) histograms of its rows.
+    Greedy,
+    /// Gradient boosting: one tree after the other on histograms of gradients.
+    Boosted,
+}
+
+impl Growth {
+    /// The word in a configuration file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Random => "random",
+            Self::Quantile => "quantile",
+            Self::Greedy => "greedy",
+            Self::Boosted => "boosted",
+        }
+    }
+}
+
+/// What a split should make purer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Criterion {
+    /// Gini impurity (Breiman, Friedman, Olshen, Stone: Classification and Regression Trees, 1984).
+    #[default]
+    Gini,
+    /// Shannon entropy (Quinlan, Induction of decision trees, 1986).
+    Entropy,
 }
 
 /// Hyper-parameters of a forest. [`ForestParams::validate`] is called wherever they are used.
+///
+/// Integers only, so that their canonical bytes are exact. Where 0 is said to be the default, the growth chooses by
+/// public facts alone: number of features, trees, noise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ForestParams {
@@ -37,6 +79,29 @@ pub struct ForestParams {
     /// How the trees grow.
     #[serde(default)]
     pub growth: Growth,
+    /// What a split should make purer: greedy growth.
+    #[serde(default)]
+    pub criterion: Criterion,
+    /// Features that every tree has histograms of at each level, and may split there; 0 is the default. Not for
+    /// random and quantile growth.
+    #[serde(default)]
+    pub features_per_tree: u16,
+    /// Most slots of a histogram below the root, the slot of missing values included, [`MIN_SLOTS`] to
+    /// [`MAX_SLOTS`]; 0 is the default. A slot is a group of bins.
+    #[serde(default)]
+    pub slots: u16,
+    /// Part of the budget that the structure of the trees may use, in thousandths, below 1000; 0 is the default.
+    #[serde(default)]
+    pub split_share: u16,
+    /// What a boosted tree adds of its step, in thousandths, at most 1000; 0 is the default.
+    #[serde(default)]
+    pub learning_rate: u16,
+    /// L2 penalty on a boosted leaf, in thousandths of a row's Hessian; 0 is the default.
+    #[serde(default)]
+    pub lambda: u32,
+    /// Least gain of a boosted split, in thousandths; 0 takes any.
+    #[serde(default)]
+    pub min_gain: u32,
 }
 
 /// A hyper-parameter out of range.
@@ -55,20 +120,31 @@ pub struct ParamsError {
 }
 
 impl ForestParams {
-    /// Defaults for training without noise, and with noise on the tables.
+    /// A forest of this size; every other parameter has its default.
+    pub const fn new(trees: u32, depth: u8, bins: u16, growth: Growth) -> Self {
+        Self {
+            trees,
+            depth,
+            bins,
+            growth,
+            criterion: Criterion::Gini,
+            features_per_tree: 0,
+            slots: 0,
+            split_share: 0,
+            learning_rate: 0,
+            lambda: 0,
+            min_gain: 0,
+        }
+    }
+
+    /// Defaults of random growth, for training without noise, and with noise on the tables.
     ///
     /// The noise of a tree grows with the number of trees, as its share of the privacy budget falls, and averages
     /// out over them: what is left of it in a score does not depend on their number, while the chance in their
     /// structure does. So noise is no reason for few trees; 100 are within 0.01 of the AUROC of 400 at a fraction of
     /// the traffic. It is a reason for shallower ones: the rows of a leaf must stand out from its noise.
     pub const fn default_for(noise: bool) -> Self {
-        let depth = if noise { 8 } else { 10 };
-        Self {
-            trees: 100,
-            depth,
-            bins: 64,
-            growth: Growth::Random,
-        }
+        Self::new(100, if noise { 8 } else { 10 }, 64, Growth::Random)
     }
 
     /// Leaves of one tree.
@@ -101,7 +177,13 @@ impl ForestParams {
             u64::from(self.trees) << self.depth,
             2,
             MAX_LEAVES,
-        )
+        )?;
+        if self.slots != 0 {
+            range("slots", self.slots.into(), MIN_SLOTS.into(), MAX_SLOTS.into())?;
+        }
+        let below_all = u64::from(THOUSANDTHS) - 1;
+        range("split_share", self.split_share.into(), 0, below_all)?;
+        range("learning_rate", self.learning_rate.into(), 0, THOUSANDTHS.into())
     }
 }
 
@@ -113,6 +195,19 @@ mod tests {
     fn defaults_are_valid() {
         for noise in [false, true] {
             assert_eq!(ForestParams::default_for(noise).validate(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_was_written_before_is_still_read() {
+        let old = r#"{"trees":7,"depth":3,"bins":16}"#;
+        let read: ForestParams = serde_json::from_str(old).unwrap();
+        assert_eq!(read, ForestParams::new(7, 3, 16, Growth::Random));
+        for growth in [Growth::Random, Growth::Quantile, Growth::Greedy, Growth::Boosted] {
+            assert_eq!(
+                serde_json::to_string(&growth).unwrap(),
+                format!("\"{}\"", growth.as_str())
+            );
         }
     }
 
@@ -143,6 +238,24 @@ mod tests {
                     ..good
                 },
                 "forest.trees * 2^depth: expected 2 to 4194304, found 8388608",
+            ),
+            (
+                ForestParams { slots: 2, ..good },
+                "forest.slots: expected 3 to 256, found 2",
+            ),
+            (
+                ForestParams {
+                    split_share: 1000,
+                    ..good
+                },
+                "forest.split_share: expected 0 to 999, found 1000",
+            ),
+            (
+                ForestParams {
+                    learning_rate: 1001,
+                    ..good
+                },
+                "forest.learning_rate: expected 0 to 1000, found 1001",
             ),
         ];
         for (params, words) in cases {

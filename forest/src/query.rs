@@ -8,6 +8,12 @@ use sha2::{Digest, Sha256};
 use crate::table::TableShape;
 use crate::tree::Tree;
 
+mod axes;
+mod kind;
+
+pub use axes::{Axes, BINS};
+pub use kind::QueryKind;
+
 /// Fixed-point probability 1: leaf values and scores are in units of `2^-20`.
 pub const SCALE: u32 = 1 << 20;
 /// Largest leaf value. Below [`SCALE`], so that the sum over 4096 trees fits a `u32`.
@@ -52,16 +58,9 @@ pub enum Measure {
         /// Bins of equal width over 0 to 1.
         bins: u16,
     },
-}
-
-/// Which step of growth a query belongs to: what the privacy budget is divided among.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[non_exhaustive]
-pub enum QueryKind {
-    /// Leaf counts.
-    Leaves,
-    /// The histogram that the decision threshold comes from.
-    Threshold,
+    /// Rows in every leaf of every tree, by the slots of some features of each tree:
+    /// `[trees, leaves, features per tree, slots, classes]`. The trees are those grown so far.
+    Histograms(Axes),
 }
 
 /// A query that does not hold together.
@@ -105,6 +104,34 @@ pub enum QueryError {
     /// A histogram without bins.
     #[error("query: a score histogram needs at least one bin")]
     NoBins,
+    /// Not the same number of features for each tree.
+    #[error(
+        "query: {seen} features for histograms of {trees} trees, expected as many for each, at least one"
+    )]
+    Features {
+        /// Trees.
+        trees: usize,
+        /// Features listed.
+        seen: usize,
+    },
+    /// A feature without a list of slots.
+    #[error("query: histogram of feature {seen}, expected one of {expected}")]
+    Feature {
+        /// The feature.
+        seen: u16,
+        /// Features with slots.
+        expected: usize,
+    },
+    /// Slots out of range.
+    #[error("query: {what} {seen}, expected at most {most}")]
+    Slots {
+        /// What it is.
+        what: &'static str,
+        /// The number.
+        seen: usize,
+        /// Largest allowed.
+        most: usize,
+    },
 }
 
 impl TableQuery {
@@ -128,7 +155,16 @@ impl TableQuery {
         Self::new(trees, Measure::ScoreHistogram { leaf_values, bins })
     }
 
-    fn new(trees: Arc<[Tree]>, measure: Measure) -> Result<Self, QueryError> {
+    /// Histograms of the leaves of `trees`, which may have no test at all.
+    ///
+    /// # Errors
+    /// As [`TableQuery::leaf_counts`]; [`QueryError::Features`]; [`QueryError::Slots`] beyond
+    /// [`crate::params::MAX_CELLS`].
+    pub fn histograms(trees: Arc<[Tree]>, axes: Axes) -> Result<Self, QueryError> {
+        Self::new(trees, Measure::Histograms(axes))
+    }
+
+    fn new(trees: Arc<[Tree]>, mut measure: Measure) -> Result<Self, QueryError> {
         let most = crate::params::MAX_TREES;
         let first = match trees.first() {
             Some(first) if trees.len() <= most as usize => first,
@@ -150,6 +186,9 @@ impl TableQuery {
                 seen: other.depth(),
                 expected,
             });
+        }
+        if let Measure::Histograms(axes) = &mut measure {
+            axes.check(trees.len(), leaves)?;
         }
         if let Measure::ScoreHistogram { leaf_values, bins } = &measure {
             let expected = trees.len() * leaves;
@@ -204,6 +243,12 @@ impl TableQuery {
                 leaves: self.leaves() as u32,
             },
             Measure::ScoreHistogram { bins, .. } => TableShape::ScoreHistogram { bins: *bins },
+            Measure::Histograms(axes) => TableShape::Histograms {
+                trees: self.trees.len() as u32,
+                leaves: self.leaves() as u32,
+                features: axes.per_tree(),
+                slots: axes.slots(),
+            },
         }
     }
 
@@ -213,20 +258,30 @@ impl TableQuery {
     }
 
     /// Which part of the budget pays.
-    pub const fn kind(&self) -> QueryKind {
+    pub fn kind(&self) -> QueryKind {
         match self.measure {
             Measure::LeafCounts => QueryKind::Leaves,
             Measure::ScoreHistogram { .. } => QueryKind::Threshold,
+            Measure::Histograms(_) if self.depth() == 0 => QueryKind::Edges,
+            Measure::Histograms(_) => QueryKind::Splits(self.depth()),
         }
     }
 
     /// Squared L2 sensitivity of the answer under adding or removing one row: it adds 1 to exactly one cell per tree
-    /// (leaf counts), or to one cell (histogram).
+    /// (leaf counts), to one cell (histogram of scores), or to one cell per tree and feature (histograms).
     pub fn l2_squared_sensitivity_per_row(&self) -> u64 {
-        match self.measure {
-            Measure::LeafCounts => self.trees.len() as u64,
+        let trees = self.trees.len() as u64;
+        match &self.measure {
+            Measure::LeafCounts => trees,
             Measure::ScoreHistogram { .. } => 1,
+            Measure::Histograms(axes) => trees * u64::from(axes.per_tree()),
         }
+    }
+
+    /// L1 sensitivity of the answer under adding or removing one row. Every cell changes by 1 or not at all, so it is
+    /// the squared L2 sensitivity.
+    pub fn l1_sensitivity_per_row(&self) -> u64 {
+        self.l2_squared_sensitivity_per_row()
     }
 
     /// SHA-256 over the whole query in one fixed byte form: two queries with equal digests ask the same.
@@ -252,102 +307,14 @@ impl TableQuery {
                     .iter()
                     .for_each(|value| hash.update(value.to_le_bytes()));
             }
+            Measure::Histograms(axes) => {
+                hash.update([2]);
+                axes.update(&mut hash);
+            }
         }
         hash.finalize().into()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::tree::{BinSet, Split};
-
-    fn trees(depths: &[u8]) -> Arc<[Tree]> {
-        let tree = |depth: &u8| Tree::new(*depth, vec![Split::DUMMY; (1 << depth) - 1]).unwrap();
-        depths.iter().map(tree).collect()
-    }
-
-    #[test]
-    fn shapes_and_sensitivity() {
-        let leaves = TableQuery::leaf_counts(trees(&[3, 3])).unwrap();
-        assert_eq!(leaves.shape(), TableShape::LeafCounts { trees: 2, leaves: 8 });
-        assert_eq!((leaves.cells(), leaves.kind()), (32, QueryKind::Leaves));
-        assert_eq!(leaves.l2_squared_sensitivity_per_row(), 2);
-        let scores = TableQuery::score_histogram(trees(&[3, 3]), vec![7; 16].into(), 10).unwrap();
-        assert_eq!((scores.cells(), scores.kind()), (20, QueryKind::Threshold));
-        assert_eq!(scores.l2_squared_sensitivity_per_row(), 1);
-    }
-
-    #[test]
-    fn what_does_not_hold_together_is_refused() {
-        let values = |n: usize| -> Arc<[u32]> { vec![0; n].into() };
-        assert_eq!(
-            TableQuery::leaf_counts(trees(&[])),
-            Err(QueryError::Trees {
-                seen: 0,
-                most: crate::params::MAX_TREES
-            })
-        );
-        assert_eq!(
-            TableQuery::leaf_counts(trees(&[2, 3])),
-            Err(QueryError::Depth {
-                tree: 1,
-                seen: 3,
-                expected: 2
-            })
-        );
-        assert_eq!(
-            TableQuery::score_histogram(trees(&[2]), values(5), 4),
-            Err(QueryError::LeafValues { expected: 4, seen: 5 })
-        );
-        assert_eq!(
-            TableQuery::score_histogram(trees(&[2]), values(4), 0),
-            Err(QueryError::NoBins)
-        );
-        assert_eq!(
-            TableQuery::score_histogram(trees(&[1]), vec![0, SCALE].into(), 4),
-            Err(QueryError::LeafValue {
-                position: 1,
-                seen: SCALE
-            })
-        );
-    }
-
-    #[test]
-    fn the_digest_sees_every_part() {
-        let base = trees(&[1, 1]);
-        let mut split: Vec<Tree> = base.to_vec();
-        split[1] = Tree::new(
-            1,
-            vec![Split {
-                feature: 0,
-                right: BinSet::range(9, 9),
-            }],
-        )
-        .unwrap();
-        let mut feature = split.clone();
-        feature[1] = Tree::new(
-            1,
-            vec![Split {
-                feature: 1,
-                right: BinSet::range(9, 9),
-            }],
-        )
-        .unwrap();
-        let queries = [
-            TableQuery::leaf_counts(Arc::clone(&base)),
-            TableQuery::leaf_counts(trees(&[1])),
-            TableQuery::leaf_counts(trees(&[2, 2])),
-            TableQuery::leaf_counts(split.into()),
-            TableQuery::leaf_counts(feature.into()),
-            TableQuery::score_histogram(Arc::clone(&base), vec![0; 4].into(), 8),
-            TableQuery::score_histogram(Arc::clone(&base), vec![0; 4].into(), 9),
-            TableQuery::score_histogram(base, vec![0, 0, 0, 1].into(), 8),
-        ];
-        let digests: std::collections::HashSet<_> = queries
-            .iter()
-            .map(|q| q.as_ref().unwrap().digest_bytes())
-            .collect();
-        assert_eq!(digests.len(), queries.len());
-    }
-}
+mod tests;

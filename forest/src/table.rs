@@ -21,6 +21,17 @@ pub enum TableShape {
         /// Bins of the score, over 0 to 1.
         bins: u16,
     },
+    /// `[trees, leaves, features, slots, classes]`
+    Histograms {
+        /// Trees.
+        trees: u32,
+        /// Leaves of one tree.
+        leaves: u32,
+        /// Features that each tree has histograms of.
+        features: u16,
+        /// Slots of a histogram.
+        slots: u16,
+    },
 }
 
 impl TableShape {
@@ -29,6 +40,12 @@ impl TableShape {
         match self {
             Self::LeafCounts { trees, leaves } => *trees as usize * *leaves as usize * CLASSES,
             Self::ScoreHistogram { bins } => *bins as usize * CLASSES,
+            Self::Histograms {
+                trees,
+                leaves,
+                features,
+                slots,
+            } => *trees as usize * *leaves as usize * *features as usize * *slots as usize * CLASSES,
         }
     }
 }

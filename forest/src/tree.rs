@@ -60,8 +60,8 @@ impl TryFrom<UncheckedTree> for Tree {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TreeError {
-    /// Too shallow or too deep.
-    #[error("tree depth: expected 1 to {MAX_DEPTH}, found {seen}")]
+    /// Too deep.
+    #[error("tree depth: expected 0 to {MAX_DEPTH}, found {seen}")]
     Depth {
         /// The depth.
         seen: u8,
@@ -79,12 +79,18 @@ pub enum TreeError {
 }
 
 impl Tree {
-    /// A tree from its tests in level order.
+    /// The tree without a test: one leaf.
+    pub const LEAF: Self = Self {
+        depth: 0,
+        splits: Vec::new(),
+    };
+
+    /// A tree from its tests in level order. Depth 0 is one leaf.
     ///
     /// # Errors
-    /// A depth out of 1 to [`MAX_DEPTH`], or not `2^depth - 1` tests.
+    /// A depth beyond [`MAX_DEPTH`], or not `2^depth - 1` tests.
     pub fn new(depth: u8, splits: Vec<Split>) -> Result<Self, TreeError> {
-        if depth == 0 || depth > MAX_DEPTH {
+        if depth > MAX_DEPTH {
             return Err(TreeError::Depth { seen: depth });
         }
         let expected = (1 << depth) - 1;
@@ -158,7 +164,7 @@ mod tests {
 
     #[test]
     fn incomplete_trees_are_refused() {
-        assert_eq!(Tree::new(0, vec![]), Err(TreeError::Depth { seen: 0 }));
+        assert_eq!(Tree::new(0, vec![]), Ok(Tree::LEAF));
         assert_eq!(Tree::new(13, vec![]), Err(TreeError::Depth { seen: 13 }));
         assert_eq!(
             Tree::new(2, vec![Split::DUMMY]),

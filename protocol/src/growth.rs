@@ -2,9 +2,9 @@
 
 use hedgerow_crypto::hash::{Digest, hash};
 use hedgerow_forest::binning::Binner;
-use hedgerow_forest::grow::{self, Grow, GrowError, NoiseScale, Step};
+use hedgerow_forest::grow::{self, Grow, GrowError, Step};
 use hedgerow_forest::model::{Forest, ModelError, PrivacyStatement};
-use hedgerow_forest::query::{QueryKind, TableQuery};
+use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::table::Table;
 
 use crate::binding;
@@ -145,34 +145,23 @@ impl Wanted {
 /// The growth that a configuration names, before its first query.
 fn start_growth(config: &RunConfig) -> Result<Box<dyn Grow + Send>, GrowthError> {
     let binner = Binner::new(&config.schema, config.forest.bins).map_err(GrowError::from)?;
-    let noise = noise_scale(config)?;
+    let noise = noise_scales(config)?;
     Ok(grow::growth(
         &config.schema,
         &binner,
         config.forest,
         config.seed,
-        noise,
+        noise.as_deref(),
     )?)
 }
 
-/// How noisy released cells are if every party survives; the growth must not depend on who really does.
-fn noise_scale(config: &RunConfig) -> Result<Option<NoiseScale>, PrivacyError> {
+/// How noisy released cells are if every party survives, one for each planned query, none without noise; the growth
+/// must not depend on who really does.
+fn noise_scales(config: &RunConfig) -> Result<Option<Vec<f64>>, PrivacyError> {
     let shares = u32::try_from(config.parties.len()).unwrap_or(u32::MAX);
     let plan = privacy::plan(config);
-    let sigma =
-        |planned: &Planned| Ok::<_, PrivacyError>(privacy::mechanism(config, planned)?.total_sigma(shares));
-    let of = |kind| match plan.iter().find(|planned| planned.kind == kind) {
-        Some(planned) => sigma(planned),
-        // No such query is asked: there is no such noise.
-        None => Ok(Some(0.0)),
-    };
-    Ok(match (of(QueryKind::Leaves)?, of(QueryKind::Threshold)?) {
-        (Some(leaf_cell), Some(histogram_cell)) => Some(NoiseScale {
-            leaf_cell,
-            histogram_cell,
-        }),
-        _ => None,
-    })
+    let sigma = |planned: &Planned| Ok(privacy::mechanism(config, planned)?.total_sigma(shares));
+    plan.iter().map(sigma).collect()
 }
 
 /// H(query), what `RoundStart` carries.

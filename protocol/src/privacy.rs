@@ -9,9 +9,8 @@ use hedgerow_dp::{
     Budget, BudgetError, CalibrationError, DistributedGaussian, L2Squared, Mechanism, NoDifferentialPrivacy,
     Rho, rho_for,
 };
-use hedgerow_forest::grow::random::{self, SCORE_BINS};
+use hedgerow_forest::grow::{self, GrowError, PlannedQuery};
 use hedgerow_forest::query::{QueryKind, TableQuery};
-use hedgerow_forest::table::{CLASSES, TableShape};
 
 use crate::config::{PrivacyParams, RunConfigLiteral, Unit};
 use crate::ids::{RoundId, RunId};
@@ -33,6 +32,9 @@ pub enum PrivacyError {
     /// The budget itself.
     #[error(transparent)]
     Budget(#[from] BudgetError),
+    /// No growth to plan for.
+    #[error(transparent)]
+    Grow(#[from] GrowError),
     /// The noise for it.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
@@ -73,32 +75,29 @@ impl Planned {
     }
 }
 
-/// The queries that the run's growth will ask if no attempt fails, known before any is asked. Joined runs ask
-/// no histogram of scores: nobody has scores.
+impl From<PlannedQuery> for Planned {
+    fn from(query: PlannedQuery) -> Self {
+        Self {
+            kind: query.kind,
+            cells: query.cells,
+            sensitivity: L2Squared(query.l2_squared),
+        }
+    }
+}
+
+/// The queries that the run's growth may ask if no attempt fails, known before any is asked; none if the growth cannot
+/// start, which no checked configuration has. Joined runs ask no histogram of scores: nobody has scores.
 #[must_use]
 pub fn plan(config: &RunConfigLiteral) -> Vec<Planned> {
-    let trees = config.forest.trees;
-    let leaves = config
-        .forest
-        .leaves()
-        .saturating_mul(trees as usize)
-        .saturating_mul(CLASSES);
-    let histogram = TableShape::ScoreHistogram { bins: SCORE_BINS };
-    let mut plan = vec![
-        Planned {
-            kind: QueryKind::Leaves,
-            cells: leaves,
-            sensitivity: L2Squared(u64::from(trees)),
-        },
-        Planned {
-            kind: QueryKind::Threshold,
-            cells: histogram.cells(),
-            sensitivity: L2Squared(1),
-        },
-    ];
-    let asked = random::asks(&config.schema);
-    plan.retain(|planned| asked.contains(&planned.kind));
-    plan
+    queries(config)
+        .unwrap_or_default()
+        .into_iter()
+        .map(Planned::from)
+        .collect()
+}
+
+fn queries(config: &RunConfigLiteral) -> Result<Vec<PlannedQuery>, GrowError> {
+    grow::plan(&config.schema, &config.forest)
 }
 
 /// Cells of the largest query of a run.
@@ -128,23 +127,30 @@ pub fn rho_of(
     privacy: &PrivacyParams,
     kind: QueryKind,
 ) -> Result<Rho, PrivacyError> {
-    if let [only] = random::asks(&config.schema)
-        && *only == kind
-    {
-        return Ok(total_rho(privacy)?);
-    }
-    let share = privacy.threshold_share;
-    if !(share > 0.0 && share < 1.0) {
-        return Err(PrivacyError::ThresholdShare { actual: share });
-    }
-    // Rounded to a grid that both sides compute alike; never 0 nor everything.
-    let threshold = ((share * f64::from(PARTS)) as u32).clamp(1, PARTS - 1);
+    let plan = queries(config)?;
+    let planned = plan
+        .iter()
+        .find(|planned| planned.kind == kind)
+        .ok_or(PrivacyError::Unplanned { kind })?;
     let total = total_rho(privacy)?;
-    match kind {
-        QueryKind::Leaves => Ok(total.share(PARTS - threshold, PARTS)),
-        QueryKind::Threshold => Ok(total.share(threshold, PARTS)),
-        kind => Err(PrivacyError::Unplanned { kind }),
+    let asks_threshold = plan.iter().any(|planned| planned.kind == QueryKind::Threshold);
+    // Rounded to a grid that both sides compute alike; never 0 nor everything.
+    let threshold = if asks_threshold {
+        let share = privacy.threshold_share;
+        if !(share > 0.0 && share < 1.0) {
+            return Err(PrivacyError::ThresholdShare { actual: share });
+        }
+        ((share * f64::from(PARTS)) as u32).clamp(1, PARTS - 1)
+    } else {
+        0
+    };
+    if kind == QueryKind::Threshold {
+        return Ok(total.share(threshold, PARTS));
     }
+    let others = plan.iter().filter(|planned| planned.kind != QueryKind::Threshold);
+    let parts: u64 = others.map(|planned| u64::from(planned.parts)).sum();
+    let own = u64::from(planned.parts) * u64::from(PARTS - threshold) / parts.max(1);
+    Ok(total.share(u32::try_from(own).unwrap_or(PARTS).max(1), PARTS))
 }
 
 /// Parties whose noise counts: the fewest survivors less those that may collude.
@@ -218,14 +224,7 @@ pub fn largest_total(config: &RunConfigLiteral, mechanism: &Mechanism) -> u64 {
 /// The words under which a round stands in the ledger; one round, one label.
 #[must_use]
 pub fn ledger_label(run: RunId, round: RoundId, kind: QueryKind) -> String {
-    format!(
-        "run {run} round {round} {}",
-        match kind {
-            QueryKind::Leaves => "leaf counts",
-            QueryKind::Threshold => "score histogram",
-            _ => "query",
-        }
-    )
+    format!("run {run} round {round} {kind}")
 }
 
 #[cfg(test)]

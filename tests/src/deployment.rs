@@ -184,12 +184,7 @@ impl Deployment {
             } else {
                 schema()
             },
-            forest: ForestParams {
-                trees: 2,
-                depth: 2,
-                bins: 4,
-                growth: Growth::Random,
-            },
+            forest: ForestParams::new(2, 2, 4, Growth::Random),
             privacy: shape.epsilon.map(|epsilon| PrivacyParams {
                 epsilon,
                 delta: 1e-6,

@@ -342,12 +342,7 @@ fn horizontal() -> RunConfigLiteral {
                 positive: ">50K".to_owned(),
             },
         },
-        forest: ForestParams {
-            trees: 200,
-            depth: 6,
-            bins: 64,
-            growth: Growth::Random,
-        },
+        forest: ForestParams::new(200, 6, 64, Growth::Random),
         privacy: Some(PrivacyParams {
             epsilon: 1.0,
             delta: 1e-6,

@@ -23,12 +23,7 @@ use crate::simulate::oracle::{Oracle, Pool};
 
 const PARTIES: u32 = 10;
 const FEATURES: u16 = 20;
-const PARAMS: ForestParams = ForestParams {
-    trees: 100,
-    depth: 8,
-    bins: 64,
-    growth: Growth::Random,
-};
+const PARAMS: ForestParams = ForestParams::new(100, 8, 64, Growth::Random);
 const SEED: [u8; 32] = [7; 32];
 /// Rows of the runs that only show that models are identical.
 const SMALL: u64 = 4_000;

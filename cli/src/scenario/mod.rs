@@ -121,12 +121,12 @@ impl Scenario {
         }
         join::check(&file).map_err(wrong)?;
         let default = ForestParams::default_for(file.privacy.epsilon.is_some());
-        let forest = ForestParams {
-            trees: file.forest.trees.unwrap_or(default.trees),
-            depth: file.forest.depth.unwrap_or(default.depth),
-            bins: file.forest.bins,
-            growth: Growth::Random,
-        };
+        let forest = ForestParams::new(
+            file.forest.trees.unwrap_or(default.trees),
+            file.forest.depth.unwrap_or(default.depth),
+            file.forest.bins,
+            Growth::Random,
+        );
         forest.validate().map_err(|error| wrong(error.to_string()))?;
         if !(0.0..=0.9).contains(&file.test.fraction) {
             return Err(wrong(format!(

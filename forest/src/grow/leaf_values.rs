@@ -1,6 +1,5 @@
 //! Leaf values: smoothed probabilities in fixed point.
 
-use super::NoiseScale;
 use crate::query::{MAX_LEAF_VALUE, SCALE};
 use crate::table::CLASSES;
 
@@ -19,7 +18,8 @@ const PRIOR_PER_NOISE: f64 = 1.0;
 /// A cell may be negative under noise, and is then taken as 0. The prior grows with the noise: a leaf with fewer rows
 /// than the noise has standard deviation says nothing, and must not shout. All this is post-processing of released
 /// cells and costs no privacy.
-pub(super) fn leaf_values(cells: &[i64], noise: Option<NoiseScale>) -> Vec<u32> {
+/// `deviation` is the noise's in a cell.
+pub(super) fn leaf_values(cells: &[i64], deviation: f64) -> Vec<u32> {
     // Sums in integers, so that they do not depend on an order of summation.
     let (negative, positive) = cells
         .chunks_exact(CLASSES)
@@ -28,9 +28,7 @@ pub(super) fn leaf_values(cells: &[i64], noise: Option<NoiseScale>) -> Vec<u32> 
             (sums.0 + i128::from(leaf.0), sums.1 + i128::from(leaf.1))
         });
     let base_rate = share(negative.max(0) as f64, positive.max(0) as f64);
-    let prior = noise.map_or(PRIOR_ROWS, |noise| {
-        f64::max(PRIOR_ROWS, PRIOR_PER_NOISE * noise.leaf_cell)
-    });
+    let prior = f64::max(PRIOR_ROWS, PRIOR_PER_NOISE * deviation);
     cells
         .chunks_exact(CLASSES)
         .map(|leaf| {
@@ -67,17 +65,10 @@ mod tests {
 
     use super::*;
 
-    const fn noise(leaf_cell: f64) -> Option<NoiseScale> {
-        Some(NoiseScale {
-            leaf_cell,
-            histogram_cell: 0.0,
-        })
-    }
-
     #[test]
     fn values_are_smoothed_shares() {
         // 12 rows, 3 positive: a base rate of one quarter, worth one row in each leaf.
-        let values = leaf_values(&[9, 0, 0, 3], None);
+        let values = leaf_values(&[9, 0, 0, 3], 0.0);
         assert_eq!(
             values,
             [
@@ -86,35 +77,32 @@ mod tests {
             ]
         );
         // Noise of 9 rows makes it worth nine.
-        let values = leaf_values(&[9, 0, 0, 3], noise(9.0));
+        let values = leaf_values(&[9, 0, 0, 3], 9.0);
         assert_eq!(
             values,
             [(0.125 * 1_048_576.0) as u32, (5.25 / 12.0 * 1_048_576.0) as u32]
         );
         // Noise below one row changes nothing.
-        assert_eq!(
-            leaf_values(&[9, 0, 0, 3], noise(0.5)),
-            leaf_values(&[9, 0, 0, 3], None)
-        );
+        assert_eq!(leaf_values(&[9, 0, 0, 3], 0.5), leaf_values(&[9, 0, 0, 3], 0.0));
     }
 
     #[test]
     fn no_rows_and_negative_cells_are_no_evidence() {
-        assert_eq!(leaf_values(&[0, 0, 0, 0], None), [SCALE / 2; 2]);
-        assert_eq!(leaf_values(&[-5, -7, -1, 0], None), [SCALE / 2; 2]);
-        let values = leaf_values(&[-5, -7, 75, 37], None);
+        assert_eq!(leaf_values(&[0, 0, 0, 0], 0.0), [SCALE / 2; 2]);
+        assert_eq!(leaf_values(&[-5, -7, -1, 0], 0.0), [SCALE / 2; 2]);
+        let values = leaf_values(&[-5, -7, 75, 37], 0.0);
         assert_eq!(values[0], (0.3 * 1_048_576.0f64).round() as u32);
     }
 
     #[test]
     fn certainty_stays_below_one() {
-        assert_eq!(leaf_values(&[0, 7], None), [MAX_LEAF_VALUE]);
+        assert_eq!(leaf_values(&[0, 7], 0.0), [MAX_LEAF_VALUE]);
     }
 
     proptest! {
         #[test]
         fn any_cells_give_probabilities(cells in proptest::collection::vec(any::<i64>(), 0..40), deviation in 0.0f64..1e9) {
-            let values = leaf_values(&cells, noise(deviation));
+            let values = leaf_values(&cells, deviation);
             prop_assert_eq!(values.len(), cells.len() / 2);
             prop_assert!(values.iter().all(|value| *value <= MAX_LEAF_VALUE));
         }

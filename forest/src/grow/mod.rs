@@ -11,7 +11,7 @@
 //!     features: vec![Column::numeric("x", 0.0, 8.0)],
 //!     label: Label { name: "y".into(), positive: "1".into() },
 //! };
-//! let params = ForestParams { trees: 10, depth: 2, bins: 8, growth: Growth::Random };
+//! let params = ForestParams::new(10, 2, 8, Growth::Random);
 //! let binner = Binner::new(&schema, params.bins)?;
 //! let mut block = Binned::new(4, 1);
 //! block.column_mut(0).copy_from_slice(&[0, 1, 6, 7]);
@@ -36,15 +36,18 @@
 use crate::binning::{Binner, BinningError};
 use crate::model::Forest;
 use crate::params::{ForestParams, Growth, ParamsError};
-use crate::query::{QueryError, TableQuery};
+use crate::query::{QueryError, QueryKind, TableQuery};
 use crate::schema::Schema;
 use crate::table::{Table, TableShape};
 
+pub mod plan;
 pub mod random;
 pub mod structure;
 
 mod leaf_values;
 mod threshold;
+
+pub use plan::{PlannedQuery, plan};
 
 /// A learning algorithm, seen from the engine that answers its queries.
 pub trait Grow {
@@ -67,15 +70,6 @@ pub enum Step {
     Ask(TableQuery),
     /// Nothing more: this is the model, without a privacy statement.
     Done(Forest),
-}
-
-/// Standard deviation of the noise in a released cell, in rows. Public: it follows from the privacy parameters.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct NoiseScale {
-    /// Of a cell of leaf counts.
-    pub leaf_cell: f64,
-    /// Of a cell of the score histogram.
-    pub histogram_cell: f64,
 }
 
 /// Why growth cannot go on.
@@ -105,12 +99,26 @@ pub enum GrowError {
         seen: usize,
     },
     /// A noise scale that is no standard deviation.
-    #[error("growth: noise of a {cell} must be a finite number of rows, not below 0, found {seen}")]
+    #[error("growth: noise of {query} must be a finite number of rows, not below 0, found {seen}")]
     Noise {
-        /// Which cell.
-        cell: &'static str,
+        /// Of which query.
+        query: QueryKind,
         /// Its value.
         seen: f64,
+    },
+    /// Not one noise scale for each planned query.
+    #[error("growth: expected a noise scale for each of {expected} planned queries, found {seen}")]
+    NoiseScales {
+        /// Planned queries.
+        expected: usize,
+        /// Scales given.
+        seen: usize,
+    },
+    /// A growth that this version does not have.
+    #[error("growth: {} is not available here", .growth.as_str())]
+    Unavailable {
+        /// The growth.
+        growth: Growth,
     },
     /// The query was asked, and no answer came.
     #[error("growth: expected an answer of shape {expected:?}, found none")]
@@ -142,7 +150,8 @@ pub enum GrowError {
 
 /// The growth that `params` names: one constructor for parties, coordinator, and pooled training.
 ///
-/// `seed` is public. `noise` is `None` if answers are exact.
+/// `seed` is public. `noise` is `None` if answers are exact; otherwise the standard deviation of the noise in a cell,
+/// in what the cell counts, for each query of [`plan()`]. It is public: it follows from the privacy parameters.
 ///
 /// # Errors
 /// Parameters, schema, binner or noise that do not hold together.
@@ -151,11 +160,75 @@ pub fn growth(
     binner: &Binner,
     params: ForestParams,
     seed: [u8; 32],
-    noise: Option<NoiseScale>,
+    noise: Option<&[f64]>,
 ) -> Result<Box<dyn Grow + Send>, GrowError> {
+    let noise = Noise::new(&plan(schema, &params)?, noise)?;
+    schema.validate().map_err(BinningError::from)?;
+    if binner.len() != schema.len() {
+        return Err(GrowError::Features {
+            expected: schema.len(),
+            seen: binner.len(),
+        });
+    }
+    if binner.bins() != params.bins {
+        return Err(GrowError::Bins {
+            expected: params.bins,
+            seen: binner.bins(),
+        });
+    }
     match params.growth {
         Growth::Random => Ok(Box::new(random::RandomGrowth::new(
             schema, binner, params, seed, noise,
         )?)),
+        growth => Err(GrowError::Unavailable { growth }),
+    }
+}
+
+/// Noise of the planned queries; none has 0 if answers are exact.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Noise(Vec<(QueryKind, f64)>);
+
+impl Noise {
+    fn new(plan: &[PlannedQuery], noise: Option<&[f64]>) -> Result<Self, GrowError> {
+        let Some(noise) = noise else {
+            return Ok(Self::default());
+        };
+        if noise.len() != plan.len() {
+            return Err(GrowError::NoiseScales {
+                expected: plan.len(),
+                seen: noise.len(),
+            });
+        }
+        let of: Vec<_> = plan
+            .iter()
+            .map(|query| query.kind)
+            .zip(noise.iter().copied())
+            .collect();
+        match of.iter().find(|(_, seen)| !seen.is_finite() || *seen < 0.0) {
+            Some((query, seen)) => Err(GrowError::Noise {
+                query: *query,
+                seen: *seen,
+            }),
+            None => Ok(Self(of)),
+        }
+    }
+
+    /// Standard deviation of a cell of the query of this kind.
+    pub(crate) fn of(&self, kind: QueryKind) -> f64 {
+        let of = self.0.iter().find(|(query, _)| *query == kind);
+        of.map_or(0.0, |(_, deviation)| *deviation)
+    }
+}
+
+/// The answer to `query`, or what is wrong with it.
+pub(crate) fn expect(answer: Option<Table>, query: &TableQuery) -> Result<Table, GrowError> {
+    let expected = query.shape();
+    match answer {
+        None => Err(GrowError::MissingAnswer { expected }),
+        Some(answer) if answer.shape() != expected => Err(GrowError::Shape {
+            expected,
+            seen: answer.shape(),
+        }),
+        Some(answer) => Ok(answer),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::leaf_values::leaf_values;
 use super::structure::random_trees;
 use super::threshold::{best_threshold, threshold_of_leaves};
-use super::{Grow, GrowError, NoiseScale, Step};
+use super::{Grow, GrowError, Noise, Step, expect};
 use crate::binning::Binner;
 use crate::model::Forest;
 use crate::params::ForestParams;
@@ -17,24 +17,14 @@ use crate::tree::Tree;
 /// Bins of the score histogram that the threshold is read from.
 pub const SCORE_BINS: u16 = 256;
 
-/// The queries of one growth, in their order. Over links there is no score histogram, because no party knows the score
-/// of a joined row; the threshold then comes from the released leaf table.
-pub fn asks(schema: &Schema) -> &'static [QueryKind] {
-    if schema.has_links() {
-        &[QueryKind::Leaves]
-    } else {
-        &[QueryKind::Leaves, QueryKind::Threshold]
-    }
-}
-
 /// Growth of random decision trees (Fan et al., ICDM 2003): the structure comes from a public seed
 /// ([`super::structure`]), so two tables are all that is asked of the data, and one if columns are read through links
-/// ([`asks`]).
+/// ([`super::plan()`]).
 #[derive(Debug)]
 pub struct RandomGrowth {
     schema: Schema,
     bins: u16,
-    noise: Option<NoiseScale>,
+    noise: Noise,
     trees: Arc<[Tree]>,
     stage: Stage,
 }
@@ -52,31 +42,13 @@ impl RandomGrowth {
     ///
     /// # Errors
     /// Parameters, schema, binner or noise that do not hold together.
-    pub fn new(
+    pub(super) fn new(
         schema: &Schema,
         binner: &Binner,
         params: ForestParams,
         seed: [u8; 32],
-        noise: Option<NoiseScale>,
+        noise: Noise,
     ) -> Result<Self, GrowError> {
-        schema.validate().map_err(crate::binning::BinningError::from)?;
-        if binner.len() != schema.len() {
-            return Err(GrowError::Features {
-                expected: schema.len(),
-                seen: binner.len(),
-            });
-        }
-        if let Some(NoiseScale {
-            leaf_cell,
-            histogram_cell,
-        }) = noise
-        {
-            for (cell, seen) in [("leaf cell", leaf_cell), ("histogram cell", histogram_cell)] {
-                if !seen.is_finite() || seen < 0.0 {
-                    return Err(GrowError::Noise { cell, seen });
-                }
-            }
-        }
         let trees = random_trees(binner, &params, &seed)?.into();
         Ok(Self {
             schema: schema.clone(),
@@ -101,9 +73,10 @@ impl Grow for RandomGrowth {
             }
             Stage::Leaves(query) => {
                 let answer = expect(answer, query)?;
-                let values: Arc<[u32]> = leaf_values(answer.cells(), self.noise).into();
-                if !asks(&self.schema).contains(&QueryKind::Threshold) {
-                    let threshold = threshold_of_leaves(answer.cells(), &values, self.noise);
+                let deviation = self.noise.of(QueryKind::Leaves);
+                let values: Arc<[u32]> = leaf_values(answer.cells(), deviation).into();
+                if self.schema.has_links() {
+                    let threshold = threshold_of_leaves(answer.cells(), &values, deviation);
                     return Ok(self.finish(values, threshold));
                 }
                 let query =
@@ -113,7 +86,7 @@ impl Grow for RandomGrowth {
             }
             Stage::Threshold(query, values) => {
                 let answer = expect(answer, query)?;
-                let threshold = best_threshold(answer.cells(), self.noise);
+                let threshold = best_threshold(answer.cells(), self.noise.of(QueryKind::Threshold));
                 let values = Arc::clone(values);
                 Ok(self.finish(values, threshold))
             }
@@ -133,18 +106,6 @@ impl RandomGrowth {
             threshold,
             statement: None,
         })
-    }
-}
-
-fn expect(answer: Option<Table>, query: &TableQuery) -> Result<Table, GrowError> {
-    let expected = query.shape();
-    match answer {
-        None => Err(GrowError::MissingAnswer { expected }),
-        Some(answer) if answer.shape() != expected => Err(GrowError::Shape {
-            expected,
-            seen: answer.shape(),
-        }),
-        Some(answer) => Ok(answer),
     }
 }
 

@@ -3,7 +3,6 @@
 
 use std::ops::RangeInclusive;
 
-use super::NoiseScale;
 use crate::query::SCALE;
 use crate::table::CLASSES;
 
@@ -17,9 +16,8 @@ const DEVIATIONS: f64 = 2.0;
 /// With exact counts the lowest of equals. Under noise the best edge is a matter of luck, above all among the many
 /// empty bins, over which the noise walks at random. So empty bins count as empty, and the middle is taken of all
 /// edges around the best that noise alone does not tell from it.
-pub(super) fn best_threshold(cells: &[i64], noise: Option<NoiseScale>) -> f64 {
+pub(super) fn best_threshold(cells: &[i64], deviation: f64) -> f64 {
     let bins = cells.len() / CLASSES;
-    let deviation = noise.map_or(0.0, |noise| noise.histogram_cell);
     let edges = best_edges(&accuracy_by_edge(cells, deviation), deviation);
     edges.start().midpoint(*edges.end()) as f64 / bins.max(1) as f64
 }
@@ -51,8 +49,7 @@ fn best_edges(accuracy: &[i128], deviation: f64) -> RangeInclusive<usize> {
 ///
 /// An average over many trees is nearer to the base rate than any one of them, so where positives are rare this errs
 /// to the side of too few alarms; a ranking needs no threshold.
-pub(super) fn threshold_of_leaves(cells: &[i64], leaf_values: &[u32], noise: Option<NoiseScale>) -> f64 {
-    let deviation = noise.map_or(0.0, |noise| noise.leaf_cell);
+pub(super) fn threshold_of_leaves(cells: &[i64], leaf_values: &[u32], deviation: f64) -> f64 {
     let mut leaves: Vec<(u32, i128)> = leaf_values
         .iter()
         .copied()
@@ -120,13 +117,6 @@ mod tests {
 
     use super::*;
 
-    const fn noise(histogram_cell: f64) -> Option<NoiseScale> {
-        Some(NoiseScale {
-            leaf_cell: 0.0,
-            histogram_cell,
-        })
-    }
-
     proptest! {
         #[test]
         fn exact_counts_give_the_lowest_best_edge(cells in proptest::collection::vec((0i64..9, 0i64..9), 1..20)) {
@@ -137,13 +127,12 @@ mod tests {
             let most = (0..=cells.len()).map(right).max().unwrap();
             let lowest = (0..=cells.len()).find(|edge| right(*edge) == most).unwrap();
             let flat: Vec<i64> = cells.iter().flat_map(|(negative, positive)| [*negative, *positive]).collect();
-            prop_assert_eq!(best_threshold(&flat, None), lowest as f64 / cells.len() as f64);
-            prop_assert_eq!(best_threshold(&flat, noise(0.0)), lowest as f64 / cells.len() as f64);
+            prop_assert_eq!(best_threshold(&flat, 0.0), lowest as f64 / cells.len() as f64);
         }
 
         #[test]
         fn any_cells_give_a_threshold(cells in proptest::collection::vec(any::<i64>(), 2..60), deviation in 0.0f64..1e6) {
-            let threshold = best_threshold(&cells, noise(deviation));
+            let threshold = best_threshold(&cells, deviation);
             prop_assert!((0.0..=1.0).contains(&threshold));
         }
     }
@@ -166,13 +155,11 @@ mod tests {
             let cells: Vec<i64> = leaves.iter().flat_map(|(_, negative, positive)| [*negative, *positive]).collect();
             let values: Vec<u32> = leaves.iter().map(|leaf| leaf.0).collect();
             let expected = f64::from(lowest) / f64::from(SCALE);
-            prop_assert_eq!(threshold_of_leaves(&cells, &values, None), expected);
-            let zero = NoiseScale { leaf_cell: 0.0, histogram_cell: 5.0 };
-            prop_assert_eq!(threshold_of_leaves(&cells, &values, Some(zero)), expected);
+            prop_assert_eq!(threshold_of_leaves(&cells, &values, 0.0), expected);
             // The order of trees and leaves does not matter.
             let cells: Vec<i64> = cells.chunks_exact(2).rev().flatten().copied().collect();
             let values: Vec<u32> = values.into_iter().rev().collect();
-            prop_assert_eq!(threshold_of_leaves(&cells, &values, None), expected);
+            prop_assert_eq!(threshold_of_leaves(&cells, &values, 0.0), expected);
         }
 
         #[test]
@@ -181,8 +168,7 @@ mod tests {
         ) {
             let cells: Vec<i64> = leaves.iter().flat_map(|(_, negative, positive)| [*negative, *positive]).collect();
             let values: Vec<u32> = leaves.iter().map(|leaf| leaf.0).collect();
-            let noise = NoiseScale { leaf_cell, histogram_cell: 0.0 };
-            prop_assert!((0.0..=1.0).contains(&threshold_of_leaves(&cells, &values, Some(noise))));
+            prop_assert!((0.0..=1.0).contains(&threshold_of_leaves(&cells, &values, leaf_cell)));
         }
     }
 
@@ -192,12 +178,8 @@ mod tests {
         let quarter = SCALE / 4;
         let values = [quarter, 3 * quarter, quarter, 3 * quarter, 2 * quarter];
         let cells = [900, 300, 100, 300, 900, 300, 100, 300, -4, 15];
-        let noise = Some(NoiseScale {
-            leaf_cell: 10.0,
-            histogram_cell: 0.0,
-        });
-        assert_eq!(threshold_of_leaves(&cells, &values, None), 0.5);
-        assert_eq!(threshold_of_leaves(&cells, &values, noise), 0.625);
+        assert_eq!(threshold_of_leaves(&cells, &values, 0.0), 0.5);
+        assert_eq!(threshold_of_leaves(&cells, &values, 10.0), 0.625);
     }
 
     #[test]
@@ -210,24 +192,24 @@ mod tests {
         {
             (cells[2 * bin], cells[2 * bin + 1]) = (negative, positive);
         }
-        assert_eq!(best_threshold(&cells, None), 0.2);
-        assert_eq!(best_threshold(&cells, noise(10.0)), 0.2);
+        assert_eq!(best_threshold(&cells, 0.0), 0.2);
+        assert_eq!(best_threshold(&cells, 10.0), 0.2);
         cells[12] = 15;
         cells[15] = -12;
-        assert_eq!(best_threshold(&cells, noise(10.0)), 0.2);
+        assert_eq!(best_threshold(&cells, 10.0), 0.2);
     }
 
     #[test]
     fn the_middle_of_an_empty_stretch_is_taken_under_noise() {
         let mut cells = vec![0i64; 20];
         (cells[0], cells[19]) = (500, 500);
-        assert_eq!(best_threshold(&cells, None), 0.1);
-        assert_eq!(best_threshold(&cells, noise(1.0)), 0.5);
+        assert_eq!(best_threshold(&cells, 0.0), 0.1);
+        assert_eq!(best_threshold(&cells, 1.0), 0.5);
     }
 
     #[test]
     fn a_hopeless_class_is_never_predicted() {
-        assert_eq!(best_threshold(&[10, 1, 10, 2], None), 1.0);
-        assert_eq!(best_threshold(&[1, 10, 2, 10], None), 0.0);
+        assert_eq!(best_threshold(&[10, 1, 10, 2], 0.0), 1.0);
+        assert_eq!(best_threshold(&[1, 10, 2, 10], 0.0), 0.0);
     }
 }

@@ -83,7 +83,7 @@ fn errors_name_field_seen_and_expected() {
         (
             "\"depth\": 2",
             "\"depth\": 0",
-            "trees[0]: tree depth: expected 1 to 12, found 0",
+            "trees[0]: a tree of depth 0 has 0 splits, found 3",
         ),
         (
             "\"scale\": 1048576",

@@ -22,6 +22,7 @@ use crate::query::{Measure, SCALE, TableQuery};
 use crate::table::CLASSES;
 
 mod compile;
+mod histograms;
 pub(crate) mod lanes;
 mod leaves;
 pub(crate) mod reach;
@@ -48,19 +49,21 @@ impl Router {
     /// Compiles a query. Costs about as much as routing some hundred rows.
     pub fn new(query: &TableQuery) -> Self {
         let trees = query.trees();
-        let features = trees
-            .iter()
-            .flat_map(|tree| tree.splits())
-            .filter(|split| !split.is_dummy());
+        let tests = trees.iter().flat_map(|tree| tree.splits());
+        let tested = tests.filter(|split| !split.is_dummy()).map(|split| split.feature);
+        let counted = match query.measure() {
+            Measure::Histograms(axes) => axes.features().iter().copied().max(),
+            _ => None,
+        };
         Self {
             groups: compile::compile(trees),
             depth: query.depth(),
             trees: trees.len(),
             cells: query.cells(),
-            features: features
-                .map(|split| usize::from(split.feature) + 1)
+            features: tested
+                .chain(counted)
                 .max()
-                .unwrap_or(0),
+                .map_or(0, |last| usize::from(last) + 1),
             measure: query.measure().clone(),
         }
     }
@@ -158,6 +161,7 @@ impl Router {
                     counts[CLASSES * bin + usize::from(*label != 0)] += 1;
                 }
             }
+            Measure::Histograms(axes) => self.count_histograms(axes, block, rows, labels, counts),
         }
     }
 
@@ -194,7 +198,8 @@ impl Router {
             for start in (0..rows.len()).step_by(ROWS) {
                 let chunk = start..rows.len().min(start + ROWS);
                 scratch.evaluate(group, block, rows.start + chunk.start..rows.start + chunk.end);
-                for (tree, nodes) in group.trees.clone().zip(group.nodes.chunks_exact(nodes)) {
+                for (position, tree) in group.trees.clone().enumerate() {
+                    let nodes = &group.nodes[position * nodes..][..nodes];
                     visit(tree, chunk.clone(), scratch.leaves(nodes, self.depth));
                 }
             }

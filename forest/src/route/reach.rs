@@ -81,7 +81,8 @@ impl Reach {
         scratch.masks.resize(1 << self.depth, NONE);
         for group in &self.groups {
             scratch.tests.evaluate(group, block, rows.clone());
-            for (tree, tests) in group.trees.clone().zip(group.nodes.chunks_exact(nodes)) {
+            for (position, tree) in group.trees.clone().enumerate() {
+                let tests = &group.nodes[position * nodes..][..nodes];
                 let open = &self.open[tree * nodes..][..nodes];
                 descend(&scratch.tests, tests, open, present, &mut scratch.masks);
                 visit(tree, &scratch.masks);

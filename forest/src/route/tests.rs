@@ -3,6 +3,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
+use crate::query::{Axes, BINS};
 use crate::tree::{BinSet, Split, Tree};
 
 /// Trees with any set of bins at any node, on any feature; rows of any bytes.
@@ -117,6 +118,42 @@ proptest! {
         let mut counts = vec![0; query.cells()];
         router.count(&block, &labels, &mut counts);
         prop_assert_eq!(counts, histogram);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn histograms_are_naive_histograms(
+        (trees, block, labels) in case(), root: bool, per_tree in 1usize..4, slots in 1u16..=256, seed: u64
+    ) {
+        let mut random = Xorshift(seed | 1);
+        let trees = if root { vec![Tree::LEAF; trees.len()] } else { trees };
+        let features: Vec<u16> = (0..trees.len() * per_tree)
+            .map(|_| (random.next() % block.features() as u64) as u16)
+            .collect();
+        let slot_of: Vec<u8> = (0..block.features() * BINS)
+            .map(|_| (random.next() % u64::from(slots)) as u8)
+            .collect();
+        let axes = Axes::new(features.clone().into(), slots, slot_of.clone().into()).unwrap();
+        prop_assume!(features.len() * trees[0].leaves() * usize::from(slots) < 1 << 20);
+        let query = TableQuery::histograms(trees.clone().into(), axes).unwrap();
+        let mut expected = vec![0u64; query.cells()];
+        for row in 0..block.rows() {
+            for (number, tree) in trees.iter().enumerate() {
+                let leaf = tree.leaf(|feature| block.column(usize::from(feature))[row]);
+                for position in 0..per_tree {
+                    let feature = usize::from(features[number * per_tree + position]);
+                    let slot = usize::from(slot_of[feature * BINS + usize::from(block.column(feature)[row])]);
+                    let cell = ((number * tree.leaves() + leaf) * per_tree + position) * usize::from(slots) + slot;
+                    expected[2 * cell + usize::from(labels[row] != 0)] += 1;
+                }
+            }
+        }
+        let mut counts = vec![0; query.cells()];
+        Router::new(&query).count(&block, &labels, &mut counts);
+        prop_assert_eq!(counts, expected);
     }
 }
 

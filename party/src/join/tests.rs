@@ -85,12 +85,7 @@ fn config(vertical: bool) -> RunConfig {
                 positive: "1".into(),
             },
         },
-        forest: ForestParams {
-            trees: 12,
-            depth: 4,
-            bins: 4,
-            growth: Growth::Random,
-        },
+        forest: ForestParams::new(12, 4, 4, Growth::Random),
         privacy: None,
         aggregation: Aggregation::Masked,
         parties,

@@ -1,5 +1,7 @@
 //! Every bound that a configuration keeps (protocol.md, "Roles and trust" and "Summation").
 
+use hedgerow_forest::grow;
+
 use super::{Aggregation, ConfigError, MAX_PARTIES, RunConfigLiteral, smallest_threshold};
 use crate::privacy;
 use crate::wire::MAX_CELLS;
@@ -50,7 +52,7 @@ fn model(config: &RunConfigLiteral) -> Result<(), ConfigError> {
         what: "schema",
         reason: error.to_string(),
     })?;
-    config.forest.validate().map_err(|error| ConfigError::Model {
+    grow::plan(&config.schema, &config.forest).map_err(|error| ConfigError::Model {
         what: "forest",
         reason: error.to_string(),
     })?;

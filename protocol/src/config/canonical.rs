@@ -151,12 +151,12 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RunConfigLiteral, ConfigError> {
                 positive: mirror.positive,
             },
         },
-        forest: ForestParams {
-            trees: mirror.forest.trees,
-            depth: mirror.forest.depth,
-            bins: mirror.forest.bins,
-            growth: mirror.forest.growth,
-        },
+        forest: ForestParams::new(
+            mirror.forest.trees,
+            mirror.forest.depth,
+            mirror.forest.bins,
+            mirror.forest.growth,
+        ),
         privacy: mirror.privacy,
         aggregation: mirror.aggregation,
         parties: mirror.parties,

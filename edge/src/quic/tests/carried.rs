@@ -77,12 +77,7 @@ fn largest_run() -> Limits {
             }],
             label,
         },
-        forest: ForestParams {
-            trees: 1024,
-            depth: 12,
-            bins: 64,
-            growth: Growth::Random,
-        },
+        forest: ForestParams::new(1024, 12, 64, Growth::Random),
         privacy: None,
         aggregation: Aggregation::Masked,
         parties: vec![id("a"), id("b")],

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::binning::Binned;
-use crate::grow::growth;
+use crate::grow::{growth, plan};
 use crate::metrics;
 use crate::params::Growth;
 use crate::query::{Measure, QueryKind};
@@ -10,12 +10,7 @@ use crate::route::Router;
 use crate::schema::{Column, Label};
 use crate::table::TableShape;
 
-const PARAMS: ForestParams = ForestParams {
-    trees: 20,
-    depth: 5,
-    bins: 16,
-    growth: Growth::Random,
-};
+const PARAMS: ForestParams = ForestParams::new(20, 5, 16, Growth::Random);
 
 fn schema() -> Schema {
     Schema {
@@ -64,12 +59,12 @@ fn count(query: &TableQuery, rows: &[(Binned, Vec<u8>)]) -> Table {
     sum
 }
 
-fn train(rows: &[(Binned, Vec<u8>)], noise: Option<NoiseScale>) -> Forest {
+fn train(rows: &[(Binned, Vec<u8>)], noise: Option<&[f64]>) -> Forest {
     let binner = Binner::new(&schema(), PARAMS.bins).unwrap();
-    let mut growth = growth(&schema(), &binner, PARAMS, [3; 32], noise).unwrap();
+    let mut growing = growth(&schema(), &binner, PARAMS, [3; 32], noise).unwrap();
     let mut answer = None;
     loop {
-        match growth.next(answer).unwrap() {
+        match growing.next(answer).unwrap() {
             Step::Ask(query) => answer = Some(count(&query, rows)),
             Step::Done(forest) => break forest,
         }
@@ -80,8 +75,8 @@ fn train(rows: &[(Binned, Vec<u8>)], noise: Option<NoiseScale>) -> Forest {
 fn two_queries_then_the_forest() {
     let (schema, data) = (schema(), [rows(500, 1)]);
     let binner = Binner::new(&schema, PARAMS.bins).unwrap();
-    let mut growth = RandomGrowth::new(&schema, &binner, PARAMS, [3; 32], None).unwrap();
-    let Step::Ask(leaves) = growth.next(None).unwrap() else {
+    let mut growing = growth(&schema, &binner, PARAMS, [3; 32], None).unwrap();
+    let Step::Ask(leaves) = growing.next(None).unwrap() else {
         panic!("a first query")
     };
     assert_eq!(leaves.kind(), QueryKind::Leaves);
@@ -93,21 +88,21 @@ fn two_queries_then_the_forest() {
             "every row is in one leaf of every tree"
         );
     }
-    let Step::Ask(scores) = growth.next(Some(table)).unwrap() else {
+    let Step::Ask(scores) = growing.next(Some(table)).unwrap() else {
         panic!("a second query")
     };
     assert_eq!(scores.kind(), QueryKind::Threshold);
     assert_eq!(scores.trees(), leaves.trees());
     let table = count(&scores, &data);
     assert_eq!(table.cells().iter().sum::<i64>(), 500);
-    let Step::Done(forest) = growth.next(Some(table)).unwrap() else {
+    let Step::Done(forest) = growing.next(Some(table)).unwrap() else {
         panic!("a forest")
     };
     let Measure::ScoreHistogram { leaf_values, .. } = scores.measure() else {
         panic!("a histogram")
     };
     assert_eq!(&forest.leaf_values, leaf_values);
-    assert_eq!(growth.next(None).unwrap_err(), GrowError::Finished);
+    assert_eq!(growing.next(None).unwrap_err(), GrowError::Finished);
 }
 
 #[test]
@@ -144,7 +139,7 @@ proptest! {
     /// However the rows are divided, the model file is the same, byte for byte.
     #[test]
     fn the_model_does_not_depend_on_the_partition(n in 0usize..900, at in 0usize..900, noisy: bool) {
-        let noise = noisy.then_some(NoiseScale { leaf_cell: 12.0, histogram_cell: 3.0 });
+        let noise = noisy.then_some([12.0, 3.0].as_slice());
         let (block, labels) = rows(n, 7);
         let at = at.min(n);
         let part = |from: usize, to: usize| {
@@ -165,29 +160,29 @@ proptest! {
 fn wrong_answers_are_refused_and_do_no_harm() {
     let schema = schema();
     let binner = Binner::new(&schema, PARAMS.bins).unwrap();
-    let mut growth = RandomGrowth::new(&schema, &binner, PARAMS, [3; 32], None).unwrap();
+    let mut growing = growth(&schema, &binner, PARAMS, [3; 32], None).unwrap();
     let other = TableShape::ScoreHistogram { bins: 3 };
     assert_eq!(
-        growth.next(Some(Table::zeros(other))).unwrap_err(),
+        growing.next(Some(Table::zeros(other))).unwrap_err(),
         GrowError::UnexpectedAnswer { seen: other }
     );
-    let Step::Ask(query) = growth.next(None).unwrap() else {
+    let Step::Ask(query) = growing.next(None).unwrap() else {
         panic!("a first query")
     };
     let expected = query.shape();
     assert_eq!(
-        growth.next(None).unwrap_err(),
+        growing.next(None).unwrap_err(),
         GrowError::MissingAnswer { expected }
     );
     assert_eq!(
-        growth.next(Some(Table::zeros(other))).unwrap_err(),
+        growing.next(Some(Table::zeros(other))).unwrap_err(),
         GrowError::Shape {
             expected,
             seen: other
         }
     );
     assert!(matches!(
-        growth.next(Some(Table::zeros(expected))),
+        growing.next(Some(Table::zeros(expected))),
         Ok(Step::Ask(_))
     ));
 }
@@ -196,8 +191,8 @@ fn wrong_answers_are_refused_and_do_no_harm() {
 fn what_does_not_hold_together_is_refused() {
     let schema = schema();
     let binner = Binner::new(&schema, PARAMS.bins).unwrap();
-    let new = |schema: &Schema, params, noise| {
-        RandomGrowth::new(schema, &binner, params, [0; 32], noise).unwrap_err()
+    let new = |schema: &Schema, params, noise: Option<&[f64]>| {
+        growth(schema, &binner, params, [0; 32], noise).err().unwrap()
     };
     let mut short = schema.clone();
     short.features.pop();
@@ -214,18 +209,15 @@ fn what_does_not_hold_together_is_refused() {
         }
     );
     for seen in [-1.0, f64::INFINITY] {
-        let noise = NoiseScale {
-            leaf_cell: 1.0,
-            histogram_cell: seen,
-        };
-        assert_eq!(
-            new(&schema, PARAMS, Some(noise)),
-            GrowError::Noise {
-                cell: "histogram cell",
-                seen
-            }
-        );
+        assert!(matches!(
+            new(&schema, PARAMS, Some(&[1.0, seen])),
+            GrowError::Noise { query: QueryKind::Threshold, seen: found } if found == seen
+        ));
     }
+    assert_eq!(
+        new(&schema, PARAMS, Some(&[1.0])),
+        GrowError::NoiseScales { expected: 2, seen: 1 }
+    );
     assert!(matches!(
         new(&schema, ForestParams { depth: 0, ..PARAMS }, None),
         GrowError::Params(_)
@@ -247,8 +239,8 @@ fn linked_schema() -> Schema {
 fn over_links_a_tree_tests_one_and_one_query_is_asked() {
     let schema = linked_schema();
     let binner = Binner::new(&schema, PARAMS.bins).unwrap();
-    let mut growth = RandomGrowth::new(&schema, &binner, PARAMS, [3; 32], None).unwrap();
-    let Step::Ask(query) = growth.next(None).unwrap() else {
+    let mut growing = growth(&schema, &binner, PARAMS, [3; 32], None).unwrap();
+    let Step::Ask(query) = growing.next(None).unwrap() else {
         panic!("a first query")
     };
     let mut trees_of = [0; 2];
@@ -261,12 +253,16 @@ fn over_links_a_tree_tests_one_and_one_query_is_asked() {
         links.into_iter().for_each(|link| trees_of[link] += 1);
     }
     assert!(trees_of.iter().all(|trees| *trees >= 4), "{trees_of:?}");
-    assert_eq!(asks(&schema), [QueryKind::Leaves]);
+    let planned = plan(&schema, &PARAMS).unwrap();
+    assert_eq!(
+        planned.iter().map(|query| query.kind).collect::<Vec<_>>(),
+        [QueryKind::Leaves]
+    );
 
     let mut cells = vec![0; query.cells()];
     cells.iter_mut().zip(0..).for_each(|(cell, i)| *cell = i % 7);
     let table = Table::from_cells(query.shape(), cells).unwrap();
-    let Step::Done(forest) = growth.next(Some(table)).unwrap() else {
+    let Step::Done(forest) = growing.next(Some(table)).unwrap() else {
         panic!("a forest")
     };
     assert!(
@@ -275,7 +271,7 @@ fn over_links_a_tree_tests_one_and_one_query_is_asked() {
             .iter()
             .any(|value| f64::from(*value) / 1_048_576.0 == forest.threshold)
     );
-    assert_eq!(growth.next(None).unwrap_err(), GrowError::Finished);
+    assert_eq!(growing.next(None).unwrap_err(), GrowError::Finished);
 
     // The file names the links, and is read back.
     let text = forest.to_json().unwrap();

@@ -13,12 +13,7 @@ fn binner(features: Vec<Column>, bins: u16) -> Binner {
 }
 
 fn params(trees: u32, depth: u8, bins: u16) -> ForestParams {
-    ForestParams {
-        trees,
-        depth,
-        bins,
-        growth: Growth::Random,
-    }
+    ForestParams::new(trees, depth, bins, Growth::Random)
 }
 
 fn mixed(bins: u16) -> Binner {

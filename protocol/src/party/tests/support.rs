@@ -46,12 +46,7 @@ pub(crate) fn literal(parties: usize) -> RunConfigLiteral {
                 positive: "1".into(),
             },
         },
-        forest: ForestParams {
-            trees: 3,
-            depth: 2,
-            bins: 4,
-            growth: Growth::Random,
-        },
+        forest: ForestParams::new(3, 2, 4, Growth::Random),
         privacy: None,
         aggregation: Aggregation::Masked,
         parties: (0..parties).map(id).collect(),
