@@ -13,6 +13,7 @@ use std::collections::HashMap;
 
 use rayon::prelude::*;
 
+pub mod bins;
 mod check;
 mod error;
 mod evaluate;
@@ -22,6 +23,7 @@ mod parts;
 pub(crate) mod steps;
 mod transform;
 
+pub use bins::{Bins, FeatureBins};
 pub use check::{MAX_DEPTH, MAX_FEATURES, MAX_NODES, MAX_TARGETS, MAX_TREES, MAX_WEIGHTS};
 pub use error::{EnsembleError, RowsError};
 pub use evaluate::Evaluation;
