@@ -24,6 +24,7 @@
 //! | [`mechanism`] | table + charge -> [`Noised`] | |
 //! | [`accountant`] | fully adaptive filter, zCDP or of one Renyi order | Feldman, Zrnic 2021; Whitehouse et al. 2023 |
 //! | [`renyi`] | composition on a grid of orders, conversion to (epsilon, delta) | Mironov 2017; Canonne, Kamath, Steinke 2020 |
+//! | [`rows`] | disjoint rows per tree, or all rows in all trees | McSherry 2009 |
 //! | [`audit`] | lower bounds on epsilon from what was released | Steinke, Nasr, Jagielski 2023 |
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used))]
@@ -36,6 +37,7 @@ pub mod distributed;
 pub mod mechanism;
 pub mod noise;
 pub mod renyi;
+pub mod rows;
 pub mod sampler;
 pub mod sensitivity;
 
