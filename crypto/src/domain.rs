@@ -32,6 +32,14 @@ pub const EXACT_BLOCK: &str = "hedgerow/exact/block/1";
 pub const EXACT_ANSWER: &str = "hedgerow/exact/answer/1";
 /// From a seed to the flooding of an answer.
 pub const EXACT_FLOOD: &str = "hedgerow/exact/flood/1";
+/// Digest of the parameters of approximate arithmetic.
+pub const CKKS_PARAMS: &str = "hedgerow/ckks/params/1";
+/// From the seed of a key to its public name.
+pub const CKKS_KEY_ID: &str = "hedgerow/ckks/key-id/1";
+/// From a seed to that of one digit of one evaluation key.
+pub const CKKS_EVAL_KEY: &str = "hedgerow/ckks/eval-key/1";
+/// From a seed to the seed of the public key.
+pub const CKKS_PUBLIC_KEY: &str = "hedgerow/ckks/public-key/1";
 /// Digest of the parameters of an alignment.
 pub const ALIGN_PARAMS: &str = "hedgerow/align/params/1";
 /// From a key to a group element.
@@ -39,7 +47,7 @@ pub const ALIGN_ELEMENT: &str = "hedgerow/align/element/1";
 
 /// All of the above, for the test that they differ.
 #[cfg(test)]
-const ALL: [&str; 17] = [
+const ALL: [&str; 21] = [
     SEED_DERIVE,
     SEAL_PAIR,
     SEAL_MESSAGE,
@@ -55,6 +63,10 @@ const ALL: [&str; 17] = [
     EXACT_BLOCK,
     EXACT_ANSWER,
     EXACT_FLOOD,
+    CKKS_PARAMS,
+    CKKS_KEY_ID,
+    CKKS_EVAL_KEY,
+    CKKS_PUBLIC_KEY,
     ALIGN_PARAMS,
     ALIGN_ELEMENT,
 ];

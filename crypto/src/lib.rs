@@ -17,15 +17,18 @@
 //! | [`ring`] | polynomials modulo primes: transforms, samplers, the switch to a smaller modulus |
 //! | [`rlwe`] | keys and ciphertexts of lattice schemes, checked against the security table |
 //! | [`exact`] | encrypted inner products of integers that end as additive shares |
+//! | [`ckks`] | approximate arithmetic on encrypted vectors of real and complex numbers |
 //!
 //! Secrets are wiped when they are dropped, as far as safe Rust reaches: copies that the compiler leaves in
 //! registers and dead stack frames are not, nor are the states of generators that [`seed::Seed::rng`] hands out. No
 //! branch and no index depends on a secret, but for how often [`mask::prg`] and [`ring::sample`] reject a number.
-#![forbid(unsafe_code)]
+// Only `ring::simd` allows itself unsafe code.
+#![deny(unsafe_code)]
 
 mod fixed;
 
 pub mod align;
+pub mod ckks;
 pub mod domain;
 pub mod exact;
 pub mod hash;

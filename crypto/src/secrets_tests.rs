@@ -22,6 +22,8 @@ fn all_are_wiped_on_drop() {
     wiped::<Seed>();
     wiped::<Share>();
     wiped::<SecretKey>();
+    wiped::<crate::ckks::SecretKey>();
+    wiped::<crate::ckks::Decrypted>();
     wiped::<AttributeKey>();
     wiped::<SlotKey>();
     wiped::<Product>();
@@ -56,6 +58,8 @@ fn none_serialises() {
     assert!(<SelfMaskSeed as NotSerialize<_>>::holds());
     assert!(<Share as NotSerialize<_>>::holds());
     assert!(<SecretKey as NotSerialize<_>>::holds());
+    assert!(<crate::ckks::SecretKey as NotSerialize<_>>::holds());
+    assert!(<crate::ckks::Decrypted as NotSerialize<_>>::holds());
     assert!(<AttributeKey as NotSerialize<_>>::holds());
     assert!(<SlotKey as NotSerialize<_>>::holds());
     assert!(<Product as NotSerialize<_>>::holds());

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::barrett::{Barrett, Factor, MAX_BITS};
 use super::ntt::Ntt;
+use super::simd::Reducer;
 use crate::mask::modulus::Modulus;
 
 /// Degrees `N` have at least and at most these logarithms.
 pub const LOG_DEGREE: std::ops::RangeInclusive<u32> = 4..=16;
 
-/// A polynomial ring modulo `X^N + 1` and a product `Q` of primes `= 1 mod 2N` just under `2^50`, largest first.
+/// A polynomial ring modulo `X^N + 1` and a product `Q` of primes `= 1 mod 2N` below `2^50`: the largest there are, or a
+/// chain of a scheme's choice.
 #[derive(Debug)]
 pub struct RnsBasis {
     degree: usize,
@@ -23,10 +25,29 @@ pub struct RnsBasis {
 #[derive(Clone, Debug)]
 pub struct Limb {
     pub(super) modulo: Barrett,
+    pub(super) reducer: Reducer,
     pub(super) ntt: Arc<Ntt>,
 }
 
 impl Limb {
+    fn new(degree: usize, prime: u64) -> Option<Self> {
+        Some(Self {
+            modulo: Barrett::new(prime)?,
+            reducer: Reducer::new(prime)?,
+            ntt: Ntt::get(degree, prime)?,
+        })
+    }
+
+    /// The number of words `N` that the transform takes.
+    pub fn degree(&self) -> usize {
+        self.ntt.degree()
+    }
+
+    /// What the vector kernels need of the prime.
+    pub const fn reducer(&self) -> Reducer {
+        self.reducer
+    }
+
     /// Arithmetic modulo the prime.
     pub const fn modulo(&self) -> Barrett {
         self.modulo
@@ -48,14 +69,30 @@ impl RnsBasis {
             return Err(BasisError::Degree { actual: degree });
         }
         let limbs: Vec<Limb> = primes(degree as u64)
-            .filter_map(|prime| {
-                Some(Limb {
-                    modulo: Barrett::new(prime)?,
-                    ntt: Ntt::get(degree, prime)?,
-                })
-            })
+            .filter_map(|prime| Limb::new(degree, prime))
             .take(count)
             .collect();
+        Self::of_limbs(degree, &limbs, count)
+    }
+
+    /// The basis of these primes, in this order.
+    ///
+    /// # Errors
+    /// A degree that is no power of two or out of range, no primes, or numbers that are no primes `= 1 mod 2 degree`
+    /// below `2^50`.
+    pub fn of_primes(degree: usize, primes: &[u64]) -> Result<Arc<Self>, BasisError> {
+        if !degree.is_power_of_two() || !LOG_DEGREE.contains(&degree.ilog2()) {
+            return Err(BasisError::Degree { actual: degree });
+        }
+        let limbs: Vec<Limb> = primes
+            .iter()
+            .filter(|prime| Modulus::prime(**prime).is_ok())
+            .filter_map(|prime| Limb::new(degree, *prime))
+            .collect();
+        Self::of_limbs(degree, &limbs, primes.len())
+    }
+
+    fn of_limbs(degree: usize, limbs: &[Limb], count: usize) -> Result<Arc<Self>, BasisError> {
         if count == 0 || limbs.len() != count {
             return Err(BasisError::Primes {
                 actual: limbs.len(),
@@ -96,7 +133,7 @@ impl RnsBasis {
         self.degree
     }
 
-    /// The primes, largest first.
+    /// The primes with their tables.
     pub fn limbs(&self) -> &[Limb] {
         &self.limbs
     }
@@ -106,7 +143,7 @@ impl RnsBasis {
         self.primes().map(|prime| (prime as f64).log2()).sum()
     }
 
-    /// The primes as numbers, largest first.
+    /// The primes as numbers.
     pub fn primes(&self) -> impl Iterator<Item = u64> {
         self.limbs.iter().map(|limb| limb.modulo.modulus())
     }

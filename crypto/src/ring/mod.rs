@@ -9,14 +9,18 @@
 //! | [`xof`] | from a 32-byte seed to as many words as are asked for |
 //! | [`sample`] | ternary, centred binomial, uniform and bounded uniform polynomials and numbers |
 //! | [`switch`] | from a basis to the one without its last prime |
-//!
-//! Automorphisms and conversions between bases belong here too, beside [`switch`], when a scheme needs them.
+//! | [`automorphism`] | `X -> X^g` as a permutation of values |
+//! | [`convert`] | from the residues modulo some primes to those modulo others |
+//! | [`simd`] | the kernels, with AVX-512 IFMA and without |
 
+pub mod automorphism;
 pub mod barrett;
 pub mod basis;
+pub mod convert;
 pub mod ntt;
 pub mod poly;
 pub mod sample;
+pub mod simd;
 pub mod switch;
 pub mod xof;
 

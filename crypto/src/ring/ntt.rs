@@ -33,6 +33,11 @@ impl Ntt {
         Some(ntt)
     }
 
+    /// The number `N` of coefficients.
+    pub fn degree(&self) -> usize {
+        self.0.ntt_size()
+    }
+
     /// From `N` reduced coefficients to values, in place.
     pub fn forward(&self, words: &mut [u64]) {
         self.0.fwd(words);
@@ -42,6 +47,11 @@ impl Ntt {
     pub fn inverse(&self, words: &mut [u64]) {
         self.0.inv(words);
         self.0.normalize(words);
+    }
+
+    /// From `N` values to reduced coefficients times `N`, in place: for who multiplies them anyway.
+    pub fn inverse_times_degree(&self, words: &mut [u64]) {
+        self.0.inv(words);
     }
 
     /// `sum[i] += a[i] b[i]`, all reduced.

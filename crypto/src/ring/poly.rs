@@ -97,6 +97,31 @@ impl<Domain> Poly<Domain> {
         }
     }
 
+    /// Makes this the same polynomial modulo the primes of a basis that begins its own.
+    pub fn truncate(&mut self, basis: &Arc<RnsBasis>) {
+        assert!(
+            basis.degree() == self.basis.degree() && basis.limbs().len() <= self.basis.limbs().len(),
+            "a polynomial is cut to a basis that begins its own"
+        );
+        self.words.truncate(basis.degree() * basis.limbs().len());
+        self.basis = Arc::clone(basis);
+    }
+
+    /// Makes this a polynomial over another basis, with words that are not specified: room to write to. Allocates only
+    /// if there was never so much room.
+    pub fn reshape(&mut self, basis: &Arc<RnsBasis>) {
+        if !Arc::ptr_eq(&self.basis, basis) {
+            self.words.resize(basis.degree() * basis.limbs().len(), 0);
+            self.basis = Arc::clone(basis);
+        }
+    }
+
+    /// The `N` words of one prime.
+    pub fn limb(&self, index: usize) -> &[u64] {
+        let degree = self.basis.degree();
+        &self.words[index * degree..][..degree]
+    }
+
     #[inline(always)]
     fn each(&mut self, other: &Self, each: impl Fn(&Limb, &mut u64, u64)) {
         self.assert_same_basis(other);

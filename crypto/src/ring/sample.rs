@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroize;
 
-use super::basis::RnsBasis;
+use super::basis::{Limb, RnsBasis};
 use super::poly::{Coeff, Eval, Poly};
 use super::xof::Xof;
 
@@ -45,18 +45,24 @@ fn small(basis: &Arc<RnsBasis>, mut each: impl FnMut() -> i64) -> Poly<Coeff> {
 pub fn uniform(basis: &Arc<RnsBasis>, xof: &mut Xof) -> Poly<Eval> {
     let mut poly = Poly::zero(basis);
     for (limb, words) in poly.limbs_mut() {
-        let prime = limb.modulo().modulus();
-        let mask = u64::MAX >> (u64::BITS - limb.modulo().bits());
-        // A number is rejected once in 2^30 or so: all places are filled, and what is kept moves down if need be.
-        let mut kept = 0;
-        while kept < words.len() {
-            let tried = &mut words[kept..];
-            xof.fill(tried);
-            tried.iter_mut().for_each(|word| *word &= mask);
-            kept += keep_below(tried, prime);
-        }
+        uniform_words(limb, words, xof);
     }
     poly
+}
+
+/// Uniform words modulo one prime.
+pub fn uniform_words(limb: &Limb, words: &mut [u64], xof: &mut Xof) {
+    let prime = limb.modulo().modulus();
+    let mask = u64::MAX >> (u64::BITS - limb.modulo().bits());
+    // Just below a power of two a number is rejected once in 2^30 or so: all places are filled, and what is kept moves
+    // down if need be.
+    let mut kept = 0;
+    while kept < words.len() {
+        let tried = &mut words[kept..];
+        xof.fill(tried);
+        tried.iter_mut().for_each(|word| *word &= mask);
+        kept += keep_below(tried, prime);
+    }
 }
 
 /// Moves the words below a bound to the front, in their order, and tells how many there are.
