@@ -16,6 +16,7 @@
 //! - [`wire`]: frames, messages, vectors; versioned and limited in length.
 //! - [`binding`], [`roster`]: what is signed and hashed; who is who.
 //! - [`party`], [`coordinator`]: the two machines.
+//! - [`audit`]: an attack on what a run would release.
 //! - [`check`]: every check that the protocol makes, by id.
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -23,6 +24,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)
 )]
 
+pub mod audit;
 pub mod binding;
 pub mod check;
 pub mod config;
