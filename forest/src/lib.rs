@@ -21,6 +21,7 @@
 //! | [`join`] | rows whose columns are at several parties: who counts what, in the clear |
 //! | [`ensemble`] | tree ensembles of any source library over raw values, evaluated as ONNX Runtime does |
 //! | [`import`], [`export`] | ONNX files of other libraries; models as ONNX and JSON
+//! | [`logistic`] | log-odds to probabilities, the same on every machine |
 //! | [`metrics`] | AUROC, average precision, accuracy, curves |
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -36,6 +37,7 @@ pub mod export;
 pub mod grow;
 pub mod import;
 pub mod join;
+pub mod logistic;
 pub mod metrics;
 pub mod model;
 mod onnx;

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use crate::binning::Binned;
-use crate::model::Forest;
-use crate::query::{QueryError, SCALE, TableQuery};
+use crate::model::{Forest, Output};
+use crate::query::{QueryError, TableQuery};
 use crate::route::Router;
 
 /// A forest compiled for scoring; immutable and `Sync`.
 #[derive(Debug)]
 pub struct Predictor {
     router: Router,
-    unit: f64,
+    trees: usize,
+    output: Output,
     threshold: f64,
 }
 
@@ -26,12 +27,13 @@ impl Predictor {
             TableQuery::score_histogram(Arc::clone(&forest.trees), Arc::clone(&forest.leaf_values), 1)?;
         Ok(Self {
             router: Router::new(&query),
-            unit: forest.trees.len() as f64 * f64::from(SCALE),
+            trees: forest.trees.len(),
+            output: forest.output,
             threshold: forest.threshold,
         })
     }
 
-    /// The score of every row, 0 to 1: the mean of its leaves' values. Columns that the forest reads through links are
+    /// The score of every row, 0 to 1 ([`Output::score`] of the sum of its leaves' values). Columns that the forest reads through links are
     /// columns of the block like all others, joined by whoever may see both sides.
     ///
     /// # Panics
@@ -40,7 +42,7 @@ impl Predictor {
         self.router
             .scores(block)
             .into_iter()
-            .map(|sum| f64::from(sum) / self.unit)
+            .map(|sum| self.output.score(sum.into(), self.trees))
             .collect()
     }
 

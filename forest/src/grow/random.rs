@@ -7,7 +7,7 @@ use super::structure::random_trees;
 use super::threshold::{best_threshold, threshold_of_leaves};
 use super::{Grow, GrowError, Noise, Step, expect};
 use crate::binning::Binner;
-use crate::model::Forest;
+use crate::model::{Forest, Output};
 use crate::params::ForestParams;
 use crate::query::{QueryKind, TableQuery};
 use crate::schema::Schema;
@@ -103,6 +103,7 @@ impl RandomGrowth {
             bins: self.bins,
             trees: Arc::clone(&self.trees),
             leaf_values,
+            output: Output::Probability,
             threshold,
             statement: None,
         })

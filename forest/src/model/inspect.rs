@@ -2,7 +2,8 @@
 
 use std::fmt::{self, Write};
 
-use super::Forest;
+use super::{Forest, Output};
+use crate::logistic::{MARGIN_ONE, probability};
 use crate::schema::ColumnKind;
 
 impl Forest {
@@ -18,8 +19,13 @@ impl Forest {
         let leaves = 1usize << self.depth();
         writeln!(
             out,
-            "Random forest predicting {} = {}",
-            self.schema.label.name, self.schema.label.positive
+            "{} predicting {} = {}",
+            match self.output {
+                Output::Probability => "Random forest",
+                Output::LogOdds { .. } => "Gradient-boosted trees",
+            },
+            self.schema.label.name,
+            self.schema.label.positive
         )?;
         writeln!(
             out,
@@ -33,6 +39,14 @@ impl Forest {
             "  bins       {} per numeric column, one more for missing values",
             self.bins
         )?;
+        if let Output::LogOdds { base } = self.output {
+            writeln!(
+                out,
+                "  output     log-odds: a score is 1 / (1 + exp(-(base + sum of leaves))), base {:.4} (score {:.4})",
+                f64::from(base) / MARGIN_ONE as f64,
+                probability(base.into())
+            )?;
+        }
         writeln!(
             out,
             "  threshold  {} (a row with this score or more is positive)",

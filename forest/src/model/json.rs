@@ -18,24 +18,32 @@
 //! A feature that is read through a link also has `"link": "<link>"`, and is called `<link>.<attribute>`: so is the
 //! column of a joined table that the model is applied to. A split reads `feature:bins that go right`, `"-"` is a node
 //! that splits nothing; leaves are probabilities times `scale`.
+//!
+//! A boosted forest has version 2, `"output": "log-odds"`, a `"base"`, the scale 65536, and leaves with a sign: a
+//! row's margin is `(base + sum of its leaves) / scale`, its score [`crate::logistic::probability`] of that. Forests of
+//! probabilities are still written as version 1, for all programs that read it.
 
-use std::io;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::ser::Formatter;
 
-use super::{Forest, PrivacyStatement};
+use super::pretty::OuterPretty;
+use super::{Forest, LOG_ODDS_ZERO, MAX_BASE, Output, PrivacyStatement};
 use crate::binning::{Binner, BinningError};
 use crate::exact;
-use crate::query::{QueryError, SCALE, TableQuery};
+use crate::logistic::MARGIN_ONE;
+use crate::query::{MAX_LEAF_VALUE, QueryError, SCALE, TableQuery};
 use crate::schema::Schema;
 use crate::tree::{BinSet, BinSetError, Split, Tree, TreeError};
 
 /// First words of a model file.
 pub const FORMAT: &str = "hedgerow-model";
-/// Version of the model file that is written and read.
-pub const VERSION: u32 = 1;
+/// Newest version of the model file that is written and read; all since 1 are read.
+pub const VERSION: u32 = 2;
+/// Version of files whose leaves are probabilities.
+const PROBABILITIES: u32 = 1;
+/// Word for leaves that are log-odds.
+const LOG_ODDS: &str = "log-odds";
 
 /// A model file that cannot be used.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -54,7 +62,7 @@ pub enum ModelError {
         seen: String,
     },
     /// A version that this program does not read.
-    #[error("model file: version: expected {VERSION}, found {seen}")]
+    #[error("model file: version: expected 1 to {VERSION}, found {seen}")]
     Version {
         /// The version named.
         seen: u32,
@@ -102,6 +110,20 @@ pub enum ModelError {
         /// How many there are.
         seen: usize,
     },
+    /// A leaf value out of range.
+    #[error("model file: trees[{tree}].leaves[{leaf}]: expected {least} to {most}, found {seen}")]
+    Leaf {
+        /// Position of the tree.
+        tree: usize,
+        /// Position of the leaf.
+        leaf: usize,
+        /// Smallest value.
+        least: i64,
+        /// Largest value.
+        most: i64,
+        /// The value found.
+        seen: i64,
+    },
     /// Trees and leaf values do not hold together.
     #[error("model file: {0}")]
     Query(#[from] QueryError),
@@ -115,6 +137,10 @@ struct ModelFile {
     schema: Schema,
     bins: u16,
     depth: u8,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    output: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base: Option<i32>,
     scale: u32,
     #[serde(with = "exact")]
     threshold: f64,
@@ -126,7 +152,7 @@ struct ModelFile {
 #[serde(deny_unknown_fields)]
 struct TreeFile {
     splits: Vec<String>,
-    leaves: Vec<u32>,
+    leaves: Vec<i64>,
 }
 
 /// The first fields alone, so that a file of another version is called that and not a syntax error.
@@ -144,17 +170,23 @@ impl Forest {
     pub fn to_json(&self) -> Result<String, ModelError> {
         TableQuery::score_histogram(Arc::clone(&self.trees), Arc::clone(&self.leaf_values), 1)?;
         let leaves = 1 << self.depth();
+        let (base, zero, scale) = match self.output {
+            Output::Probability => (None, 0, SCALE),
+            Output::LogOdds { base } => (Some(base), i64::from(LOG_ODDS_ZERO), MARGIN_ONE as u32),
+        };
         let tree = |(tree, leaves): (&Tree, &[u32])| TreeFile {
             splits: tree.splits().iter().map(split_text).collect(),
-            leaves: leaves.to_vec(),
+            leaves: leaves.iter().map(|value| i64::from(*value) - zero).collect(),
         };
         let file = ModelFile {
             format: FORMAT.to_owned(),
-            version: VERSION,
+            version: if base.is_some() { VERSION } else { PROBABILITIES },
             schema: self.schema.clone(),
             bins: self.bins,
             depth: self.depth(),
-            scale: SCALE,
+            output: base.map(|_| LOG_ODDS.to_owned()),
+            base,
+            scale,
             threshold: self.threshold,
             statement: self.statement.clone(),
             trees: self
@@ -182,7 +214,7 @@ impl Forest {
         if head.format != FORMAT {
             return Err(ModelError::Format { seen: head.format });
         }
-        if head.version != VERSION {
+        if !(PROBABILITIES..=VERSION).contains(&head.version) {
             return Err(ModelError::Version { seen: head.version });
         }
         let file: ModelFile = serde_json::from_str(text).map_err(|e| syntax(&e))?;
@@ -191,10 +223,32 @@ impl Forest {
 }
 
 impl ModelFile {
+    fn output(&self) -> Result<Output, ModelError> {
+        let expected = (self.version > PROBABILITIES).then_some(LOG_ODDS);
+        match (expected, self.output.as_deref(), self.base) {
+            (None, None, None) => Ok(Output::Probability),
+            (Some(word), Some(seen), Some(base)) if word == seen => {
+                if base.unsigned_abs() > MAX_BASE.unsigned_abs() {
+                    return Err(value("base", format!("-{MAX_BASE} to {MAX_BASE}"), base));
+                }
+                Ok(Output::LogOdds { base })
+            }
+            (None, ..) => Err(value("output", "none in version 1", "output or base")),
+            (Some(word), Some(seen), _) if word != seen => Err(value("output", word, seen)),
+            (Some(word), None, _) => Err(value("output", word, "none")),
+            (Some(_), ..) => Err(value("base", "a number", "none")),
+        }
+    }
+
     fn validate(self) -> Result<Forest, ModelError> {
         let binner = Binner::new(&self.schema, self.bins)?;
-        if self.scale != SCALE {
-            return Err(value("scale", SCALE, self.scale));
+        let output = self.output()?;
+        let (zero, scale) = match output {
+            Output::Probability => (0, SCALE),
+            Output::LogOdds { .. } => (i64::from(LOG_ODDS_ZERO), MARGIN_ONE as u32),
+        };
+        if self.scale != scale {
+            return Err(value("scale", scale, self.scale));
         }
         if !(0.0..=1.0).contains(&self.threshold) {
             return Err(value("threshold", "0 to 1", self.threshold));
@@ -228,7 +282,19 @@ impl ModelFile {
                 });
             }
             trees.push(tree);
-            leaf_values.extend(file.leaves);
+            let most = i64::from(MAX_LEAF_VALUE) - zero;
+            for (leaf, seen) in file.leaves.into_iter().enumerate() {
+                let (tree, least) = (position, -zero);
+                let error = ModelError::Leaf {
+                    tree,
+                    leaf,
+                    least,
+                    most,
+                    seen,
+                };
+                let stored = (least..=most).contains(&seen).then_some(seen + zero);
+                leaf_values.push(stored.and_then(|value| u32::try_from(value).ok()).ok_or(error)?);
+            }
         }
         let (trees, leaf_values): (Arc<[Tree]>, Arc<[u32]>) = (trees.into(), leaf_values.into());
         TableQuery::score_histogram(Arc::clone(&trees), Arc::clone(&leaf_values), 1)?;
@@ -237,6 +303,7 @@ impl ModelFile {
             bins: self.bins,
             trees,
             leaf_values,
+            output,
             threshold: self.threshold,
             statement: self.statement,
         })
@@ -290,87 +357,4 @@ fn read_split(text: &str, binner: &Binner) -> Result<Split, String> {
         feature: number,
         right,
     })
-}
-
-/// Indents the outer levels and keeps the inner ones on one line, so that a file of many trees stays readable.
-#[derive(Default)]
-struct OuterPretty {
-    depth: usize,
-    filled: bool,
-}
-
-const PRETTY_LEVELS: usize = 3;
-
-impl OuterPretty {
-    fn open<W: ?Sized + io::Write>(&mut self, writer: &mut W, bracket: &[u8]) -> io::Result<()> {
-        self.depth += 1;
-        self.filled = false;
-        writer.write_all(bracket)
-    }
-
-    fn close<W: ?Sized + io::Write>(&mut self, writer: &mut W, bracket: &[u8]) -> io::Result<()> {
-        let broken = self.filled && self.depth <= PRETTY_LEVELS;
-        self.depth -= 1;
-        if broken {
-            self.line(writer)?;
-        }
-        self.filled = true;
-        writer.write_all(bracket)
-    }
-
-    fn element<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        if !first {
-            writer.write_all(b",")?;
-        }
-        if self.depth <= PRETTY_LEVELS {
-            self.line(writer)
-        } else {
-            Ok(())
-        }
-    }
-
-    fn line<W: ?Sized + io::Write>(&self, writer: &mut W) -> io::Result<()> {
-        writer.write_all(b"\n")?;
-        (0..self.depth).try_for_each(|_| writer.write_all(b"  "))
-    }
-}
-
-impl Formatter for OuterPretty {
-    fn begin_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.open(writer, b"[")
-    }
-
-    fn end_array<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.close(writer, b"]")
-    }
-
-    fn begin_array_value<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.element(writer, first)
-    }
-
-    fn end_array_value<W: ?Sized + io::Write>(&mut self, _writer: &mut W) -> io::Result<()> {
-        self.filled = true;
-        Ok(())
-    }
-
-    fn begin_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.open(writer, b"{")
-    }
-
-    fn end_object<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.close(writer, b"}")
-    }
-
-    fn begin_object_key<W: ?Sized + io::Write>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.element(writer, first)
-    }
-
-    fn begin_object_value<W: ?Sized + io::Write>(&mut self, writer: &mut W) -> io::Result<()> {
-        writer.write_all(if self.depth <= PRETTY_LEVELS { b": " } else { b":" })
-    }
-
-    fn end_object_value<W: ?Sized + io::Write>(&mut self, _writer: &mut W) -> io::Result<()> {
-        self.filled = true;
-        Ok(())
-    }
 }

@@ -6,11 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::binning::{Binner, BinningError};
 use crate::exact;
+use crate::logistic;
+use crate::query::SCALE;
 use crate::schema::Schema;
 use crate::tree::Tree;
 
 mod inspect;
 mod json;
+mod pretty;
 
 pub use json::{FORMAT, ModelError, VERSION};
 
@@ -23,12 +26,58 @@ pub struct Forest {
     pub bins: u16,
     /// Trees, all of one depth.
     pub trees: Arc<[Tree]>,
-    /// `[trees, leaves]`: probability of the positive class in units of `2^-20`.
+    /// `[trees, leaves]`: what [`Output`] says, at most [`crate::query::MAX_LEAF_VALUE`].
     pub leaf_values: Arc<[u32]>,
+    /// What the leaf values are, and how their sum becomes a score.
+    pub output: Output,
     /// A row is classified as positive if its score is at least this.
     pub threshold: f64,
     /// What was promised to the rows; `None` straight from growth.
     pub statement: Option<PrivacyStatement>,
+}
+
+/// What a forest's leaf values are. Either way the values of a row's leaves are added up as they are, by whoever adds
+/// them and however encrypted, and the sum becomes a score in the end ([`Output::score`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Output {
+    /// Probabilities of the positive class in units of `2^-20`; the score is their mean.
+    #[default]
+    Probability,
+    /// Log-odds in units of `2^-16`, plus [`LOG_ODDS_ZERO`] so that they are not below 0. The score is
+    /// `1 / (1 + exp(-margin))` with the margin `base` plus the sum of all leaves' log-odds: exactly
+    /// [`crate::logistic::probability`], whose bits are the same on every machine.
+    LogOdds {
+        /// Log-odds of a row before any tree, in units of `2^-16`; at most [`MAX_BASE`] from 0.
+        base: i32,
+    },
+}
+
+/// The leaf value that stands for log-odds of 0.
+pub const LOG_ODDS_ZERO: u32 = SCALE / 2;
+/// Largest absolute value of a base margin: 16, in units of `2^-16`.
+pub const MAX_BASE: i32 = 1 << 20;
+
+impl Output {
+    /// The margin of a row, in units of `2^-16`: of log-odds the sum of base and leaves, where `sum` is that of the
+    /// stored values of its leaves in so many `trees`. `None` if values are probabilities.
+    pub fn margin(&self, sum: u64, trees: usize) -> Option<i64> {
+        match self {
+            Self::Probability => None,
+            Self::LogOdds { base } => {
+                let zero = trees as i64 * i64::from(LOG_ODDS_ZERO);
+                Some(i64::try_from(sum).unwrap_or(i64::MAX).saturating_sub(zero) + i64::from(*base))
+            }
+        }
+    }
+
+    /// The score of a row, 0 to 1, from the sum of the stored values of its leaves in so many `trees`.
+    pub fn score(&self, sum: u64, trees: usize) -> f64 {
+        match self.margin(sum, trees) {
+            Some(margin) => logistic::probability(margin),
+            None => sum as f64 / (trees as f64 * f64::from(SCALE)),
+        }
+    }
 }
 
 /// What a model file says about privacy, in words and numbers for people; written by whoever ran the training.

@@ -27,6 +27,7 @@ fn forest() -> Forest {
         bins: 8,
         trees: trees.into(),
         leaf_values: vec![0, 1, 2, 3, 4, 5, 6, 1_048_575].into(),
+        output: Output::Probability,
         threshold: 0.34375,
         statement: Some(PrivacyStatement {
             mechanism: "distributed discrete Gaussian".into(),
@@ -59,6 +60,70 @@ fn the_file_is_read_back() {
     assert_eq!(Forest::from_json(&plain.to_json().unwrap()).unwrap(), plain);
 }
 
+fn boosted() -> Forest {
+    Forest {
+        leaf_values: vec![0, 1, 524_288, 524_289, 524_287, 600_000, 400_000, 1_048_575].into(),
+        output: Output::LogOdds { base: -81_920 },
+        threshold: 0.5,
+        ..forest()
+    }
+}
+
+#[test]
+fn log_odds_are_version_2_and_pinned() {
+    let text = boosted().to_json().unwrap();
+    assert_eq!(text, include_str!("../../tests/data/model-v2.json"));
+    assert_eq!(Forest::from_json(&text).unwrap(), boosted());
+    for (old, new, expected) in [
+        (
+            "\"log-odds\"",
+            "\"logits\"",
+            "output: expected log-odds, found logits",
+        ),
+        ("\"base\": -81920,", "", "base: expected a number, found none"),
+        (
+            "-81920",
+            "1048577",
+            "base: expected -1048576 to 1048576, found 1048577",
+        ),
+        ("65536", "1048576", "scale: expected 65536, found 1048576"),
+        (
+            "524287",
+            "524288",
+            "trees[1].leaves[3]: expected -524288 to 524287, found 524288",
+        ),
+        (
+            "\"version\": 2",
+            "\"version\": 1",
+            "output: expected none in version 1",
+        ),
+    ] {
+        assert!(text.contains(old), "{old}");
+        let error = Forest::from_json(&text.replacen(old, new, 1)).unwrap_err();
+        assert!(error.to_string().contains(expected), "{new}: {error}");
+    }
+}
+
+#[test]
+fn boosted_scores_are_logistic_functions_of_sums() {
+    let forest = boosted();
+    let mut block = crate::binning::Binned::new(3, 2);
+    block.column_mut(0).copy_from_slice(&[0, 8, 7]);
+    block.column_mut(1).copy_from_slice(&[0, 1, 2]);
+    // Leaves by hand: tree 0: 1, 2, 2; tree 1: 0, 2, 3.
+    let margins = [-81_920 - 524_287 - 1, -81_920 - 124_288, -81_920 + 524_287];
+    assert_eq!(forest.scores(&block), margins.map(crate::logistic::probability));
+    assert!((forest.scores(&block)[1] - 0.041_23).abs() < 1e-5);
+    let text = forest.inspect();
+    for words in [
+        "Gradient-boosted trees",
+        "log-odds",
+        "base -1.2500 (score 0.2227)",
+    ] {
+        assert!(text.contains(words), "{words}\n{text}");
+    }
+}
+
 #[test]
 fn errors_name_field_seen_and_expected() {
     let text = forest().to_json().unwrap();
@@ -70,8 +135,18 @@ fn errors_name_field_seen_and_expected() {
         ),
         (
             "\"version\": 1,",
-            "\"version\": 2, \"new\": 3,",
-            "version: expected 1, found 2",
+            "\"version\": 3, \"new\": 3,",
+            "version: expected 1 to 2, found 3",
+        ),
+        (
+            "\"version\": 1,",
+            "\"version\": 2,",
+            "output: expected log-odds, found none",
+        ),
+        (
+            "\"scale\"",
+            "\"base\": 4, \"scale\"",
+            "output: expected none in version 1",
         ),
         ("\"bins\": 8", "\"bins\": 1", "bins: expected 2 to 254, found 1"),
         ("\"bins\": 8", "\"bims\": 8", "unknown field `bims`"),
@@ -122,9 +197,13 @@ fn errors_name_field_seen_and_expected() {
         (
             "1048575",
             "1048576",
-            "leaf value 7 is 1048576, expected at most 1048575",
+            "trees[1].leaves[3]: expected 0 to 1048575, found 1048576",
         ),
-        ("1048575", "-1", "invalid value: integer `-1`"),
+        (
+            "1048575",
+            "-1",
+            "trees[1].leaves[3]: expected 0 to 1048575, found -1",
+        ),
         ("\"age\"", "\"income\"", "column \"income\" is the label"),
     ];
     for (old, new, expected) in cases {
