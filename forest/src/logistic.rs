@@ -54,10 +54,10 @@ fn exp_of_minus(margin: i64) -> u64 {
     // 1 - f + f^2/2 - f^3/6 + f^4/24 for f below 1/64, in units of 2^-32: by Horner's rule.
     let f = (margin & ((1 << STEP_BITS) - 1)) << 16;
     let mut power = (1 << 32) - f / 4;
-    power = (1 << 32) - (f * power >> 32) / 3;
-    power = (1 << 32) - (f * power >> 32) / 2;
-    power = (1 << 32) - (f * power >> 32);
-    (u128::from(entry) * u128::from(power) >> 32) as u64
+    power = (1 << 32) - ((f * power) >> 32) / 3;
+    power = (1 << 32) - ((f * power) >> 32) / 2;
+    power = (1 << 32) - ((f * power) >> 32);
+    ((u128::from(entry) * u128::from(power)) >> 32) as u64
 }
 
 /// The probability with these log-odds, `1 / (1 + exp(-margin))`: non-decreasing, one half at 0, up to margins of 30

@@ -51,6 +51,18 @@ impl Growth {
     }
 }
 
+/// Where the tests of boosted trees come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SplitChoice {
+    /// The best splits of histograms of gradients, level by level.
+    #[default]
+    Greedy,
+    /// Drawn, guided by one table of histograms of all rows: the choice under noise.
+    Random,
+}
+
 /// What a split should make purer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -102,6 +114,12 @@ pub struct ForestParams {
     /// Least gain of a boosted split, in thousandths; 0 takes any.
     #[serde(default)]
     pub min_gain: u32,
+    /// Where the tests of boosted trees come from.
+    #[serde(default)]
+    pub split: SplitChoice,
+    /// Boosted trees that grow on the same gradients, and share their tables; 0 is the default.
+    #[serde(default)]
+    pub batch: u16,
 }
 
 /// A hyper-parameter out of range.
@@ -134,6 +152,8 @@ impl ForestParams {
             learning_rate: 0,
             lambda: 0,
             min_gain: 0,
+            split: SplitChoice::Greedy,
+            batch: 0,
         }
     }
 

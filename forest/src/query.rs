@@ -9,9 +9,12 @@ use crate::table::TableShape;
 use crate::tree::Tree;
 
 mod axes;
+mod gradients;
 mod kind;
 
 pub use axes::{Axes, BINS};
+pub(crate) use gradients::norm;
+pub use gradients::{Gradients, MAX_GRADIENT_BITS, MIN_GRADIENT_BITS};
 pub use kind::QueryKind;
 
 /// Fixed-point probability 1: leaf values and scores are in units of `2^-20`.
@@ -61,6 +64,9 @@ pub enum Measure {
     /// Rows in every leaf of every tree, by the slots of some features of each tree:
     /// `[trees, leaves, features per tree, slots, classes]`. The trees are those grown so far.
     Histograms(Axes),
+    /// Sums of gradients in every leaf, `[trees, leaves, 2]`, or in the slots of some features of every leaf,
+    /// `[trees, leaves, features per tree, slots, 2]`; signed. The trees are those that are growing.
+    Gradients(Gradients),
 }
 
 /// A query that does not hold together.
@@ -122,6 +128,18 @@ pub enum QueryError {
         /// Features with slots.
         expected: usize,
     },
+    /// A number of gradients out of range.
+    #[error("query: gradients: {what}: expected {least} to {most}, found {seen}")]
+    Gradients {
+        /// Which number.
+        what: &'static str,
+        /// Its value.
+        seen: i64,
+        /// Smallest allowed.
+        least: i64,
+        /// Largest allowed.
+        most: i64,
+    },
     /// Slots out of range.
     #[error("query: {what} {seen}, expected at most {most}")]
     Slots {
@@ -164,6 +182,14 @@ impl TableQuery {
         Self::new(trees, Measure::Histograms(axes))
     }
 
+    /// Sums of gradients in the leaves of `trees`, which may have no test at all.
+    ///
+    /// # Errors
+    /// As [`TableQuery::histograms`], [`QueryError::Gradients`].
+    pub fn gradients(trees: Arc<[Tree]>, gradients: Gradients) -> Result<Self, QueryError> {
+        Self::new(trees, Measure::Gradients(gradients))
+    }
+
     fn new(trees: Arc<[Tree]>, mut measure: Measure) -> Result<Self, QueryError> {
         let most = crate::params::MAX_TREES;
         let first = match trees.first() {
@@ -189,6 +215,9 @@ impl TableQuery {
         }
         if let Measure::Histograms(axes) = &mut measure {
             axes.check(trees.len(), leaves)?;
+        }
+        if let Measure::Gradients(gradients) = &mut measure {
+            gradients.check(trees.len(), leaves)?;
         }
         if let Measure::ScoreHistogram { leaf_values, bins } = &measure {
             let expected = trees.len() * leaves;
@@ -249,6 +278,12 @@ impl TableQuery {
                 features: axes.per_tree(),
                 slots: axes.slots(),
             },
+            Measure::Gradients(gradients) => TableShape::Gradients {
+                trees: self.trees.len() as u32,
+                leaves: self.leaves() as u32,
+                features: gradients.axes().map_or(1, Axes::per_tree),
+                slots: gradients.axes().map_or(1, Axes::slots),
+            },
         }
     }
 
@@ -259,45 +294,45 @@ impl TableQuery {
 
     /// Which part of the budget pays.
     pub fn kind(&self) -> QueryKind {
-        match self.measure {
+        match &self.measure {
             Measure::LeafCounts => QueryKind::Leaves,
             Measure::ScoreHistogram { .. } => QueryKind::Threshold,
             Measure::Histograms(_) if self.depth() == 0 => QueryKind::Edges,
             Measure::Histograms(_) => QueryKind::Splits(self.depth()),
+            Measure::Gradients(gradients) => QueryKind::Gradients {
+                tree: gradients.trees().len() as u32,
+                level: self.depth(),
+            },
         }
     }
 
     /// Squared L2 sensitivity of the answer under adding or removing one row: it adds 1 to exactly one cell per tree
-    /// (leaf counts), to one cell (histogram of scores), or to one cell per tree and feature (histograms).
+    /// (leaf counts), to one cell (histogram of scores), to one cell per tree and feature (histograms), or a
+    /// clipped pair to two such cells (gradients).
     pub fn l2_squared_sensitivity_per_row(&self) -> u64 {
         let trees = self.trees.len() as u64;
         match &self.measure {
             Measure::LeafCounts => trees,
             Measure::ScoreHistogram { .. } => 1,
             Measure::Histograms(axes) => trees * u64::from(axes.per_tree()),
+            Measure::Gradients(gradients) => gradients.l2_squared(trees),
         }
     }
 
-    /// L1 sensitivity of the answer under adding or removing one row. Every cell changes by 1 or not at all, so it is
-    /// the squared L2 sensitivity.
+    /// L1 sensitivity of the answer under adding or removing one row. But for gradients every cell changes by 1 or not
+    /// at all, so it is the squared L2 sensitivity.
     pub fn l1_sensitivity_per_row(&self) -> u64 {
-        self.l2_squared_sensitivity_per_row()
+        match &self.measure {
+            Measure::Gradients(gradients) => gradients.l1(self.trees.len() as u64),
+            _ => self.l2_squared_sensitivity_per_row(),
+        }
     }
 
     /// SHA-256 over the whole query in one fixed byte form: two queries with equal digests ask the same.
     pub fn digest_bytes(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(b"hedgerow-forest query v1\0");
-        hash.update((self.trees.len() as u64).to_le_bytes());
-        hash.update([self.depth()]);
-        for split in self.trees.iter().flat_map(|tree| tree.splits()) {
-            hash.update(split.feature.to_le_bytes());
-            split
-                .right
-                .words()
-                .iter()
-                .for_each(|word| hash.update(word.to_le_bytes()));
-        }
+        hash_trees(&self.trees, &mut hash);
         match &self.measure {
             Measure::LeafCounts => hash.update([0]),
             Measure::ScoreHistogram { leaf_values, bins } => {
@@ -311,8 +346,26 @@ impl TableQuery {
                 hash.update([2]);
                 axes.update(&mut hash);
             }
+            Measure::Gradients(gradients) => {
+                hash.update([3]);
+                gradients.update(&mut hash);
+            }
         }
         hash.finalize().into()
+    }
+}
+
+/// All trees in one fixed byte form.
+fn hash_trees(trees: &[Tree], hash: &mut Sha256) {
+    hash.update((trees.len() as u64).to_le_bytes());
+    hash.update([trees.first().map_or(0, Tree::depth)]);
+    for split in trees.iter().flat_map(|tree| tree.splits()) {
+        hash.update(split.feature.to_le_bytes());
+        split
+            .right
+            .words()
+            .iter()
+            .for_each(|word| hash.update(word.to_le_bytes()));
     }
 }
 

@@ -32,15 +32,38 @@ pub enum TableShape {
         /// Slots of a histogram.
         slots: u16,
     },
+    /// `[trees, leaves, features, slots, 2]`: sums of first and second derivatives, signed; 1 feature of 1 slot where
+    /// all rows of a leaf are added up.
+    Gradients {
+        /// Trees.
+        trees: u32,
+        /// Leaves of one tree.
+        leaves: u32,
+        /// Features that each tree has histograms of.
+        features: u16,
+        /// Slots of a histogram.
+        slots: u16,
+    },
 }
 
 impl TableShape {
+    /// May cells be below 0 before noise? Counters then hold them in two's complement, and are added so.
+    pub const fn is_signed(&self) -> bool {
+        matches!(self, Self::Gradients { .. })
+    }
+
     /// Number of cells.
     pub const fn cells(&self) -> usize {
         match self {
             Self::LeafCounts { trees, leaves } => *trees as usize * *leaves as usize * CLASSES,
             Self::ScoreHistogram { bins } => *bins as usize * CLASSES,
             Self::Histograms {
+                trees,
+                leaves,
+                features,
+                slots,
+            }
+            | Self::Gradients {
                 trees,
                 leaves,
                 features,
@@ -115,12 +138,17 @@ impl Table {
     /// A table from the counters of [`crate::route::Router::count`].
     ///
     /// # Errors
-    /// [`TableError::Cells`], or [`TableError::Overflow`] for a count beyond 63 bits.
+    /// [`TableError::Cells`], or [`TableError::Overflow`] for a count beyond 63 bits. Counters of a signed shape
+    /// ([`TableShape::is_signed`]) are taken as two's complement.
     pub fn from_counts(shape: TableShape, counts: &[u64]) -> Result<Self, TableError> {
         let cells = counts
             .iter()
             .enumerate()
-            .map(|(cell, count)| i64::try_from(*count).map_err(|_| TableError::Overflow { cell }))
+            .map(|(cell, count)| match i64::try_from(*count) {
+                Ok(count) => Ok(count),
+                Err(_) if shape.is_signed() => Ok(*count as i64),
+                Err(_) => Err(TableError::Overflow { cell }),
+            })
             .collect::<Result<_, _>>()?;
         Self::from_cells(shape, cells)
     }

@@ -5,7 +5,7 @@ use super::check::MAX_NODES;
 use super::error::EnsembleError;
 use super::parts::{Aggregate, Branch, Decision, Feature, Float, Mode, Node, Parts, Task, Transform, Weight};
 use crate::binning::{Binner, FeatureBinner};
-use crate::model::Forest;
+use crate::model::{Forest, Output};
 use crate::query::SCALE;
 use crate::schema::ColumnKind;
 use crate::tree::{Split, Tree};
@@ -24,6 +24,13 @@ impl Ensemble {
         let binner = forest
             .binner()
             .map_err(|error| EnsembleError::value("model", "a valid schema", error))?;
+        if forest.output != Output::Probability {
+            return Err(EnsembleError::value(
+                "model",
+                "a forest of probabilities",
+                "log-odds",
+            ));
+        }
         let mut builder = Builder::new(&binner);
         let leaves = 1usize << forest.depth();
         let values = forest.leaf_values.chunks(leaves);

@@ -40,6 +40,7 @@ use crate::query::{QueryError, QueryKind, TableQuery};
 use crate::schema::Schema;
 use crate::table::{Table, TableShape};
 
+pub mod boosted;
 pub mod plan;
 pub mod random;
 pub mod structure;
@@ -179,6 +180,9 @@ pub fn growth(
     match params.growth {
         Growth::Random => Ok(Box::new(random::RandomGrowth::new(
             schema, binner, params, seed, noise,
+        )?)),
+        Growth::Boosted => Ok(Box::new(boosted::BoostedGrowth::new(
+            schema, binner, &params, seed, noise,
         )?)),
         growth => Err(GrowError::Unavailable { growth }),
     }

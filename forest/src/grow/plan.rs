@@ -39,6 +39,7 @@ pub fn plan(schema: &Schema, params: &ForestParams) -> Result<Vec<PlannedQuery>,
     params.validate()?;
     match params.growth {
         Growth::Random => Ok(leaves_and_threshold(schema, params, PARTS)),
+        Growth::Boosted => super::boosted::plan(schema, params),
         growth => Err(GrowError::Unavailable { growth }),
     }
 }

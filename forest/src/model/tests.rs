@@ -88,8 +88,8 @@ fn log_odds_are_version_2_and_pinned() {
         ),
         ("65536", "1048576", "scale: expected 65536, found 1048576"),
         (
-            "524287",
-            "524288",
+            "524287]",
+            "524288]",
             "trees[1].leaves[3]: expected -524288 to 524287, found 524288",
         ),
         (

@@ -20,14 +20,17 @@ use rayon::prelude::*;
 use crate::binning::Binned;
 use crate::query::{Measure, SCALE, TableQuery};
 use crate::table::CLASSES;
+use crate::tree::Tree;
 
 mod compile;
+mod gradients;
 mod histograms;
 pub(crate) mod lanes;
 mod leaves;
 pub(crate) mod reach;
 
 use compile::Group;
+use gradients::GradientTable;
 use lanes::ROWS;
 use leaves::{LeafIndices, Scratch};
 
@@ -43,28 +46,29 @@ pub struct Router {
     cells: usize,
     features: usize,
     measure: Measure,
+    gradients: Option<Box<GradientTable>>,
 }
 
 impl Router {
     /// Compiles a query. Costs about as much as routing some hundred rows.
     pub fn new(query: &TableQuery) -> Self {
         let trees = query.trees();
-        let tests = trees.iter().flat_map(|tree| tree.splits());
-        let tested = tests.filter(|split| !split.is_dummy()).map(|split| split.feature);
-        let counted = match query.measure() {
-            Measure::Histograms(axes) => axes.features().iter().copied().max(),
-            _ => None,
+        let (axes, gradients) = match query.measure() {
+            Measure::Histograms(axes) => (Some(axes), None),
+            Measure::Gradients(of) => (of.axes(), Some(Box::new(GradientTable::new(of)))),
+            _ => (None, None),
         };
+        let counted = axes.and_then(|axes| axes.features().iter().copied().max());
+        let counted = counted.map_or(0, |last| usize::from(last) + 1);
+        let ensemble = gradients.as_ref().map_or(0, |table| table.features());
         Self {
             groups: compile::compile(trees),
             depth: query.depth(),
             trees: trees.len(),
             cells: query.cells(),
-            features: tested
-                .chain(counted)
-                .max()
-                .map_or(0, |last| usize::from(last) + 1),
+            features: features_of(trees).max(counted).max(ensemble),
             measure: query.measure().clone(),
+            gradients,
         }
     }
 
@@ -74,7 +78,7 @@ impl Router {
     }
 
     /// Adds the rows of a block to `counts`, in the layout of the query's shape. A row is positive if its label is
-    /// not 0.
+    /// not 0. Counters of gradients are signed, in two's complement: add them with `wrapping_add`.
     ///
     /// # Panics
     /// If `labels` is not one per row, `counts` not one per cell, or the block lacks a feature of the query.
@@ -106,7 +110,8 @@ impl Router {
             })
             .collect();
         let add = |mut sum: Vec<u64>, more: Vec<u64>| {
-            sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+            let cells = sum.iter_mut().zip(more);
+            cells.for_each(|(sum, more)| *sum = sum.wrapping_add(more));
             sum
         };
         pieces
@@ -162,6 +167,11 @@ impl Router {
                 }
             }
             Measure::Histograms(axes) => self.count_histograms(axes, block, rows, labels, counts),
+            Measure::Gradients(gradients) => {
+                if let Some(table) = &self.gradients {
+                    self.count_gradients((gradients, table), block, rows, labels, counts);
+                }
+            }
         }
     }
 
@@ -205,6 +215,13 @@ impl Router {
             }
         }
     }
+}
+
+/// One more than the last feature that any tree tests.
+fn features_of(trees: &[Tree]) -> usize {
+    let tests = trees.iter().flat_map(|tree| tree.splits());
+    let tested = tests.filter(|split| !split.is_dummy()).map(|split| split.feature);
+    tested.max().map_or(0, |last| usize::from(last) + 1)
 }
 
 /// The histogram bin of a score summed over `trees`: the `b` with `b/bins <= score < (b+1)/bins`, exactly.

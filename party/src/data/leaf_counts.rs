@@ -202,6 +202,7 @@ impl AggregateUDFImpl for LeafCounts {
             router: Arc::clone(&self.router),
             features: schema.features.len(),
             cells: vec![0; query.cells()],
+            signed: query.shape().is_signed(),
         }))
     }
 
@@ -221,6 +222,7 @@ struct Counting {
     router: Arc<Router>,
     features: usize,
     cells: Vec<u64>,
+    signed: bool,
 }
 
 impl Counting {
@@ -282,9 +284,11 @@ impl Accumulator for Counting {
                 .chain([&mut *rows, positives, chosen])
                 .chain(unknown.iter_mut());
             for (word, more) in own.zip(more.by_ref()) {
-                *word = word
-                    .checked_add(more)
-                    .ok_or_else(|| DataFusionError::from(invalid(&"a counter overflows")))?;
+                // Counters of gradients are signed, in two's complement.
+                *word = match word.checked_add(more) {
+                    None if self.signed => word.wrapping_add(more),
+                    sum => sum.ok_or_else(|| DataFusionError::from(invalid(&"a counter overflows")))?,
+                };
             }
         }
         Ok(())

@@ -4,7 +4,7 @@ use super::*;
 use crate::binning::Binned;
 use crate::export::json;
 use crate::import::onnx as import;
-use crate::model::Forest;
+use crate::model::{Forest, Output};
 use crate::predict::Predictor;
 use crate::query::SCALE;
 use crate::schema::{Column, Label, Schema};
@@ -60,6 +60,7 @@ fn any_forest() -> impl Strategy<Value = Forest> {
             bins: BINS,
             trees: trees.into(),
             leaf_values: values.into(),
+            output: Output::Probability,
             threshold,
             statement: None,
         }
@@ -210,6 +211,7 @@ fn every_split() -> Forest {
         bins: BINS,
         trees: vec![Tree::new(2, splits).unwrap()].into(),
         leaf_values: vec![1, SCALE / 3, SCALE / 2, SCALE - 1].into(),
+        output: Output::Probability,
         threshold: 0.5,
         statement: None,
     }
