@@ -6,15 +6,12 @@
 //! a byte. Uniform halves are their 32-byte seeds. Numbers are little-endian. Lengths are exact: they follow from header and
 //! parameters, and nothing is allocated before they are checked.
 
-use std::collections::BTreeMap;
-
+use super::bits::{pack, packed_bytes, unpack};
 use super::ciphertext::{Ciphertext, SeededCiphertext};
 use super::error::CkksError;
-use super::eval_key::{EvalKeys, Switch, SwitchingKey};
 use super::key::{PublicKey, uniform_half};
 use super::params::Params;
 use crate::hash::Digest;
-use crate::ring::basis::Limb;
 use crate::ring::{Eval, Poly};
 use crate::rlwe::key::PublicSeed;
 use crate::rlwe::{CodecError, KeyId};
@@ -25,15 +22,12 @@ pub const VERSION: u8 = 1;
 /// Bytes of a header.
 pub const HEADER_BYTES: usize = 64;
 
-const SEED_BYTES: usize = size_of::<PublicSeed>();
-
-/// Keys of one set are at most so many.
-const MAX_KEYS: u32 = 1 << 16;
+pub(super) const SEED_BYTES: usize = size_of::<PublicSeed>();
 
 /// What the bytes behind a header are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-enum Kind {
+pub(super) enum Kind {
     Ciphertext = 65,
     Seeded = 66,
     PublicKey = 67,
@@ -41,17 +35,17 @@ enum Kind {
 }
 
 #[derive(Clone, Copy)]
-struct Header {
-    kind: Kind,
-    level: usize,
-    count: u32,
-    key: KeyId,
-    scale: f64,
-    params: Digest,
+pub(super) struct Header {
+    pub(super) kind: Kind,
+    pub(super) level: usize,
+    pub(super) count: u32,
+    pub(super) key: KeyId,
+    pub(super) scale: f64,
+    pub(super) params: Digest,
 }
 
 impl Header {
-    fn write(&self, bytes: &mut Vec<u8>) {
+    pub(super) fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend([self.kind as u8, VERSION, self.level as u8, 0]);
         bytes.extend(self.count.to_le_bytes());
         bytes.extend(self.key.0);
@@ -60,7 +54,11 @@ impl Header {
         bytes.extend(self.params.0);
     }
 
-    fn read<'a>(params: &Params, kind: Kind, bytes: &'a [u8]) -> Result<(Self, &'a [u8]), CkksError> {
+    pub(super) fn read<'a>(
+        params: &Params,
+        kind: Kind,
+        bytes: &'a [u8],
+    ) -> Result<(Self, &'a [u8]), CkksError> {
         let Some((header, rest)) = bytes.split_first_chunk::<HEADER_BYTES>() else {
             return Err(length(bytes.len(), HEADER_BYTES));
         };
@@ -101,10 +99,10 @@ impl Header {
 }
 
 /// Bytes that are left.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], CkksError> {
+    pub(super) fn take<const N: usize>(&mut self) -> Result<[u8; N], CkksError> {
         let (first, rest) = self
             .0
             .split_first_chunk()
@@ -113,7 +111,7 @@ impl<'a> Reader<'a> {
         Ok(*first)
     }
 
-    fn slice(&mut self, count: usize) -> Result<&'a [u8], CkksError> {
+    pub(super) fn slice(&mut self, count: usize) -> Result<&'a [u8], CkksError> {
         let (first, rest) = self
             .0
             .split_at_checked(count)
@@ -131,11 +129,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn length(actual: usize, expected: usize) -> CkksError {
+pub(super) fn length(actual: usize, expected: usize) -> CkksError {
     CodecError::Length { actual, expected }.into()
 }
 
-fn field(field: &'static str, actual: u64, expected: u64) -> Result<(), CkksError> {
+pub(super) fn field(field: &'static str, actual: u64, expected: u64) -> Result<(), CkksError> {
     if actual == expected {
         return Ok(());
     }
@@ -154,57 +152,8 @@ fn exact(bytes: &[u8], expected: usize) -> Result<(), CkksError> {
     Err(length(HEADER_BYTES + bytes.len(), HEADER_BYTES + expected))
 }
 
-fn packed_bytes(limb: &Limb) -> usize {
-    (limb.degree() * limb.modulo().bits() as usize).div_ceil(8)
-}
-
 fn poly_bytes(params: &Params, level: usize) -> usize {
     params.basis(level).limbs().iter().map(packed_bytes).sum()
-}
-
-fn pack(limb: &Limb, words: &[u64], bytes: &mut Vec<u8>) {
-    let bits = limb.modulo().bits();
-    let (mut held, mut count) = (0_u128, 0);
-    for word in words {
-        held |= u128::from(*word) << count;
-        count += bits;
-        if count >= 64 {
-            bytes.extend((held as u64).to_le_bytes());
-            held >>= 64;
-            count -= 64;
-        }
-    }
-    bytes.extend_from_slice(&held.to_le_bytes()[..count.div_ceil(8) as usize]);
-}
-
-fn unpack(limb: &Limb, bytes: &[u8], words: &mut [u64]) -> Result<(), CkksError> {
-    let (bits, modulus) = (limb.modulo().bits(), limb.modulo().modulus());
-    let mask = u64::MAX >> (64 - bits);
-    let mut chunks = bytes.chunks(8).map(|chunk| {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        u64::from_le_bytes(word)
-    });
-    let (mut held, mut count) = (0_u128, 0);
-    let mut largest = 0;
-    for word in &mut *words {
-        if count < bits {
-            held |= u128::from(chunks.next().unwrap_or_default()) << count;
-            count += 64;
-        }
-        *word = held as u64 & mask;
-        largest = largest.max(*word);
-        held >>= bits;
-        count -= bits;
-    }
-    if largest >= modulus {
-        let index = words.iter().position(|word| *word >= modulus).unwrap_or_default();
-        return Err(CodecError::NotReduced { index, modulus }.into());
-    }
-    if held != 0 {
-        return Err(CodecError::Padding.into());
-    }
-    Ok(())
 }
 
 fn write_poly(poly: &Poly<Eval>, bytes: &mut Vec<u8>) {
@@ -344,117 +293,6 @@ impl PublicKey {
             b,
             seed,
         })
-    }
-}
-
-impl EvalKeys {
-    /// Header; for each key 8 bytes (the exponent of its automorphism, 0 for relinearisation, and its level, `u32` each), the
-    /// seed of its second halves, and the first halves digit by digit.
-    pub fn to_bytes(&self, params: &Params) -> Vec<u8> {
-        let mut bytes = Vec::new();
-        let header = Header {
-            kind: Kind::EvalKeys,
-            level: 0,
-            count: self.keys.len() as u32,
-            key: self.id,
-            scale: 0.0,
-            params: self.params,
-        };
-        header.write(&mut bytes);
-        for (switch, key) in &self.keys {
-            bytes.extend(switch.exponent().to_le_bytes());
-            bytes.extend((key.level as u32).to_le_bytes());
-            bytes.extend(key.seed);
-            for digit in 0..key.digits.len() {
-                for prime in params.extended(key.level) {
-                    pack(params.limb(prime), key.limb(digit, 0, prime), &mut bytes);
-                }
-            }
-        }
-        bytes
-    }
-
-    /// Keys from their bytes, at most `limit` bytes in memory.
-    ///
-    /// # Errors
-    /// Other parameters, kind, version or length; a word that is not reduced; an exponent of no automorphism; keys that
-    /// are not in order; more memory than the limit.
-    pub fn from_bytes(params: &Params, bytes: &[u8], limit: usize) -> Result<Self, CkksError> {
-        let (header, rest) = Header::read(params, Kind::EvalKeys, bytes)?;
-        if header.count > MAX_KEYS {
-            field("number of keys", header.count.into(), MAX_KEYS.into())?;
-        }
-        let mut reader = Reader(rest);
-        let mut keys: BTreeMap<Switch, SwitchingKey> = BTreeMap::new();
-        let mut memory = 0;
-        for _ in 0..header.count {
-            let exponent = u32::from_le_bytes(reader.take()?);
-            let level = u32::from_le_bytes(reader.take()?) as usize;
-            let switch = Switch::of(exponent, params)?;
-            params.check_level("an evaluation key", level)?;
-            let rows = params.digits(level) * params.extended(level).len();
-            memory += rows * 2 * params.degree() * size_of::<u64>();
-            if memory > limit {
-                return Err(CkksError::Length {
-                    what: "bytes of evaluation keys in memory",
-                    actual: memory,
-                    expected: limit,
-                });
-            }
-            let seed = reader.take()?;
-            let packed = reader.slice(params.switching_key_bytes(level) - SEED_BYTES - 8)?;
-            if let Some((last, _)) = keys.last_key_value().filter(|(last, _)| **last >= switch) {
-                return Err(CkksError::Range {
-                    what: "exponent of a key after smaller ones",
-                    actual: exponent.into(),
-                    least: u64::from(last.exponent()) + 1,
-                    most: 2 * params.degree() as u64 - 1,
-                });
-            }
-            let mut key = SwitchingKey::with_uniform_halves(params, level, seed);
-            let mut packed = Reader(packed);
-            for halves in &mut key.digits {
-                for (prime, words) in params
-                    .extended(level)
-                    .zip(halves.chunks_exact_mut(params.degree()))
-                {
-                    let limb = params.limb(prime);
-                    unpack(limb, packed.slice(packed_bytes(limb))?, words)?;
-                }
-            }
-            keys.insert(switch, key);
-        }
-        if !reader.0.is_empty() {
-            return Err(length(bytes.len(), bytes.len() - reader.0.len()));
-        }
-        Ok(Self {
-            params: header.params,
-            id: header.key,
-            keys,
-        })
-    }
-}
-
-impl Switch {
-    fn exponent(self) -> u32 {
-        match self {
-            Self::Square => 0,
-            Self::Galois(exponent) => exponent,
-        }
-    }
-
-    fn of(exponent: u32, params: &Params) -> Result<Self, CkksError> {
-        let largest = 2 * params.degree() as u32 - 1;
-        match exponent {
-            0 => Ok(Self::Square),
-            exponent if exponent % 2 == 1 && (3..=largest).contains(&exponent) => Ok(Self::Galois(exponent)),
-            other => Err(CkksError::Range {
-                what: "exponent of an automorphism, which is odd,",
-                actual: other.into(),
-                least: 3,
-                most: largest.into(),
-            }),
-        }
     }
 }
 

@@ -85,6 +85,11 @@ impl KeyPlan {
             + usize::from(self.conjugation.is_some())
     }
 
+    /// The level of each key.
+    pub(super) fn levels(&self, params: &Params) -> impl Iterator<Item = usize> + use<> {
+        self.switches(params).into_values()
+    }
+
     /// Each key, by what it switches from, with its level.
     fn switches(&self, params: &Params) -> BTreeMap<Switch, usize> {
         let automorphisms = &params.tables().automorphisms;

@@ -14,8 +14,9 @@
 //! | [`eval_key`] | relinearisation and Galois keys, made by plan |
 //! | [`ciphertext`] | ciphertexts, and fresh ones whose second half is a seed |
 //! | [`evaluator`] | all arithmetic |
-//! | [`transform`] | linear transforms given by their diagonals |
+//! | [`diagonals`] | linear transforms given by their diagonals |
 //! | [`chebyshev`] | polynomials in the Chebyshev basis |
+//! | [`noise`] | how much noise operations add, predicted |
 //! | [`codec`] | bytes of ciphertexts and keys |
 //!
 //! # What is not hidden
@@ -26,21 +27,27 @@
 pub mod chebyshev;
 pub mod ciphertext;
 pub mod codec;
+pub mod diagonals;
 pub mod encoder;
 pub mod eval_key;
 pub mod evaluator;
 pub mod key;
+pub mod noise;
 pub mod params;
-pub mod transform;
 
+mod bits;
 mod error;
+mod eval_key_codec;
 mod fft;
 mod key_switch;
 mod parallel;
 mod plaintext;
+mod tables;
+mod transform;
 
 pub use chebyshev::Chebyshev;
 pub use ciphertext::{Ciphertext, SeededCiphertext};
+pub use diagonals::{Diagonals, PreparedDiagonals};
 pub use encoder::Encoder;
 pub use error::CkksError;
 pub use eval_key::{EvalKeys, KeyPlan};
@@ -49,7 +56,6 @@ pub use fft::Complex;
 pub use key::{PublicKey, SecretKey};
 pub use params::{INSECURE_ParamsLiteral, Params, ParamsLiteral};
 pub use plaintext::{Decrypted, Plaintext, PreparedPlaintext};
-pub use transform::{Diagonals, PreparedDiagonals};
 
 pub use crate::rlwe::KeyId;
 

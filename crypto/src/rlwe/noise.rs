@@ -39,6 +39,25 @@ pub fn switch(degree: usize) -> f64 {
     (1.0 + degree as f64 * TERNARY_VARIANCE) / 12.0
 }
 
+/// Variance that a division by the product of several primes adds when what is divided is converted from them without a
+/// correction: `r0 + r1 s`, each `r` a sum of one number uniform within 1/2 for each prime.
+pub fn division(degree: usize, primes: usize) -> f64 {
+    primes as f64 * switch(degree)
+}
+
+/// Variance of one coefficient of the product of two polynomials, by the mean squares of theirs.
+pub fn product(degree: usize, a: f64, b: f64) -> f64 {
+    degree as f64 * a * b
+}
+
+/// Variance that a hybrid key switch adds, without the rounding of its division: for each digit its number of primes and
+/// `log2` of their product, and `log2` of the product of the special primes. A digit, raised without a correction, is a sum
+/// of one number uniform within half of the digit's modulus for each prime; it multiplies fresh noise.
+pub fn key_switch(degree: usize, digits: impl IntoIterator<Item = (usize, f64)>, special_log2: f64) -> f64 {
+    let digit = |(primes, log2): (usize, f64)| primes as f64 / 12.0 * (2.0 * (log2 - special_log2)).exp2();
+    product(degree, digits.into_iter().map(digit).sum(), fresh())
+}
+
 /// What the rounding of a switch to a smaller modulus never exceeds, rounded up.
 pub const fn switch_bound(degree: usize) -> u64 {
     (degree as u64 + 2).div_ceil(2)

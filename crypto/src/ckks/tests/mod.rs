@@ -1,6 +1,7 @@
 //! Laws of the scheme on small rings.
 
 mod laws;
+mod noise;
 mod refusals;
 
 use std::sync::Arc;
