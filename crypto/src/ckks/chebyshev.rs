@@ -70,6 +70,29 @@ impl Chebyshev {
         Self::new((0..count).map(coefficient).collect())
     }
 
+    /// The polynomial `sum_k c_k x^k`, `c_0` first.
+    ///
+    /// # Errors
+    /// None, or coefficients that are not finite.
+    pub fn of_powers(powers: &[f64]) -> Result<Self, CkksError> {
+        let mut sum = vec![0.0; powers.len()];
+        for power in powers.iter().rev() {
+            // Horner's rule, with x T_k = (T_(k+1) + T_|k-1|) / 2.
+            let mut next = vec![0.0; sum.len()];
+            for (k, coefficient) in sum
+                .iter()
+                .enumerate()
+                .filter(|(_, coefficient)| **coefficient != 0.0)
+            {
+                next[k + 1] += coefficient / 2.0;
+                next[k.abs_diff(1)] += coefficient / 2.0;
+            }
+            next[0] += power;
+            sum = next;
+        }
+        Self::new(sum)
+    }
+
     /// The coefficients.
     pub fn coefficients(&self) -> &[f64] {
         &self.0

@@ -16,6 +16,7 @@
 //! | [`evaluator`] | all arithmetic |
 //! | [`diagonals`] | linear transforms given by their diagonals |
 //! | [`chebyshev`] | polynomials in the Chebyshev basis |
+//! | [`functions`] | sign and inverse, by iteration |
 //! | [`noise`] | how much noise operations add, predicted |
 //! | [`codec`] | bytes of ciphertexts and keys |
 //!
@@ -31,6 +32,7 @@ pub mod diagonals;
 pub mod encoder;
 pub mod eval_key;
 pub mod evaluator;
+pub mod functions;
 pub mod key;
 pub mod noise;
 pub mod params;

@@ -37,6 +37,8 @@ pub(super) struct Tables {
     pub(super) special: Vec<Factor>,
     /// Its inverse.
     pub(super) special_inverse: Vec<Factor>,
+    /// The values of `X^(N/2)`, which is `i` in every slot, modulo each of the chain: one for each half of the words.
+    pub(super) imaginary: Vec<[Factor; 2]>,
     /// The inverse of the prime of each level, modulo each of the chain below.
     pub(super) last_inverse: Vec<Vec<Factor>>,
     /// The inverse of that prime and the special primes.
@@ -240,8 +242,23 @@ impl Tables {
                 .map(|limb| inverse(limb, &mut sources()).1)
                 .collect()
         };
+        let imaginary = |limb: &Limb| {
+            let half = limb.degree() / 2;
+            let mut values = vec![0; limb.degree()];
+            values[half] = 1;
+            limb.ntt().forward(&mut values);
+            let (first, second) = values.split_at(half);
+            [first, second].map(|values| {
+                assert!(
+                    values.iter().all(|value| *value == values[0]),
+                    "the order of values has two halves"
+                );
+                limb.reducer().factor(values[0])
+            })
+        };
         Ok(Self {
             literal,
+            imaginary: chain_limbs.iter().map(imaginary).collect(),
             digest: hash(domain::CKKS_PARAMS, &[&parts]),
             scales,
             alpha: shape.alpha,

@@ -178,6 +178,23 @@ impl Evaluator {
         Ok(())
     }
 
+    /// `a *= i`, without a change of scale or level.
+    ///
+    /// # Errors
+    /// Other parameters or key.
+    pub fn mul_i_assign(&self, a: &mut Ciphertext) -> Result<(), CkksError> {
+        self.check(a)?;
+        for part in a.parts_mut() {
+            for ((limb, words), factors) in part.limbs_mut().zip(&self.params.tables().imaginary) {
+                let halves = words.chunks_exact_mut(limb.degree() / 2);
+                halves
+                    .zip(factors)
+                    .for_each(|(half, factor)| simd::scale(half, *factor, 0, limb.reducer()));
+            }
+        }
+        Ok(())
+    }
+
     fn check_plain(&self, a: &Ciphertext, b: &PreparedPlaintext) -> Result<(), CkksError> {
         self.check(a)?;
         self.params.check("a plaintext", b.params)?;

@@ -50,7 +50,8 @@ impl Evaluator {
         when: Rescale,
         scratch: &mut Scratch,
     ) -> Result<(), CkksError> {
-        let mut product = std::mem::replace(&mut scratch.product, self.empty());
+        let nothing = Ciphertext::new(self.params().digest(), self.keys().id(), 1.0, Vec::new());
+        let mut product = std::mem::replace(&mut scratch.product, nothing);
         let result = self
             .tensor_into(&mut product, a, b)
             .and_then(|()| self.relinearize_into(out, &product, when, scratch));

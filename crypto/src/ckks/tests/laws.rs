@@ -88,6 +88,9 @@ fn sums_products_and_numbers() {
         Complex::new(0.3 * (a.re + b.re - 1.5), 0.3 * (a.im + b.im))
     });
     assert!(s.error(&other, &expected) < -27.0 && other.scale() == s.params.scale(3));
+    let mut turned = x.clone();
+    e.mul_i_assign(&mut turned).unwrap();
+    assert!(s.error(&turned, &map(&a, &a, |a, _| Complex::new(-a.im, a.re))) < -30.0);
     // A sum with a number at the scale of a product.
     let mut lazy = e.mul(&x, &y, Lazy, &mut s.scratch).unwrap();
     e.add_scalar_assign(&mut lazy, -0.75).unwrap();
@@ -291,4 +294,54 @@ fn functions_on_an_interval() {
     // T_2, T_3, T_4, T_8 and four splits.
     let full = Chebyshev::new((1..=16).map(|k| 1.0 / f64::from(k)).collect()).unwrap();
     assert_eq!((full.products(), full.depth()), (8, 4));
+}
+
+#[test]
+fn signs_and_inverses() {
+    let mut s = Setting::new(literal(7, 12, 4), |_| KeyPlan::default().relinearization(12));
+    let e = s.evaluator.clone();
+    let a: Vec<Complex> = (0..64)
+        .map(|i| Complex::new(if i < 32 { 0.05 } else { -1.0 } + (i % 32) as f64 * 0.03, 0.0))
+        .collect();
+    let x = s.encrypt(&a, 12);
+    let steps = functions::sign(2, 2);
+    let y = e.composite(&x, &steps, &mut s.scratch).unwrap();
+    assert_eq!(y.level(), 0);
+    let expected: Vec<Complex> = a.iter().map(|x| Complex::new(x.re.signum(), 0.0)).collect();
+    assert!(s.error(&y, &expected) < -12.0, "{}", s.error(&y, &expected));
+    let a: Vec<Complex> = (0..64)
+        .map(|i| Complex::new(0.1 + i as f64 * 1.8 / 63.0, 0.0))
+        .collect();
+    let x = s.encrypt(&a, 12);
+    let y = e.inverse(&x, 7, &mut s.scratch).unwrap();
+    assert_eq!((y.level(), y.scale()), (4, s.params.scale(4)));
+    let expected: Vec<Complex> = a.iter().map(|x| Complex::new(1.0 / x.re, 0.0)).collect();
+    assert!(s.error(&y, &expected) < -24.0, "{}", s.error(&y, &expected));
+}
+
+/// At real sizes and 128 bits of security: once.
+#[test]
+fn a_real_ring() {
+    let params = Params::new(ParamsLiteral::new(13, 40, 2, 3)).unwrap();
+    let mut rng = Seed::from_bytes([5; 32]).rng();
+    let secret = SecretKey::generate(&params, &Seed::from_bytes([6; 32]));
+    let keys = secret
+        .eval_keys(&KeyPlan::default().relinearization(2).rotation(-100, 1), &mut rng)
+        .unwrap();
+    let evaluator = Evaluator::new(&params, Arc::new(keys)).unwrap();
+    let (encoder, mut scratch) = (Encoder::new(&params), evaluator.scratch());
+    let a: Vec<f64> = (0..4096).map(|i| (i as f64).cos()).collect();
+    let plaintext = encoder.encode_real(&a, params.scale(2)).unwrap();
+    let x = secret
+        .encrypt(&plaintext, 2, &mut rng)
+        .unwrap()
+        .expand(&params)
+        .unwrap();
+    let y = evaluator.square(&x, Now, &mut scratch).unwrap();
+    let y = evaluator.rotate(&y, -100, &mut scratch).unwrap();
+    let numbers = encoder.decode_real(&secret.decrypt(&y).unwrap());
+    for (i, number) in numbers.iter().enumerate() {
+        let error = number - a[(i + 4096 - 100) % 4096].powi(2);
+        assert!(error.abs() < 2_f64.powi(-20), "{i} {error}");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod laws;
 mod noise;
+mod properties;
 mod refusals;
 
 use std::sync::Arc;

@@ -1,0 +1,73 @@
+//! Homomorphism laws for numbers, rings and levels of any kind.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::ckks::evaluator::Rescale::{Lazy, Now};
+
+fn slots(seed: &[(f64, f64)], count: usize) -> Vec<Complex> {
+    (0..count)
+        .map(|i| seed[i % seed.len()])
+        .map(|(re, im)| Complex::new(re, im))
+        .collect()
+}
+
+fn vector() -> impl Strategy<Value = Vec<(f64, f64)>> {
+    prop::collection::vec((-1.0..1.0, -1.0..1.0), 1..20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// `rot(a b + c p) = rot(a) rot(b) + rot(c) rot(p)`, for products of either kind, at any level, with any digits.
+    #[test]
+    fn rotations_commute_with_sums_of_products(
+        log_degree in 5_u32..9, levels in 1_u32..5, dnum in 1_u32..5, scale_bits in 36_u32..=50, step in -40_i32..40,
+        lower in 0_usize..4, a in vector(), b in vector(), c in vector(), p in vector(),
+    ) {
+        let literal = ParamsLiteral::new(log_degree, scale_bits, levels, dnum.min(levels + 1));
+        let level = (levels as usize).saturating_sub(lower).max(1);
+        let mut s = Setting::new(literal, |_| KeyPlan::default().relinearization(level).rotation(step, level));
+        let [a, b, c, p] = [a, b, c, p].map(|seed| slots(&seed, s.params.slots()));
+        let [x, y, z] = [&a, &b, &c].map(|numbers| s.encrypt(numbers, level));
+        let plain = s.prepare(&p, level);
+        let e = s.evaluator.clone();
+
+        let mut sum = e.mul(&x, &y, Lazy, &mut s.scratch).unwrap();
+        e.add_assign(&mut sum, &e.mul_plain(&z, &plain).unwrap()).unwrap();
+        e.rescale_assign(&mut sum, &mut s.scratch).unwrap();
+        let left = e.rotate(&sum, step, &mut s.scratch).unwrap();
+
+        let [x, y, z] = [&x, &y, &z].map(|ciphertext| e.rotate(ciphertext, step, &mut s.scratch).unwrap());
+        let mut moved = p.clone();
+        moved.rotate_left(step.rem_euclid(p.len() as i32) as usize);
+        let mut right = e.mul(&x, &y, Now, &mut s.scratch).unwrap();
+        let mut other = e.mul_plain(&z, &s.prepare(&moved, level)).unwrap();
+        e.rescale_assign(&mut other, &mut s.scratch).unwrap();
+        e.add_assign(&mut right, &other).unwrap();
+
+        let mut expected = map(&map(&a, &b, product), &map(&c, &p, product), |a, b| Complex::new(a.re + b.re, a.im + b.im));
+        expected.rotate_left(step.rem_euclid(p.len() as i32) as usize);
+        let bound = 16.0 - f64::from(scale_bits);
+        let (left, right) = (s.error(&left, &expected), s.error(&right, &expected));
+        prop_assert!(left < bound && right < bound, "{left} {right} {bound}");
+    }
+
+    /// `(a + b) c = a c + b c`, and what is added and taken away again leaves nothing.
+    #[test]
+    fn products_distribute(a in vector(), b in vector(), c in vector(), number in -10.0..10.0) {
+        let mut s = Setting::new(literal(6, 2, 2), |_| KeyPlan::default().relinearization(2));
+        let [a, b, c] = [a, b, c].map(|seed| slots(&seed, 32));
+        let [x, y, z] = [&a, &b, &c].map(|numbers| s.encrypt(numbers, 2));
+        let e = s.evaluator.clone();
+        let left = e.mul(&e.add(&x, &y).unwrap(), &z, Now, &mut s.scratch).unwrap();
+        let mut right = e.tensor(&x, &z).unwrap();
+        e.add_assign(&mut right, &e.tensor(&y, &z).unwrap()).unwrap();
+        let right = e.relinearize(&right, Now, &mut s.scratch).unwrap();
+        let mut difference = e.sub(&left, &right).unwrap();
+        prop_assert!(s.error(&difference, &[Complex::default(); 32]) < -25.0);
+        e.add_scalar_assign(&mut difference, number).unwrap();
+        e.mul_scalar_assign(&mut difference, -0.5, Now, &mut s.scratch).unwrap();
+        prop_assert!(s.error(&difference, &[Complex::new(-0.5 * number, 0.0); 32]) < -24.0);
+    }
+}
