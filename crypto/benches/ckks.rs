@@ -196,7 +196,8 @@ fn threads() {
         (pool, setting)
     });
     let mut pools = pools;
-    let operations: [(&str, fn(&mut Setting)); 2] = [
+    type Operation = (&'static str, fn(&mut Setting));
+    let operations: [Operation; 2] = [
         ("rotate", Setting::rotate),
         ("ct x ct, relinearise, rescale", |s| s.mul(Rescale::Now)),
     ];
