@@ -128,7 +128,7 @@ impl Bins {
     /// [`RowsError`] if the values are not whole rows.
     pub fn bin(&self, rows: &[f64]) -> Result<Vec<f64>, RowsError> {
         let (expected, seen) = (self.features.len(), rows.len());
-        if seen % expected != 0 {
+        if !seen.is_multiple_of(expected) {
             return Err(RowsError { expected, seen });
         }
         let bin = |(x, bins): (&f64, &FeatureBins)| {

@@ -66,22 +66,50 @@ impl Weights {
     }
 }
 
-/// Scores one row of raw values; appends to `out`.
-pub(super) fn row(parts: &Parts, weights: Weights, row: &[f64], out: &mut Evaluation) {
-    let rounded: Vec<f64> = row.iter().map(|x| parts.rounded(*x)).collect();
-    let (scores, class) = match parts.arithmetic {
-        Float::F32 => trees::<f32>(parts, weights, &rounded),
-        Float::F64 => trees::<f64>(parts, weights, &rounded),
-    };
-    let scores = steps::run(&parts.steps, scores, parts.output);
-    let first = scores.first().copied().unwrap_or(0.0);
-    match parts.decision {
-        Decision::None => {}
-        Decision::Classifier => out.classes.push(class),
-        Decision::Highest => out.classes.push(highest(&scores)),
-        Decision::AtLeast(threshold) => out.classes.push(u32::from(first >= threshold)),
+/// Scores rows of raw values, `[rows, features]`.
+pub(super) fn block(parts: &Parts, weights: Weights, rows: &[f64]) -> Evaluation {
+    let rounded: Vec<f64> = rows.iter().map(|x| parts.rounded(*x)).collect();
+    match parts.arithmetic {
+        Float::F32 => scores::<f32>(parts, weights, &rounded),
+        Float::F64 => scores::<f64>(parts, weights, &rounded),
     }
-    out.scores.extend(scores);
+}
+
+fn scores<T: Real>(parts: &Parts, weights: Weights, rows: &[f64]) -> Evaluation {
+    let mut out = Evaluation::default();
+    for sums in sums::<T>(parts, rows).chunks(parts.task.targets()) {
+        let (scores, class) = finish(parts, weights, sums.to_vec());
+        let scores = steps::run(&parts.steps, scores, parts.output);
+        let first = scores.first().copied().unwrap_or(0.0);
+        match parts.decision {
+            Decision::None => {}
+            Decision::Classifier => out.classes.push(class),
+            Decision::Highest => out.classes.push(highest(&scores)),
+            Decision::AtLeast(threshold) => out.classes.push(u32::from(first >= threshold)),
+        }
+        out.scores.extend(scores);
+    }
+    out
+}
+
+/// `[rows, targets]`. All rows walk through one tree before the next, so that the tree stays in the cache; each row
+/// still adds its leaves tree by tree.
+#[expect(clippy::indexing_slicing, reason = "leaves, weights and targets are checked")]
+fn sums<T: Real>(parts: &Parts, rows: &[f64]) -> Vec<Score<T>> {
+    let (width, targets) = (parts.features.len(), parts.task.targets());
+    let mut sums = vec![Score::<T>::NONE; rows.len() / width * targets];
+    for root in &parts.roots {
+        for (row, sums) in rows.chunks_exact(width).zip(sums.chunks_exact_mut(targets)) {
+            if let Node::Leaf { first, len } = parts.nodes[leaf(parts, *root, row) as usize] {
+                for weight in &parts.weights[first as usize..][..len as usize] {
+                    let sum = &mut sums[weight.target as usize];
+                    sum.value = sum.value + T::from_f64(weight.value);
+                    sum.has = true;
+                }
+            }
+        }
+    }
+    sums
 }
 
 fn highest(scores: &[f64]) -> u32 {
@@ -95,18 +123,7 @@ fn highest(scores: &[f64]) -> u32 {
 }
 
 /// Scores after the transform, and the class.
-#[expect(clippy::indexing_slicing, reason = "leaves, weights and targets are checked")]
-fn trees<T: Real>(parts: &Parts, weights: Weights, row: &[f64]) -> (Vec<f64>, u32) {
-    let mut sums = vec![Score::<T>::NONE; parts.task.targets()];
-    for root in &parts.roots {
-        if let Node::Leaf { first, len } = parts.nodes[leaf(parts, *root, row) as usize] {
-            for weight in &parts.weights[first as usize..][..len as usize] {
-                let sum = &mut sums[weight.target as usize];
-                sum.value = sum.value + T::from_f64(weight.value);
-                sum.has = true;
-            }
-        }
-    }
+fn finish<T: Real>(parts: &Parts, weights: Weights, mut sums: Vec<Score<T>>) -> (Vec<f64>, u32) {
     if parts.aggregate == Aggregate::Average {
         let trees = T::from_f64(parts.roots.len() as f64);
         sums.iter_mut().for_each(|sum| sum.value = sum.value / trees);

@@ -89,6 +89,13 @@ impl Ensemble {
         self.shape.scores
     }
 
+    /// Type of the scores of a row.
+    pub fn score_type(&self) -> Float {
+        self.registers()
+            .last()
+            .map_or(self.parts.output, |(_, float)| *float)
+    }
+
     /// Number and type of the scores of a row, after all steps and after each of them (the trees' first).
     pub(crate) fn registers(&self) -> Vec<Shape> {
         let trees = (self.parts.task.targets(), self.parts.output);
@@ -140,19 +147,13 @@ impl Ensemble {
     /// [`RowsError`] if the values are not whole rows.
     pub fn evaluate(&self, rows: &[f64]) -> Result<Evaluation, RowsError> {
         let features = self.parts.features.len();
-        if rows.len() % features != 0 {
+        if !rows.len().is_multiple_of(features) {
             let (expected, seen) = (features, rows.len());
             return Err(RowsError { expected, seen });
         }
         let blocks: Vec<Evaluation> = rows
             .par_chunks(features * BLOCK)
-            .map(|block| {
-                let mut out = Evaluation::default();
-                for row in block.chunks_exact(features) {
-                    evaluate::row(&self.parts, self.weights, row, &mut out);
-                }
-                out
-            })
+            .map(|block| evaluate::block(&self.parts, self.weights, block))
             .collect();
         let mut all = Evaluation::default();
         for block in blocks {

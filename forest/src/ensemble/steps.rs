@@ -37,6 +37,8 @@ pub enum Op {
     Divide(Constant),
     /// `-x`
     Negate,
+    /// `1 / x`
+    Reciprocal,
     /// `e^x`
     Exp,
     /// `1 / (1 + e^-x)`
@@ -105,7 +107,7 @@ pub(crate) fn check(steps: &[Step], trees: Shape) -> Result<Shape, EnsembleError
                 }
                 (width, float)
             }
-            Op::Negate | Op::Exp | Op::Sigmoid | Op::Normalize(_) => (width, float),
+            Op::Negate | Op::Reciprocal | Op::Exp | Op::Sigmoid | Op::Normalize(_) => (width, float),
             Op::Select(columns) => {
                 if let Some(wrong) = columns.iter().find(|column| **column as usize >= width) {
                     let field = format!("steps[{index}]: column");
@@ -177,6 +179,7 @@ fn apply<T: Real>(op: &Op, scores: &[f64], other: &[f64]) -> Vec<f64> {
         Op::Multiply(c) => with(c, &|x, c| x * c),
         Op::Divide(c) => with(c, &|x, c| x / c),
         Op::Negate => each(&|x| -x),
+        Op::Reciprocal => each(&|x| T::ONE / x),
         Op::Exp => each(&T::exp),
         Op::Sigmoid => each(&|x| T::ONE / (T::ONE + (-x).exp())),
         Op::Select(columns) => {

@@ -225,6 +225,7 @@ fn outputs(ensemble: &Ensemble, version_5: bool, graph: &mut Graph) {
             Op::Multiply(c) => node("", "Mul", &[&of, &constant(graph, &c.0)], &[&result]),
             Op::Divide(c) => node("", "Div", &[&of, &constant(graph, &c.0)], &[&result]),
             Op::Negate => node("", "Neg", &[&of], &[&result]),
+            Op::Reciprocal => node("", "Reciprocal", &[&of], &[&result]),
             Op::Exp => node("", "Exp", &[&of], &[&result]),
             Op::Sigmoid => node("", "Sigmoid", &[&of], &[&result]),
             Op::Select(columns) => {

@@ -4,7 +4,7 @@
 //! skl2onnx writes decision trees, random forests, extra trees, gradient boosting and histogram gradient boosting, and
 //! onnxmltools XGBoost and LightGBM; in front of it `Identity`, `Cast`, `Concat` of columns and `LabelEncoder` of
 //! categories; behind it `Identity`, `Cast`, `ZipMap`, `Normalizer`, `ArrayFeatureExtractor`, `Concat`, `ArgMax`, `Add`,
-//! `Sub`, `Mul`, `Div`, `Neg`, `Exp`, `Sigmoid`, `Reshape` and `GreaterOrEqual`, in the places where converters put them.
+//! `Sub`, `Mul`, `Div`, `Neg`, `Reciprocal`, `Exp`, `Sigmoid`, `Reshape` and `GreaterOrEqual`, in the places where converters put them.
 //! Everything else is refused with the name of operator and node.
 
 use prost::Message;

@@ -29,6 +29,7 @@ pub(super) fn apply(at: &Attributes<'_>, state: &mut State) -> Result<Value, Imp
         }
         ("" | "ai.onnx", "Add" | "Sub" | "Mul" | "Div") => arithmetic(at, state),
         ("" | "ai.onnx", "Neg") => one(at, state, Op::Negate),
+        ("" | "ai.onnx", "Reciprocal") => one(at, state, Op::Reciprocal),
         ("" | "ai.onnx", "Exp") => one(at, state, Op::Exp),
         ("" | "ai.onnx", "Sigmoid") => one(at, state, Op::Sigmoid),
         (ML_DOMAIN, "Normalizer") => {
