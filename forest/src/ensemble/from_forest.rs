@@ -1,19 +1,21 @@
 //! A model of our own as an ensemble: bins become thresholds, so that rows are scored without binning them.
 
-use super::Ensemble;
 use super::check::MAX_NODES;
 use super::error::EnsembleError;
 use super::parts::{Aggregate, Branch, Decision, Feature, Float, Mode, Node, Parts, Task, Transform, Weight};
+use super::{Constant, Ensemble, Op, Step};
 use crate::binning::{Binner, FeatureBinner};
-use crate::model::{Forest, Output};
+use crate::logistic::MARGIN_ONE;
+use crate::model::{Forest, LOG_ODDS_ZERO, Output};
 use crate::query::SCALE;
 use crate::schema::ColumnKind;
 use crate::tree::{Split, Tree};
 
 impl Ensemble {
-    /// The same forest over raw values. Scores are bit for bit those of [`crate::predict::Predictor`] on the binned
-    /// row: a threshold is the smallest 64-bit number of its bin, leaf values are multiples of `2^-20` whose sum is
-    /// exact, and one division follows.
+    /// The same forest over raw values. A threshold is the smallest 64-bit number of its bin, so every row reaches the
+    /// leaves that its bins reach, and leaf values are multiples of a power of two whose sums are exact. Scores of
+    /// probabilities are bit for bit those of [`crate::predict::Predictor`] on the binned row; scores of log-odds are
+    /// within `2^-29` of them, because their logistic is computed in floating point here.
     ///
     /// Numeric columns take numbers (NaN is missing), categorical columns the position of the category in the schema
     /// (any other number is missing, as an undeclared category is).
@@ -24,14 +26,11 @@ impl Ensemble {
         let binner = forest
             .binner()
             .map_err(|error| EnsembleError::value("model", "a valid schema", error))?;
-        if forest.output != Output::Probability {
-            return Err(EnsembleError::value(
-                "model",
-                "a forest of probabilities",
-                "log-odds",
-            ));
-        }
-        let mut builder = Builder::new(&binner);
+        let (aggregate, steps) = match forest.output {
+            Output::Probability => (Aggregate::Average, Vec::new()),
+            Output::LogOdds { base } => (Aggregate::Sum, logistic(base)),
+        };
+        let mut builder = Builder::new(&binner, forest.output);
         let leaves = 1usize << forest.depth();
         let values = forest.leaf_values.chunks(leaves);
         for (tree, values) in forest.trees.iter().zip(values) {
@@ -50,10 +49,10 @@ impl Ensemble {
             arithmetic: Float::F64,
             output: Float::F64,
             task: Task::Regression { targets: 1 },
-            aggregate: Aggregate::Average,
+            aggregate,
             base: Vec::new(),
             transform: Transform::None,
-            steps: Vec::new(),
+            steps,
             decision: Decision::AtLeast(forest.threshold),
             roots: builder.roots,
             nodes: builder.nodes,
@@ -61,6 +60,20 @@ impl Ensemble {
             weights: builder.weights,
         })
     }
+}
+
+/// From the sum of log-odds to the score: `1 / (1 + exp(-(sum + base)))`, by operators that ONNX Runtime computes in 64
+/// bits (its `Sigmoid` does not).
+fn logistic(base: i32) -> Vec<Step> {
+    let base = f64::from(base) / MARGIN_ONE as f64;
+    let operations = [
+        Op::Add(Constant(vec![base])),
+        Op::Negate,
+        Op::Exp,
+        Op::Add(Constant(vec![1.0])),
+        Op::Reciprocal,
+    ];
+    (0..).zip(operations).map(|(of, op)| Step { of, op }).collect()
 }
 
 /// Smallest number in each bin of a numeric feature but the first; ascending.
@@ -94,6 +107,7 @@ fn smallest(binner: &FeatureBinner, bin: u8) -> f64 {
 
 struct Builder<'a> {
     binner: &'a Binner,
+    output: Output,
     thresholds: Vec<Vec<f64>>,
     roots: Vec<u32>,
     nodes: Vec<Node>,
@@ -109,7 +123,7 @@ struct Stretch {
 }
 
 impl<'a> Builder<'a> {
-    fn new(binner: &'a Binner) -> Self {
+    fn new(binner: &'a Binner, output: Output) -> Self {
         let numeric = |feature: &FeatureBinner| {
             if feature.is_numeric() {
                 thresholds(feature)
@@ -119,6 +133,7 @@ impl<'a> Builder<'a> {
         };
         Self {
             binner,
+            output,
             thresholds: binner.features().iter().map(numeric).collect(),
             roots: Vec::new(),
             nodes: Vec::new(),
@@ -149,7 +164,11 @@ impl<'a> Builder<'a> {
     fn below(&mut self, tree: &Tree, values: &[u32], node: usize) -> Result<u32, EnsembleError> {
         let Some(split) = tree.splits().get(node).copied() else {
             let leaf = node - tree.splits().len();
-            let value = f64::from(values.get(leaf).copied().unwrap_or(0)) / f64::from(SCALE);
+            let stored = f64::from(values.get(leaf).copied().unwrap_or(0));
+            let value = match self.output {
+                Output::Probability => stored / f64::from(SCALE),
+                Output::LogOdds { .. } => (stored - f64::from(LOG_ODDS_ZERO)) / MARGIN_ONE as f64,
+            };
             let first = self.weights.len() as u32;
             self.weights.push(Weight { target: 0, value });
             return self.push(Node::Leaf { first, len: 1 });
