@@ -1,0 +1,127 @@
+//! Block matrices as generalised diagonals: `out[o] = sum_g rotate( sum_{i,b} mask[o,g,i,b] * rotate(in[i], b), g )`.
+//!
+//! Baby rotations `b` of an input are hoisted and shared by all outputs; giant rotations `g` are done once for each
+//! output, after the sum over all inputs (Halevi and Shoup, CRYPTO 2018, section 4).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Rescale, Scheme, SchemeError};
+
+/// One mask: the baby rotation of one input that it multiplies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Term<P> {
+    /// Index of the input ciphertext.
+    pub input: usize,
+    /// Baby rotation, in slots.
+    pub baby: i64,
+    /// The mask: prepared, or nothing where only the shape matters.
+    pub mask: P,
+}
+
+/// A linear map ready to be applied at one level.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PreparedMap<P> {
+    /// Input ciphertexts.
+    pub inputs: usize,
+    /// For each output ciphertext: giant rotation -> terms.
+    pub outputs: Vec<BTreeMap<i64, Vec<Term<P>>>>,
+    /// After the giants: `y += rotate(y, fold)`, in this order, on every output.
+    pub folds: Vec<i64>,
+}
+
+/// The shape of a map: what it costs, without its masks.
+pub type MapShape = PreparedMap<()>;
+
+impl<P> PreparedMap<P> {
+    /// Baby rotations of each input, ascending.
+    pub fn babies(&self) -> Vec<BTreeSet<i64>> {
+        let mut babies = vec![BTreeSet::new(); self.inputs];
+        for term in self.outputs.iter().flat_map(BTreeMap::values).flatten() {
+            if let Some(set) = babies.get_mut(term.input) {
+                set.insert(term.baby);
+            }
+        }
+        babies
+    }
+
+    /// Number of masks.
+    pub fn terms(&self) -> usize {
+        self.outputs.iter().flat_map(BTreeMap::values).map(Vec::len).sum()
+    }
+
+    /// The same map with other masks.
+    pub fn try_map<Q, E>(self, mut f: impl FnMut(P) -> Result<Q, E>) -> Result<PreparedMap<Q>, E> {
+        let mut outputs = Vec::with_capacity(self.outputs.len());
+        for giants in self.outputs {
+            let mut mapped = BTreeMap::new();
+            for (giant, terms) in giants {
+                let terms = terms.into_iter().map(|t| {
+                    Ok(Term {
+                        input: t.input,
+                        baby: t.baby,
+                        mask: f(t.mask)?,
+                    })
+                });
+                mapped.insert(giant, terms.collect::<Result<Vec<_>, E>>()?);
+            }
+            outputs.push(mapped);
+        }
+        Ok(PreparedMap {
+            inputs: self.inputs,
+            outputs,
+            folds: self.folds,
+        })
+    }
+}
+
+/// The default composition of [`Scheme::linear_transform`] from hoisted rotations and inner products.
+pub(super) fn compose<S: Scheme + ?Sized>(
+    scheme: &S,
+    inputs: &[S::Ciphertext],
+    map: &PreparedMap<S::Prepared>,
+) -> Result<Vec<S::Ciphertext>, SchemeError> {
+    const OPERATION: &str = "linear_transform";
+    if inputs.len() != map.inputs {
+        return Err(SchemeError::Lengths {
+            operation: OPERATION,
+            left: inputs.len(),
+            right: map.inputs,
+        });
+    }
+    let mut rotated: Vec<BTreeMap<i64, S::Ciphertext>> = Vec::with_capacity(inputs.len());
+    for (input, babies) in inputs.iter().zip(map.babies()) {
+        let steps: Vec<i64> = babies.into_iter().collect();
+        let cts = scheme.rotate_many(input, &steps)?;
+        rotated.push(steps.into_iter().zip(cts).collect());
+    }
+    let mut outputs = Vec::with_capacity(map.outputs.len());
+    for giants in &map.outputs {
+        let mut sum: Option<S::Ciphertext> = None;
+        for (&giant, terms) in giants {
+            let mut cts = Vec::with_capacity(terms.len());
+            for term in terms {
+                let ct = rotated.get(term.input).and_then(|babies| babies.get(&term.baby));
+                cts.push(ct.ok_or(SchemeError::Empty { operation: OPERATION })?);
+            }
+            let plains: Vec<&S::Prepared> = terms.iter().map(|t| &t.mask).collect();
+            let part = scheme.dot_plain(&cts, &plains, Rescale::Lazy)?;
+            let part = if giant == 0 {
+                part
+            } else {
+                scheme.rotate(&part, giant)?
+            };
+            match &mut sum {
+                None => sum = Some(part),
+                Some(sum) => scheme.add(sum, &part)?,
+            }
+        }
+        let mut sum = sum.ok_or(SchemeError::Empty { operation: OPERATION })?;
+        scheme.rescale(&mut sum)?;
+        for &fold in &map.folds {
+            let turned = scheme.rotate(&sum, fold)?;
+            scheme.add(&mut sum, &turned)?;
+        }
+        outputs.push(sum);
+    }
+    Ok(outputs)
+}

@@ -1,0 +1,192 @@
+//! The seam between encrypted evaluation and cryptography: evaluators see slots, levels and keys, never limbs.
+//!
+//! A scheme works on vectors of `slots` reals. A ciphertext has a *level* (the rescales that are left) and a *scale*;
+//! **at each level there is one canonical scale**, so that ciphertexts with different histories can be added. Products
+//! take operands at canonical scale, and after the rescale the result is canonical one level below.
+//!
+//! Three schemes implement it: [`Noop`] (slots in the clear, levels and keys as in a real run), [`Sim`] (levels,
+//! scales, operation counts and key set, no values: what the planner runs) and [`Ckks`].
+//!
+//! Coarse operations have default compositions here; a back end overrides those that it can do faster.
+
+mod ckks;
+mod clear;
+mod error;
+mod map;
+mod tally;
+#[cfg(test)]
+pub(crate) mod tests;
+
+pub use ckks::{Ckks, CkksClient};
+pub use clear::{Clear, ClearCiphertext, Noop, Sim, Slots};
+pub use error::SchemeError;
+pub use map::{MapShape, PreparedMap, Term};
+pub use tally::{KeySet, Op, Tally};
+
+/// Whether a product pays its level at once or leaves the rescale to the caller (who may add first).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rescale {
+    /// The result is canonical, one level below.
+    Now,
+    /// The result stays at the level, at the square of the scale, until [`Scheme::rescale`].
+    Lazy,
+}
+
+/// What the evaluators ask of a homomorphic scheme. Evaluation keys are part of the implementing value.
+pub trait Scheme: Sync {
+    /// An encrypted vector.
+    type Ciphertext: Clone + Send + Sync;
+    /// A vector encoded for sums at one level.
+    type Plaintext: Send + Sync;
+    /// A vector encoded for products at one level.
+    type Prepared: Send + Sync;
+
+    /// Slots of a ciphertext.
+    fn slots(&self) -> usize;
+    /// The highest level.
+    fn top(&self) -> usize;
+    /// Rescales left.
+    fn level(&self, ct: &Self::Ciphertext) -> usize;
+    /// Bits of modulus left above the scale: log2(Q at this level) - log2(scale).
+    fn budget_bits(&self, ct: &Self::Ciphertext) -> f64;
+    /// log2 of the scale.
+    fn log_scale(&self, ct: &Self::Ciphertext) -> f64;
+    /// What was done so far.
+    fn tally(&self) -> Tally;
+
+    /// Encodes at most `slots` values for [`Scheme::add_plain`] at `level`; missing ones are zero.
+    ///
+    /// # Errors
+    /// Too many values, or a level that the chain does not have.
+    fn encode(&self, level: usize, values: impl FnOnce() -> Vec<f64>)
+    -> Result<Self::Plaintext, SchemeError>;
+
+    /// Encodes at most `slots` values for products with ciphertexts at `level`. Simulations do not call `values`.
+    ///
+    /// # Errors
+    /// As [`Scheme::encode`].
+    fn prepare(&self, level: usize, values: impl FnOnce() -> Vec<f64>)
+    -> Result<Self::Prepared, SchemeError>;
+
+    /// `a += b`.
+    ///
+    /// # Errors
+    /// Different levels or scales.
+    fn add(&self, a: &mut Self::Ciphertext, b: &Self::Ciphertext) -> Result<(), SchemeError>;
+    /// `a -= b`.
+    ///
+    /// # Errors
+    /// Different levels or scales.
+    fn sub(&self, a: &mut Self::Ciphertext, b: &Self::Ciphertext) -> Result<(), SchemeError>;
+    /// `a += plain`.
+    ///
+    /// # Errors
+    /// Different levels or scales.
+    fn add_plain(&self, a: &mut Self::Ciphertext, plain: &Self::Plaintext) -> Result<(), SchemeError>;
+    /// Adds the same number to every slot.
+    ///
+    /// # Errors
+    /// What the back end refuses.
+    fn add_scalar(&self, a: &mut Self::Ciphertext, value: f64) -> Result<(), SchemeError>;
+    /// Product, relinearized.
+    ///
+    /// # Errors
+    /// Different levels or scales, no level left, no relinearization key.
+    fn mul(
+        &self,
+        a: &Self::Ciphertext,
+        b: &Self::Ciphertext,
+        rescale: Rescale,
+    ) -> Result<Self::Ciphertext, SchemeError>;
+    /// Product with a prepared plaintext of the same level.
+    ///
+    /// # Errors
+    /// Different levels, no level left.
+    fn mul_plain(
+        &self,
+        a: &Self::Ciphertext,
+        plain: &Self::Prepared,
+        rescale: Rescale,
+    ) -> Result<Self::Ciphertext, SchemeError>;
+    /// Product of every slot with one number.
+    ///
+    /// # Errors
+    /// No level left.
+    fn mul_scalar(
+        &self,
+        a: &Self::Ciphertext,
+        value: f64,
+        rescale: Rescale,
+    ) -> Result<Self::Ciphertext, SchemeError>;
+    /// Pays the level of a lazy product.
+    ///
+    /// # Errors
+    /// No level left.
+    fn rescale(&self, a: &mut Self::Ciphertext) -> Result<(), SchemeError>;
+    /// Goes down to `level` at its canonical scale; nothing happens where the ciphertext is there already.
+    ///
+    /// # Errors
+    /// A level above the ciphertext's.
+    fn align(&self, a: &mut Self::Ciphertext, level: usize) -> Result<(), SchemeError>;
+    /// Slot `i` of the result is slot `i + step` (mod `slots`) of the operand; steps may be negative.
+    ///
+    /// # Errors
+    /// No key for the step.
+    fn rotate(&self, a: &Self::Ciphertext, step: i64) -> Result<Self::Ciphertext, SchemeError>;
+    /// [`Scheme::rotate`] by every step, with the common part done once.
+    ///
+    /// # Errors
+    /// No key for a step.
+    fn rotate_many(&self, a: &Self::Ciphertext, steps: &[i64]) -> Result<Vec<Self::Ciphertext>, SchemeError>;
+
+    /// `sum_i cts[i] * plains[i]`, one rescale for all.
+    ///
+    /// # Errors
+    /// Lists of different lengths, empty lists, different levels.
+    fn dot_plain(
+        &self,
+        cts: &[&Self::Ciphertext],
+        plains: &[&Self::Prepared],
+        rescale: Rescale,
+    ) -> Result<Self::Ciphertext, SchemeError> {
+        if cts.len() != plains.len() {
+            return Err(SchemeError::Lengths {
+                operation: "dot_plain",
+                left: cts.len(),
+                right: plains.len(),
+            });
+        }
+        let mut sum: Option<Self::Ciphertext> = None;
+        for (ct, plain) in cts.iter().zip(plains) {
+            let term = self.mul_plain(ct, plain, Rescale::Lazy)?;
+            match &mut sum {
+                None => sum = Some(term),
+                Some(sum) => self.add(sum, &term)?,
+            }
+        }
+        let mut sum = sum.ok_or(SchemeError::Empty {
+            operation: "dot_plain",
+        })?;
+        if rescale == Rescale::Now {
+            self.rescale(&mut sum)?;
+        }
+        Ok(sum)
+    }
+
+    /// Applies a block matrix of generalised diagonals by baby steps and giant steps; one level.
+    ///
+    /// # Errors
+    /// A number of ciphertexts other than the map's, missing keys, no level left.
+    fn linear_transform(
+        &self,
+        inputs: &[Self::Ciphertext],
+        map: &PreparedMap<Self::Prepared>,
+    ) -> Result<Vec<Self::Ciphertext>, SchemeError> {
+        map::compose(self, inputs, map)
+    }
+}
+
+/// The step in `0..slots` of a rotation by any step.
+pub fn normal_step(step: i64, slots: usize) -> usize {
+    step.rem_euclid(slots as i64) as usize
+}
