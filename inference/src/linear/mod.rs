@@ -1,0 +1,16 @@
+//! Any affine map as generalised diagonals: where elements are ([`Layout`]), which rotations bring them to where they
+//! are summed ([`place`]), and how the rotations are split into baby and giant steps ([`split`]).
+//!
+//! This is the general linear layer of Orion (Ebel et al., ASPLOS 2025, section 4): convolutions become sparse Toeplitz
+//! matrices over multiplexed images, so that a layer of any stride costs one level; matrices with few rows are embedded
+//! with partial sums that a rotate-and-sum adds up. The copies of a repeated input do part of the work in parallel.
+
+mod layout;
+mod place;
+mod split;
+#[cfg(test)]
+mod tests;
+
+pub use layout::{Layout, LayoutError, Place};
+pub use place::{Fold, Mask, Matrix, place, rotations};
+pub use split::{StepCost, Steps, StepsUsed, dense, split};
