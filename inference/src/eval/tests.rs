@@ -1,0 +1,150 @@
+use proptest::prelude::*;
+
+use super::polynomial::evaluate;
+use super::{Prepared, decode, depth, encode};
+use crate::graph::{Graph, Polynomial};
+use crate::plan::{Asked, Objective, plan};
+use crate::scheme::{Noop, Scheme, SchemeError};
+
+const NETWORKS: [&[u8]; 3] = [
+    include_bytes!("../../../examples/data/networks/mlp.onnx"),
+    include_bytes!("../../../examples/data/networks/lola.onnx"),
+    include_bytes!("../../../examples/data/networks/lenet5.onnx"),
+];
+
+fn images(count: usize) -> Vec<Vec<f64>> {
+    (0..count)
+        .map(|k| {
+            (0..784)
+                .map(|i| f64::from(u8::from((i * 7 + k * 13) % 5 == 0)))
+                .collect()
+        })
+        .collect()
+}
+
+/// Every network, alone and in batches, in the clear scheme: the same numbers as the oracle, and exactly the levels,
+/// operations and keys that the plan predicts.
+#[test]
+fn plans_compute_what_the_graph_computes() {
+    for bytes in NETWORKS {
+        let graph = Graph::from_onnx(bytes).unwrap().simplify().unwrap();
+        for (batch, objective) in [
+            (1, Objective::Latency),
+            (1, Objective::Memory),
+            (16, Objective::Latency),
+        ] {
+            let asked = Asked {
+                batch,
+                objective,
+                ..Asked::default()
+            };
+            let plan = plan(&graph, &asked).unwrap();
+            println!("{plan}");
+            let scheme = Noop::new(plan.ring.slots(), plan.ring.levels).with_keys(plan.keys().clone());
+            let model = Prepared::new(&scheme, &graph, &plan).unwrap();
+            let samples = images(batch);
+            let packed = encode(&plan, &samples).unwrap();
+            let inputs: Vec<_> = packed
+                .into_iter()
+                .map(|slots| scheme.encrypt(plan.ring.levels, || slots).unwrap())
+                .collect();
+            let mut levels = Vec::new();
+            let outputs = model
+                .run_traced(&scheme, &inputs, |_, trace| levels.push(trace.level))
+                .unwrap();
+            assert_eq!(levels, plan.steps.iter().map(|s| s.level).collect::<Vec<_>>());
+            assert_eq!(scheme.tally(), plan.tally);
+            let slots: Vec<_> = outputs.iter().map(|ct| scheme.decrypt(ct).clone()).collect();
+            for (actual, sample) in decode(&plan, &slots, batch).iter().zip(&samples) {
+                let expected = graph.evaluate(sample).unwrap();
+                for (a, b) in actual.iter().zip(&expected) {
+                    assert!((a - b).abs() < 1e-9 * (1.0 + b.abs()), "{actual:?}\n{expected:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn refuses_what_the_plan_is_not_for() {
+    let graphs: Vec<Graph> = NETWORKS
+        .iter()
+        .map(|b| Graph::from_onnx(b).unwrap().simplify().unwrap())
+        .collect();
+    let plan = plan(&graphs[0], &Asked::default()).unwrap();
+    let scheme = Noop::new(plan.ring.slots(), plan.ring.levels);
+    let error = Prepared::new(&scheme, &graphs[1], &plan)
+        .err()
+        .unwrap()
+        .to_string();
+    assert!(error.starts_with("the plan is for model"), "{error}");
+    let small = Noop::new(plan.ring.slots() / 2, plan.ring.levels);
+    assert!(
+        Prepared::new(&small, &graphs[0], &plan)
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("slots")
+    );
+    let model = Prepared::new(&scheme, &graphs[0], &plan).unwrap();
+    assert!(
+        model
+            .run(&scheme, &[])
+            .unwrap_err()
+            .to_string()
+            .contains("input ciphertexts, got 0")
+    );
+    assert!(encode(&plan, &images(2)).is_err());
+    assert!(
+        encode(&plan, &[vec![0.0; 783]])
+            .unwrap_err()
+            .to_string()
+            .contains("expected 784, got 783")
+    );
+    // A client that sent too few keys, or a ciphertext without levels.
+    let mut keys = plan.keys().clone();
+    let (step, _) = keys.rotations.pop_last().unwrap();
+    let poor = Noop::new(plan.ring.slots(), plan.ring.levels).with_keys(keys);
+    let model = Prepared::new(&poor, &graphs[0], &plan).unwrap();
+    let slots = encode(&plan, &images(1)).unwrap().pop().unwrap();
+    let input = poor.encrypt(plan.ring.levels, || slots.clone()).unwrap();
+    let error = model.run(&poor, &[input]).unwrap_err().to_string();
+    assert!(error.contains(&format!("a rotation by {step}")), "{error}");
+    let low = poor.encrypt(0, || slots).unwrap();
+    assert!(model.run(&poor, &[low]).is_err());
+}
+
+proptest! {
+    #[test]
+    fn polynomials_of_any_degree(degree in 0usize..20, chebyshev: bool, seed in 1u64..1000) {
+        let coefficient = |k: usize| ((seed as usize * (k + 3) * 7919) % 13) as f64 / 6.0 - 1.0;
+        let coefficients: Vec<f64> = (0..=degree).map(coefficient).collect();
+        let polynomial = if chebyshev {
+            Polynomial::Chebyshev { low: -2.0, high: 3.0, coefficients }
+        } else {
+            Polynomial::Powers(coefficients)
+        };
+        let scheme = Noop::new(8, 10);
+        let values: Vec<f64> = (0..8).map(|i| -0.9 + 0.23 * f64::from(i)).collect();
+        let x = scheme.encrypt(10, || values.clone()).unwrap();
+        let y = evaluate(&scheme, &x, &polynomial).unwrap();
+        prop_assert_eq!(scheme.level(&y), 10 - depth(&polynomial));
+        for (actual, &x) in scheme.decrypt(&y).iter().zip(&values) {
+            prop_assert!((actual - polynomial.at(x)).abs() < 1e-9, "{} at {}", actual, x);
+        }
+        let low = scheme.encrypt(depth(&polynomial) - usize::from(depth(&polynomial) > 0), || values).unwrap();
+        if depth(&polynomial) > 0 {
+            let exhausted = matches!(evaluate(&scheme, &low, &polynomial), Err(SchemeError::LevelExhausted { .. }));
+            prop_assert!(exhausted);
+        }
+    }
+}
+
+#[test]
+fn squares_are_squares() {
+    let scheme = Noop::new(4, 1);
+    let x = scheme.encrypt(1, || vec![1.0, -2.0, 3.0]).unwrap();
+    let y = evaluate(&scheme, &x, &Polynomial::square()).unwrap();
+    assert_eq!(scheme.decrypt(&y), &[1.0, 4.0, 9.0, 0.0]);
+    assert_eq!(scheme.level(&y), 0);
+}

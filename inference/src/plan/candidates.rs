@@ -1,0 +1,187 @@
+//! The layouts and folds that the search tries for the result of one affine map.
+
+use crate::linear::{Fold, Layout};
+
+/// Layouts of the model's input, as the client packs it: repeated wherever there is room, which costs nothing.
+pub(super) fn inputs(shape: &[usize], positions: usize) -> Vec<Layout> {
+    let size: usize = shape.iter().product();
+    if size > positions {
+        return vec![Layout::Dense {
+            size,
+            period: positions,
+            copies: 1,
+        }];
+    }
+    let mut layouts = Vec::new();
+    if let &[channels, height, width] = shape {
+        let block = (height * width).next_power_of_two();
+        let once = Layout::Image {
+            channels,
+            height,
+            width,
+            gap: 1,
+            pitch: width,
+            block,
+            copies: 1,
+        };
+        if once.check(positions).is_ok() && once.period() <= positions {
+            let copies = positions / once.period();
+            layouts.push(Layout::Image {
+                channels,
+                height,
+                width,
+                gap: 1,
+                pitch: width,
+                block,
+                copies,
+            });
+        }
+    }
+    let period = size.next_power_of_two();
+    layouts.push(Layout::Dense {
+        size,
+        period,
+        copies: positions / period,
+    });
+    layouts
+}
+
+/// Layouts and folds of a result of `shape`, from an operand in `input`.
+pub(super) fn outputs(shape: &[usize], input: &Layout, positions: usize) -> Vec<(Layout, Fold)> {
+    let size: usize = shape.iter().product();
+    let tiles = input.tiles(positions);
+    let full = tiles == 1 && input.period() * input.copies() == positions;
+    let mut found = Vec::new();
+    if let (
+        &[channels, height, width],
+        &Layout::Image {
+            gap, pitch, block, ..
+        },
+    ) = (shape, input)
+        && height * width > 1
+    {
+        for factor in [1, 2, 3, 4] {
+            let once = Layout::Image {
+                channels,
+                height,
+                width,
+                gap: gap * factor,
+                pitch,
+                block,
+                copies: 1,
+            };
+            if once.check(positions).is_err() {
+                continue;
+            }
+            let copies = if full && once.period() <= positions {
+                positions / once.period()
+            } else {
+                1
+            };
+            if copies > 1 {
+                let gap = gap * factor;
+                found.push((
+                    Layout::Image {
+                        channels,
+                        height,
+                        width,
+                        gap,
+                        pitch,
+                        block,
+                        copies,
+                    },
+                    Fold::None,
+                ));
+            }
+            found.push((once, Fold::None));
+        }
+        if !found.is_empty() {
+            return found;
+        }
+    }
+    if size > positions || tiles > 1 {
+        let period = if size > positions {
+            positions
+        } else {
+            size.next_power_of_two()
+        };
+        // Several ciphertexts come in: each output takes a whole one, so that every position does work.
+        let wide = Layout::Dense {
+            size,
+            period: positions,
+            copies: 1,
+        };
+        found.push((wide, Fold::None));
+        if size <= positions && positions / period > 1 {
+            let fold = Fold::Cyclic {
+                period,
+                count: positions / period,
+            };
+            found.push((
+                Layout::Dense {
+                    size,
+                    period,
+                    copies: positions / period,
+                },
+                fold,
+            ));
+        }
+        return found;
+    }
+    let period = size.next_power_of_two();
+    let once = Layout::Dense {
+        size,
+        period,
+        copies: 1,
+    };
+    let all = Layout::Dense {
+        size,
+        period,
+        copies: positions / period,
+    };
+    found.push((once.clone(), Fold::None));
+    if full {
+        found.push((all.clone(), Fold::None));
+    }
+    let whole = input.period().min(positions);
+    if whole > period {
+        let fold = Fold::Cyclic {
+            period,
+            count: whole / period,
+        };
+        found.push((
+            if full || whole == positions {
+                all.clone()
+            } else {
+                once.clone()
+            },
+            fold,
+        ));
+        if whole < positions && !full {
+            found.push((
+                all,
+                Fold::Cyclic {
+                    period,
+                    count: positions / period,
+                },
+            ));
+        }
+    }
+    if full && input.copies() > 1 {
+        // More partial sums than periods: each copy of the input serves other diagonals.
+        let mut count = 2 * (whole / period).max(1);
+        while count <= whole {
+            let apart = whole / count;
+            let mut step = apart;
+            while step < period {
+                step += 2 * apart;
+            }
+            if (count - 1) * step + period > positions {
+                break;
+            }
+            found.push((once.clone(), Fold::Skewed { step, count }));
+            count *= 2;
+        }
+    }
+    found
+}

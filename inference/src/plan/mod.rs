@@ -1,0 +1,206 @@
+//! Plans: which layout, which split, which ring, which levels; and the search for the cheapest.
+
+mod candidates;
+mod cost;
+mod ring;
+mod search;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use cost::{CostError, CostTable, Prediction};
+pub use ring::Ring;
+pub use search::{Asked, Objective, PlanError, plan};
+
+use crate::graph::{Graph, Operator, Polynomial};
+use crate::linear::{Fold, Layout, Steps};
+use crate::scheme::{KeySet, Tally};
+
+/// How one node is computed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum StepKind {
+    /// The input, as the client packs it.
+    Input,
+    /// An affine map by diagonals.
+    Linear {
+        /// The operand's node.
+        source: usize,
+        /// Partial sums.
+        fold: Fold,
+        /// Baby and giant steps.
+        steps: Steps,
+    },
+    /// A polynomial of every slot.
+    Polynomial {
+        /// The operand's node.
+        source: usize,
+    },
+    /// Sum, difference or product of two nodes of the same layout.
+    Binary {
+        /// Node of the first operand.
+        left: usize,
+        /// Node of the second operand.
+        right: usize,
+    },
+}
+
+/// One node of the plan, in the order of the graph.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Step {
+    /// Name of the node.
+    pub name: String,
+    /// How it is computed.
+    pub kind: StepKind,
+    /// Where the elements of the result are.
+    pub layout: Layout,
+    /// Level of the result.
+    pub level: usize,
+}
+
+/// A compiled plan: data, without weights.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Version of this format.
+    pub version: u32,
+    /// Name of the model.
+    pub name: String,
+    /// Fingerprint of the model that was planned: [`fingerprint`].
+    pub model: String,
+    /// Degree, primes and digits.
+    pub ring: Ring,
+    /// Samples in a ciphertext.
+    pub lanes: usize,
+    /// One step for each node.
+    pub steps: Vec<Step>,
+    /// Operations of one evaluation, and the keys that the client makes.
+    pub tally: Tally,
+    /// What it should cost.
+    pub predicted: Prediction,
+    /// How many candidates the search looked at.
+    pub candidates: u64,
+}
+
+/// Version of the plan format.
+pub const VERSION: u32 = 1;
+
+impl Plan {
+    /// Positions of a ciphertext: slots for each lane.
+    pub fn positions(&self) -> usize {
+        self.ring.slots() / self.lanes
+    }
+
+    /// Ciphertexts of one input.
+    pub fn input_ciphertexts(&self) -> usize {
+        self.steps
+            .first()
+            .map_or(0, |step| step.layout.tiles(self.positions()))
+    }
+
+    /// Ciphertexts of one output.
+    pub fn output_ciphertexts(&self) -> usize {
+        self.steps
+            .last()
+            .map_or(0, |step| step.layout.tiles(self.positions()))
+    }
+
+    /// The keys that the server needs.
+    pub fn keys(&self) -> &KeySet {
+        &self.tally.keys
+    }
+
+    /// A name for the plan: SHA-256 over what it says about the computation, not over predictions.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(format!(
+            "{:?}",
+            (
+                self.version,
+                &self.model,
+                &self.ring,
+                self.lanes,
+                &self.steps,
+                &self.tally
+            )
+        ));
+        hex(&hash.finalize())
+    }
+
+    /// What differs between two plans, a line for each difference; empty where they compute alike.
+    pub fn diff(&self, other: &Self) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut differ = |what: &str, a: String, b: String| {
+            if a != b {
+                lines.push(format!("{what}: {a} -> {b}"));
+            }
+        };
+        differ("model", self.model.clone(), other.model.clone());
+        differ("ring", self.ring.to_string(), other.ring.to_string());
+        differ("lanes", self.lanes.to_string(), other.lanes.to_string());
+        differ("operations", self.tally.to_string(), other.tally.to_string());
+        let keys = |plan: &Self| plan.keys().rotations.len().to_string();
+        differ("rotation keys", keys(self), keys(other));
+        for i in 0..self.steps.len().max(other.steps.len()) {
+            let show = |plan: &Self| {
+                plan.steps.get(i).map_or_else(
+                    || "none".into(),
+                    |s| format!("{} at level {} {:?}", s.layout, s.level, s.kind),
+                )
+            };
+            let name = self
+                .steps
+                .get(i)
+                .or(other.steps.get(i))
+                .map_or("", |s| s.name.as_str());
+            differ(name, show(self), show(other));
+        }
+        lines
+    }
+}
+
+/// SHA-256 over everything that determines what a model computes.
+pub fn fingerprint(graph: &Graph) -> String {
+    let mut hash = Sha256::new();
+    hash.update(b"hedgerow graph 1");
+    for node in graph.nodes() {
+        hash.update((node.shape.len() as u64).to_le_bytes());
+        for &n in node.shape.iter().chain(&node.inputs) {
+            hash.update((n as u64).to_le_bytes());
+        }
+        match &node.operator {
+            Operator::Affine(map) => {
+                for r in 0..map.outputs() {
+                    hash.update(map.bias()[r].to_le_bytes());
+                    for (c, v) in map.row(r) {
+                        hash.update(c.to_le_bytes());
+                        hash.update(v.to_le_bytes());
+                    }
+                }
+            }
+            Operator::Polynomial(Polynomial::Powers(c)) => {
+                hash.update(b"powers");
+                c.iter().for_each(|c| hash.update(c.to_le_bytes()));
+            }
+            Operator::Polynomial(Polynomial::Chebyshev {
+                low,
+                high,
+                coefficients,
+            }) => {
+                hash.update(b"chebyshev");
+                [low, high]
+                    .into_iter()
+                    .chain(coefficients)
+                    .for_each(|c| hash.update(c.to_le_bytes()));
+            }
+            other => hash.update(format!("{other:?}")),
+        }
+    }
+    hex(&hash.finalize())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

@@ -1,0 +1,396 @@
+//! The search: every ring that the depth allows, and a beam of partial plans over the layouts of each layer.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use thiserror::Error;
+
+use super::cost::key_bytes;
+use super::{CostTable, Plan, Prediction, Ring, Step, StepKind, VERSION, candidates, fingerprint};
+use crate::eval::{EvalError, Prepared, depth};
+use crate::graph::{Graph, GraphError, Operator};
+use crate::linear::{Layout, Matrix, Steps, rotations};
+use crate::scheme::{Op, Sim, Tally};
+
+/// What the plan should be best at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Objective {
+    /// Seconds of one evaluation.
+    Latency,
+    /// Seconds for each sample, with as many samples in a ciphertext as serve that.
+    Throughput,
+    /// Bytes in the server's memory.
+    Memory,
+    /// Bytes that the client sends and receives.
+    Client,
+}
+
+/// What is asked of a plan.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// What to be best at.
+    pub objective: Objective,
+    /// Samples of one evaluation, at least.
+    pub batch: usize,
+    /// Bytes of keys and model in the server's memory, at most.
+    pub max_memory: Option<u64>,
+    /// log2 of the scale, at most; it shrinks to 26 where a smaller ring allows that.
+    pub scale_bits: u32,
+    /// log2 of the scale, at least.
+    pub least_scale_bits: u32,
+    /// Costs of operations.
+    pub costs: CostTable,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            objective: Objective::Latency,
+            batch: 1,
+            max_memory: None,
+            scale_bits: 40,
+            least_scale_bits: 26,
+            costs: CostTable::default(),
+        }
+    }
+}
+
+/// Why there is no plan.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The graph cannot be evaluated.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The plan's own simulation refused: a defect of the planner.
+    #[error("the plan does not run in simulation: {0}")]
+    Simulation(#[from] EvalError),
+    /// No ring has so many levels at 128 bits of security.
+    #[error(
+        "{levels} levels at a scale of 2^{scale_bits} do not fit any ring up to N = 2^16; this needs refreshing, which is not built, or a network of less depth"
+    )]
+    Depth {
+        /// Levels that the network needs.
+        levels: usize,
+        /// log2 of the smallest scale.
+        scale_bits: u32,
+    },
+    /// Every plan violates a constraint.
+    #[error(
+        "none of {candidates} candidates satisfies the constraints: a batch of {batch} and {max_memory:?} bytes of memory; the least memory of any plan is {least} bytes"
+    )]
+    Constraints {
+        /// Candidates seen.
+        candidates: u64,
+        /// The batch.
+        batch: usize,
+        /// The memory.
+        max_memory: Option<u64>,
+        /// The least memory of any plan.
+        least: u64,
+    },
+}
+
+/// Width of the beam.
+const BEAM: usize = 4;
+
+/// A plan in the making.
+#[derive(Clone)]
+struct Partial {
+    steps: Vec<Step>,
+    seconds: f64,
+    masks: u64,
+    keys: BTreeSet<(usize, usize)>,
+}
+
+/// Finds the best plan for `graph` (call [`Graph::simplify`] first: fewer, larger maps).
+///
+/// # Errors
+/// Activations that were not calibrated, too much depth, constraints that no plan satisfies.
+pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
+    let levels = levels(graph)?;
+    let top = levels.iter().copied().max().unwrap_or(0);
+    let rings = Ring::choices(top, asked.scale_bits, asked.least_scale_bits);
+    if rings.is_empty() {
+        return Err(PlanError::Depth {
+            levels: top,
+            scale_bits: asked.least_scale_bits,
+        });
+    }
+    let mut seen = 0;
+    let mut found: Vec<(f64, Partial, &Ring, usize)> = Vec::new();
+    let mut spots = HashMap::new();
+    let smallest = rings.iter().map(|r| r.log_degree).min().unwrap_or(12);
+    for ring in rings.iter().filter(|r| r.log_degree <= smallest + 1) {
+        for lanes in lanes(ring, asked) {
+            if let Some(partial) = beam(graph, &levels, top, ring, lanes, asked, &mut seen, &mut spots) {
+                found.push((partial.score(ring, lanes, asked.objective), partial, ring, lanes));
+            }
+        }
+    }
+    found.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let mut least = u64::MAX;
+    for (_, partial, ring, lanes) in found {
+        least = least.min(partial.memory(ring));
+        if asked.max_memory.is_some_and(|most| partial.memory(ring) > most) {
+            continue;
+        }
+        let mut plan = finish(graph, partial, ring, lanes, &asked.costs)?;
+        if asked
+            .max_memory
+            .is_none_or(|most| plan.predicted.memory() <= most)
+        {
+            plan.candidates = seen;
+            return Ok(plan);
+        }
+    }
+    let (batch, max_memory) = (asked.batch, asked.max_memory);
+    Err(PlanError::Constraints {
+        candidates: seen,
+        batch,
+        max_memory,
+        least,
+    })
+}
+
+impl Partial {
+    /// Bytes of keys and masks.
+    fn memory(&self, ring: &Ring) -> u64 {
+        let keys: BTreeMap<usize, usize> = self.keys.iter().copied().collect();
+        self.masks + keys.values().map(|&level| ring.key_bytes(level)).sum::<u64>()
+    }
+
+    /// What the objective makes smallest.
+    fn score(&self, ring: &Ring, lanes: usize, objective: Objective) -> f64 {
+        let positions = ring.slots() / lanes;
+        match objective {
+            Objective::Latency => self.seconds,
+            Objective::Throughput => self.seconds / lanes as f64,
+            Objective::Memory => self.memory(ring) as f64,
+            Objective::Client => {
+                let tiles = |step: Option<&Step>| step.map_or(0, |s| s.layout.tiles(positions)) as u64;
+                let sent = tiles(self.steps.first()) * ring.fresh_bytes(ring.levels);
+                (sent + tiles(self.steps.last()) * ring.ciphertext_bytes(0)) as f64 + self.seconds
+            }
+        }
+    }
+}
+
+/// Numbers of samples in a ciphertext to try.
+fn lanes(ring: &Ring, asked: &Asked) -> Vec<usize> {
+    let least = asked.batch.max(1).next_power_of_two();
+    let mut lanes: Vec<usize> = (0..ring.log_degree)
+        .map(|k| 1 << k)
+        .filter(|&n| n >= least && n <= ring.slots())
+        .collect();
+    if asked.objective != Objective::Throughput {
+        lanes.truncate(1);
+    }
+    lanes
+}
+
+/// The level of every node's result, if the input has the level of the deepest path.
+fn levels(graph: &Graph) -> Result<Vec<usize>, PlanError> {
+    let mut below: Vec<usize> = Vec::with_capacity(graph.nodes().len());
+    for node in graph.nodes() {
+        let deepest = node.inputs.iter().map(|&i| below[i]).max().unwrap_or(0);
+        let own = match &node.operator {
+            Operator::Affine(_) | Operator::Mul => 1,
+            Operator::Polynomial(polynomial) => depth(polynomial),
+            Operator::Activation(activation) => {
+                let (node, activation) = (node.name.clone(), activation.name());
+                return Err(GraphError::NotCalibrated { node, activation }.into());
+            }
+            _ => 0,
+        };
+        below.push(deepest + own);
+    }
+    let total = below.iter().copied().max().unwrap_or(0);
+    Ok(below.into_iter().map(|depth| total - depth).collect())
+}
+
+/// What a placement needs, without its masks: kept, as rings and levels share it.
+type Spots = HashMap<(usize, Layout, Layout, crate::linear::Fold, usize), Matrix>;
+
+#[expect(clippy::too_many_arguments, reason = "one search, one place")]
+fn beam(
+    graph: &Graph,
+    levels: &[usize],
+    top: usize,
+    ring: &Ring,
+    lanes: usize,
+    asked: &Asked,
+    seen: &mut u64,
+    spots: &mut Spots,
+) -> Option<Partial> {
+    let positions = ring.slots() / lanes;
+    let mut beam: Vec<Partial> = Vec::new();
+    for (i, node) in graph.nodes().iter().enumerate() {
+        let mut next: Vec<Partial> = Vec::new();
+        let level = levels[i];
+        match &node.operator {
+            Operator::Input => {
+                for layout in candidates::inputs(&node.shape, positions) {
+                    *seen += 1;
+                    let step = Step {
+                        name: node.name.clone(),
+                        kind: StepKind::Input,
+                        layout,
+                        level: top,
+                    };
+                    next.push(Partial {
+                        steps: vec![step],
+                        seconds: 0.0,
+                        masks: 0,
+                        keys: BTreeSet::new(),
+                    });
+                }
+            }
+            Operator::Affine(map) => {
+                let source = node.inputs[0];
+                let from = levels[source];
+                let cost = asked.costs.steps(ring, from);
+                for partial in &beam {
+                    let input = &partial.steps[source].layout;
+                    for (layout, fold) in candidates::outputs(&node.shape, input, positions) {
+                        *seen += 1;
+                        let key = (i, input.clone(), layout.clone(), fold, positions);
+                        let matrix = spots
+                            .entry(key)
+                            .or_insert_with(|| rotations(map, input, &layout, fold, positions));
+                        let pitch = match *input {
+                            Layout::Image { pitch, .. } => pitch,
+                            _ => 1,
+                        };
+                        let steps = Steps::cheapest(matrix, positions, pitch, cost);
+                        let use_ = steps.used(matrix, positions);
+                        let mut new = partial.clone();
+                        let seconds = |op, level| asked.costs.seconds(op, ring, level);
+                        let folds = fold.rotations();
+                        new.seconds += use_.hoists as f64 * cost.hoist
+                            + use_.babies.len() as f64 * cost.hoisted
+                            + use_.giants.len() as f64 * cost.rotate
+                            + use_.terms as f64 * seconds(Op::MulPlain, from)
+                            + (folds.len() * matrix.outputs) as f64 * seconds(Op::Rotate, level)
+                            + matrix.outputs as f64 * seconds(Op::Rescale, from);
+                        new.masks += use_.terms as u64 * ring.limb_bytes(from + 1);
+                        let turns = use_
+                            .babies
+                            .iter()
+                            .chain(&use_.giants)
+                            .map(|&(_, step)| step.rem_euclid(positions as i64) as usize);
+                        new.keys.extend(turns.map(|step| (step, from)));
+                        new.keys.extend(folds.iter().map(|&step| (step, level)));
+                        let kind = StepKind::Linear { source, fold, steps };
+                        new.steps.push(Step {
+                            name: node.name.clone(),
+                            kind,
+                            layout,
+                            level,
+                        });
+                        next.push(new);
+                    }
+                }
+            }
+            Operator::Polynomial(_) | Operator::Activation(_) => {
+                let source = node.inputs[0];
+                for mut partial in beam.drain(..) {
+                    let layout = partial.steps[source].layout.clone();
+                    let tiles = layout.tiles(positions) as f64;
+                    partial.seconds += tiles * asked.costs.seconds(Op::Mul, ring, levels[source]);
+                    let kind = StepKind::Polynomial { source };
+                    partial.steps.push(Step {
+                        name: node.name.clone(),
+                        kind,
+                        layout,
+                        level,
+                    });
+                    next.push(partial);
+                }
+            }
+            Operator::Add | Operator::Sub | Operator::Mul => {
+                let (left, right) = (node.inputs[0], node.inputs[1]);
+                for mut partial in beam.drain(..) {
+                    let layout = partial.steps[left].layout.clone();
+                    if layout != partial.steps[right].layout {
+                        continue;
+                    }
+                    let kind = StepKind::Binary { left, right };
+                    partial.steps.push(Step {
+                        name: node.name.clone(),
+                        kind,
+                        layout,
+                        level,
+                    });
+                    next.push(partial);
+                }
+            }
+        }
+        beam = keep(next, ring, asked);
+        if beam.is_empty() {
+            return None;
+        }
+    }
+    beam.into_iter().next()
+}
+
+/// The best few, of which no two have the same layouts.
+fn keep(mut partials: Vec<Partial>, ring: &Ring, asked: &Asked) -> Vec<Partial> {
+    let score = |p: &Partial| match asked.objective {
+        Objective::Memory => p.memory(ring) as f64,
+        _ => p.seconds,
+    };
+    partials.sort_by(|a, b| score(a).total_cmp(&score(b)));
+    let mut kept: BTreeMap<String, ()> = BTreeMap::new();
+    partials.retain(|p| {
+        let last = p
+            .steps
+            .last()
+            .map(|s| format!("{:?}", s.layout))
+            .unwrap_or_default();
+        kept.insert(last, ()).is_none()
+    });
+    partials.truncate(BEAM);
+    partials
+}
+
+/// Runs the plan over levels and scales only: exact operations and keys, and what they cost.
+fn finish(
+    graph: &Graph,
+    partial: Partial,
+    ring: &Ring,
+    lanes: usize,
+    costs: &CostTable,
+) -> Result<Plan, PlanError> {
+    let mut plan = Plan {
+        version: VERSION,
+        name: graph.name().to_owned(),
+        model: fingerprint(graph),
+        ring: *ring,
+        lanes,
+        steps: partial.steps,
+        tally: Tally::default(),
+        predicted: Prediction::default(),
+        candidates: 0,
+    };
+    let sim = Sim::new(ring.slots(), ring.levels);
+    let prepared = Prepared::shape(&sim, graph, &plan)?;
+    let fresh = (0..plan.input_ciphertexts()).map(|_| sim.encrypt(ring.levels, Vec::new));
+    let inputs = fresh
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|source| EvalError::Scheme {
+            node: "input".into(),
+            source,
+        })?;
+    prepared.run(&sim, &inputs)?;
+    plan.tally = crate::scheme::Scheme::tally(&sim);
+    let output_level = plan.steps.last().map_or(0, |s| s.level);
+    plan.predicted = Prediction {
+        seconds: costs.total(&plan.tally, ring),
+        input_bytes: plan.input_ciphertexts() as u64 * ring.fresh_bytes(ring.levels),
+        output_bytes: plan.output_ciphertexts() as u64 * ring.ciphertext_bytes(output_level),
+        key_bytes: key_bytes(ring, &plan.tally.keys),
+        model_bytes: prepared.masks().map(|level| ring.limb_bytes(level + 1)).sum(),
+    };
+    Ok(plan)
+}

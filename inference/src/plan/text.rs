@@ -1,0 +1,71 @@
+//! A plan as people read it.
+
+use std::fmt;
+
+use super::{Plan, StepKind};
+use crate::linear::{Fold, Layout};
+
+/// The layout in tile tensor notation, batch last.
+fn notation(layout: &Layout, positions: usize, lanes: usize) -> String {
+    let batch = if lanes > 1 {
+        format!(", {lanes}/{lanes}")
+    } else {
+        String::new()
+    };
+    match *layout {
+        Layout::Dense { size, period, .. } if period == positions => format!("[{size}/{period}{batch}]"),
+        Layout::Dense { size, period, copies } => {
+            let rest = positions / period;
+            let front = if copies == rest {
+                format!("*/{rest}")
+            } else {
+                format!("*{copies}?/{rest}")
+            };
+            format!("[{front}, {size}?/{period}{batch}]")
+        }
+        _ => layout.to_string(),
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "{}: {}, {} sample(s) in a ciphertext",
+            self.name, self.ring, self.lanes
+        )?;
+        for step in &self.steps {
+            let how = match step.kind {
+                StepKind::Input => "packed by the client".to_owned(),
+                StepKind::Linear { fold, steps, .. } => {
+                    let fold = match fold {
+                        Fold::None => String::new(),
+                        Fold::Cyclic { period, count } => format!(", {count} partial sums {period} apart"),
+                        Fold::Skewed { step, count } => format!(", {count} skewed partial sums {step} apart"),
+                    };
+                    format!("diagonals, giant steps of {}{fold}", steps.width)
+                }
+                StepKind::Polynomial { .. } => "polynomial".to_owned(),
+                StepKind::Binary { .. } => "slot by slot".to_owned(),
+            };
+            let layout = notation(&step.layout, self.positions(), self.lanes);
+            writeln!(f, "  level {:>2}  {layout}  {}: {how}", step.level, step.name)?;
+        }
+        writeln!(f, "  {}", self.tally)?;
+        let keys = self.keys();
+        let others = usize::from(keys.relinearization.is_some()) + usize::from(keys.conjugation.is_some());
+        let p = &self.predicted;
+        let mb = |bytes: u64| bytes as f64 / 1e6;
+        writeln!(
+            f,
+            "  predicted: {:.3} s, input {:.2} MB, output {:.2} MB, {} keys of {:.0} MB, model {:.0} MB; looked at {} candidates",
+            p.seconds,
+            mb(p.input_bytes),
+            mb(p.output_bytes),
+            keys.rotations.len() + others,
+            mb(p.key_bytes),
+            mb(p.model_bytes),
+            self.candidates
+        )
+    }
+}
