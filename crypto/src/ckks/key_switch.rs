@@ -8,7 +8,8 @@
 use super::eval_key::SwitchingKey;
 use super::parallel::{Rooms, Words, words};
 use super::params::{MAX_DIGIT, Params};
-use crate::ring::simd;
+use crate::ring::convert::Conversion;
+use crate::ring::simd::{self, Factor};
 use crate::ring::{Eval, Poly};
 
 /// The most digits of a key switch.
@@ -32,7 +33,7 @@ impl Room {
         Self {
             shares: words(chain * degree),
             extended: words((chain + params.special_primes()) * 2 * degree),
-            workers: Rooms::new(digits.max(2) * degree),
+            workers: Rooms::new((digits.max(2) + 2) * degree),
         }
     }
 }
@@ -106,29 +107,27 @@ impl Raised {
     }
 }
 
-/// The sums of products of all digits with a key, modulo all primes of the level and the special ones, and to them `P`
-/// times what is given to add to the first and to the second half.
-#[allow(clippy::too_many_arguments)]
-pub(super) fn inner(
-    params: &Params,
-    level: usize,
-    digits: Digits<'_>,
-    key: &SwitchingKey,
-    add: [Option<&Poly<Eval>>; 2],
-    extended: &mut [u64],
-    workers: &mut Rooms,
-) {
-    let degree = params.degree();
-    let count = params.digits(level);
-    let primes = params.extended(level);
-    let length = primes.len() * 2 * degree;
-    let tasks = primes
-        .zip(extended[..length].chunks_exact_mut(2 * degree))
-        .enumerate();
-    workers.for_each(length * count, tasks, |(index, (prime, pair)), room| {
+/// The sums of products of all digits of a polynomial with a key, and to them `P` times what is given to add to the first and
+/// to the second half: a key switch before its division by `P`.
+#[derive(Clone, Copy)]
+pub(super) struct Inner<'a> {
+    pub(super) params: &'a Params,
+    pub(super) level: usize,
+    pub(super) digits: Digits<'a>,
+    pub(super) key: &'a SwitchingKey,
+    pub(super) add: [Option<&'a Poly<Eval>>; 2],
+}
+
+impl Inner<'_> {
+    /// The pair modulo one prime, the one at `index` among those of the level. The room has as many polynomials as there
+    /// are digits.
+    fn row(&self, index: usize, prime: usize, pair: &mut [u64], room: &mut [u64]) {
+        let (params, level) = (self.params, self.level);
+        let degree = params.degree();
+        let count = params.digits(level);
         let limb = params.limb(prime);
         let mut sources: [&[u64]; MAX_DIGITS] = [&[]; MAX_DIGITS];
-        match digits {
+        match self.digits {
             Digits::Raised(raised) => {
                 let words = raised.0[index * count * degree..][..count * degree].chunks_exact(degree);
                 sources
@@ -151,32 +150,116 @@ pub(super) fn inner(
         let mut keys: [[&[u64]; MAX_DIGITS]; 2] = [[&[]; MAX_DIGITS]; 2];
         for digit in 0..count {
             for (half, keys) in keys.iter_mut().enumerate() {
-                keys[digit] = key.limb(digit, half, prime);
+                keys[digit] = self.key.limb(digit, half, prime);
             }
         }
         let (first, second) = pair.split_at_mut(degree);
-        let [keys0, keys1] = &keys;
+        let (sources, [keys0, keys1]) = (&sources[..count], &keys);
         simd::dot_pair(
             first,
             second,
-            &sources[..count],
+            sources,
             &keys0[..count],
             &keys1[..count],
             limb.reducer(),
         );
         if prime <= level {
-            for (half, add) in [first, second].into_iter().zip(add) {
+            let special = params.tables().special[prime];
+            for (half, add) in [first, second].into_iter().zip(self.add) {
                 if let Some(add) = add {
-                    simd::add_scaled(
-                        half,
-                        add.limb(prime),
-                        params.tables().special[prime],
-                        limb.reducer(),
-                    );
+                    simd::add_scaled(half, add.limb(prime), special, limb.reducer());
                 }
             }
         }
-    });
+    }
+
+    /// The pairs modulo all primes of the level and the special ones.
+    pub(super) fn all(&self, extended: &mut [u64], workers: &mut Rooms) {
+        let pair = 2 * self.params.degree();
+        let primes = self.params.extended(self.level);
+        let length = primes.len() * pair;
+        let tasks = primes.zip(extended[..length].chunks_exact_mut(pair)).enumerate();
+        workers.for_each(length, tasks, |(index, (prime, pair)), room| {
+            self.row(index, prime, pair, room)
+        });
+    }
+
+    /// The pairs divided as by [`divide`], each made, divided and finished in one go: `extended` has room for those pairs
+    /// only that are divided by.
+    pub(super) fn divided<T: Send>(
+        &self,
+        rescale: bool,
+        extended: &mut [u64],
+        workers: &mut Rooms,
+        outs: impl Iterator<Item = T> + Send,
+        finish: impl Fn(&[u64], T) + Sync,
+    ) {
+        let (params, level) = (self.params, self.level);
+        let pair = 2 * params.degree();
+        let division = Division::new(params, level, rescale);
+        let primes = params.extended(level);
+        let rest = &mut extended[..(primes.len() - division.kept) * pair];
+        let length = rest.len();
+        let tasks = primes
+            .enumerate()
+            .skip(division.kept)
+            .zip(rest.chunks_exact_mut(pair));
+        workers.for_each(length, tasks, |((index, prime), words), room| {
+            self.row(index, prime, words, room);
+            division.source(params, index, prime, words);
+        });
+        let rest = &*rest;
+        workers.for_each(
+            division.kept * pair,
+            outs.take(division.kept).enumerate(),
+            |(prime, out), room| {
+                let (words, room) = room.split_at_mut(pair);
+                self.row(prime, prime, words, room);
+                division.target(params, prime, rest, words, &mut room[..pair]);
+                finish(words, out);
+            },
+        );
+    }
+}
+
+/// What a division by `P`, and by the prime of the level if that is asked for, takes.
+struct Division<'a> {
+    /// How many primes are left.
+    kept: usize,
+    conversion: &'a Conversion,
+    inverses: &'a [Factor],
+}
+
+impl<'a> Division<'a> {
+    fn new(params: &'a Params, level: usize, rescale: bool) -> Self {
+        let tables = params.tables();
+        Self {
+            kept: level + 1 - usize::from(rescale),
+            conversion: if rescale {
+                &tables.down_rescaled[level]
+            } else {
+                &tables.down
+            },
+            inverses: if rescale {
+                &tables.both_inverse[level]
+            } else {
+                &tables.special_inverse
+            },
+        }
+    }
+
+    /// Prepares what is modulo one of the primes that are divided by, the one at `index` among those of the level.
+    fn source(&self, params: &Params, index: usize, prime: usize, words: &mut [u64]) {
+        self.conversion
+            .source(index - self.kept, params.limb(prime), words);
+    }
+
+    /// Divides what is modulo one of the primes that are left.
+    fn target(&self, params: &Params, prime: usize, rest: &[u64], words: &mut [u64], room: &mut [u64]) {
+        let limb = params.limb(prime);
+        self.conversion.target(prime, limb, rest, room);
+        simd::sub_scale(words, room, self.inverses[prime], limb.reducer());
+    }
 }
 
 /// Divides polynomials modulo all primes of the level and the special ones, `[primes, width, N]`, by `P`, and by the
@@ -191,31 +274,25 @@ pub(super) fn divide<T: Send>(
     extended: &mut [u64],
     workers: &mut Rooms,
     outs: impl Iterator<Item = T> + Send,
-    finish: impl Fn(usize, &[u64], T) + Sync,
+    finish: impl Fn(&[u64], T) + Sync,
 ) {
     let row = width * params.degree();
-    let tables = params.tables();
-    let kept = level + 1 - usize::from(rescale);
-    let (conversion, inverses) = if rescale {
-        (&tables.down_rescaled[level], &tables.both_inverse[level])
-    } else {
-        (&tables.down, &tables.special_inverse)
-    };
+    let division = Division::new(params, level, rescale);
     let primes = params.extended(level);
-    let (chain, rest) = extended[..primes.len() * row].split_at_mut(kept * row);
+    let (chain, rest) = extended[..primes.len() * row].split_at_mut(division.kept * row);
     let length = rest.len();
-    let tasks = primes.skip(kept).zip(rest.chunks_exact_mut(row)).enumerate();
-    workers.for_each(length, tasks, |(index, (prime, words)), _| {
-        conversion.source(index, params.limb(prime), words);
+    let tasks = primes
+        .enumerate()
+        .skip(division.kept)
+        .zip(rest.chunks_exact_mut(row));
+    workers.for_each(length, tasks, |((index, prime), words), _| {
+        division.source(params, index, prime, words);
     });
     let (length, rest) = (chain.len(), &*rest);
     let tasks = chain.chunks_exact_mut(row).zip(outs).enumerate();
     workers.for_each(length, tasks, |(prime, (words, out)), room| {
-        let limb = params.limb(prime);
-        let room = &mut room[..row];
-        conversion.target(prime, limb, rest, room);
-        simd::sub_scale(words, room, inverses[prime], limb.reducer());
-        finish(prime, words, out);
+        division.target(params, prime, rest, words, &mut room[..row]);
+        finish(words, out);
     });
 }
 

@@ -13,7 +13,7 @@ use super::diagonals::PreparedDiagonals;
 use super::error::CkksError;
 use super::eval_key::SwitchingKey;
 use super::evaluator::{Evaluator, Rescale, Scratch, levels_left};
-use super::key_switch::{Digits, divide, inner, shares};
+use super::key_switch::{Digits, Inner, divide, shares};
 use super::parallel::{self, Words, words};
 use super::params::Params;
 use super::plaintext::PreparedPlaintext;
@@ -80,7 +80,7 @@ impl Evaluator {
                 &mut seconds,
                 &mut room.workers,
                 outs,
-                |_, row, out| {
+                |row, out| {
                     out.copy_from_slice(row);
                 },
             );
@@ -89,15 +89,14 @@ impl Evaluator {
                 shares: &room.shares,
                 values: &divided,
             };
-            inner(
+            let switch = Inner {
                 params,
                 level,
                 digits,
                 key,
-                [None, None],
-                &mut room.extended,
-                &mut room.workers,
-            );
+                add: [None, None],
+            };
+            switch.all(&mut room.extended, &mut room.workers);
             let pairs = room
                 .extended
                 .chunks_exact_mut(2 * degree)
@@ -133,7 +132,7 @@ impl Evaluator {
             &mut total,
             &mut scratch.room.workers,
             outs,
-            |_, pair, (out0, out1)| {
+            |pair, (out0, out1)| {
                 let (first, second) = pair.split_at(degree);
                 out0.copy_from_slice(first);
                 out1.copy_from_slice(second);
@@ -161,15 +160,14 @@ impl Evaluator {
         for step in steps {
             let mut baby = words(rows * 2 * degree);
             if let Some((key, automorphism)) = self.step(*step, level)? {
-                inner(
+                let switch = Inner {
                     params,
                     level,
-                    Digits::Raised(raised),
+                    digits: Digits::Raised(raised),
                     key,
-                    [Some(c0), None],
-                    &mut room.extended,
-                    &mut room.workers,
-                );
+                    add: [Some(c0), None],
+                };
+                switch.all(&mut room.extended, &mut room.workers);
                 let tasks = baby
                     .chunks_exact_mut(degree)
                     .zip(room.extended.chunks_exact(degree));

@@ -3,7 +3,7 @@
 use super::{Evaluator, Rescale, Scratch, levels_left};
 use crate::ckks::ciphertext::Ciphertext;
 use crate::ckks::error::CkksError;
-use crate::ckks::key_switch::{Digits, divide, inner, shares};
+use crate::ckks::key_switch::{Digits, Inner, shares};
 use crate::ckks::parallel;
 use crate::ring::simd;
 
@@ -121,15 +121,13 @@ impl Evaluator {
             shares: &room.shares,
             values: c2.words(),
         };
-        inner(
+        let product = Inner {
             params,
             level,
             digits,
             key,
-            [Some(c0), Some(c1)],
-            &mut room.extended,
-            &mut room.workers,
-        );
+            add: [Some(c0), Some(c1)],
+        };
         out.reshape(a, params, level - usize::from(rescale), 2, a.scale());
         let [out0, out1] = &mut out.parts_mut()[..] else {
             return Ok(());
@@ -139,15 +137,12 @@ impl Evaluator {
             .words_mut()
             .chunks_exact_mut(degree)
             .zip(out1.words_mut().chunks_exact_mut(degree));
-        divide(
-            params,
-            level,
-            2,
+        product.divided(
             rescale,
             &mut room.extended,
             &mut room.workers,
             outs,
-            |_, pair, (out0, out1)| {
+            |pair, (out0, out1)| {
                 let (first, second) = pair.split_at(degree);
                 out0.copy_from_slice(first);
                 out1.copy_from_slice(second);

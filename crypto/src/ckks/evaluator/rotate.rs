@@ -8,7 +8,7 @@ use super::{Evaluator, Scratch};
 use crate::ckks::ciphertext::Ciphertext;
 use crate::ckks::error::CkksError;
 use crate::ckks::eval_key::conjugation;
-use crate::ckks::key_switch::{Digits, Raised, Room, divide, inner, shares};
+use crate::ckks::key_switch::{Digits, Inner, Raised, Room, shares};
 use crate::ring::simd;
 
 impl Evaluator {
@@ -182,15 +182,13 @@ impl Evaluator {
             },
             Digits::Raised,
         );
-        inner(
+        let switch = Inner {
             params,
             level,
             digits,
             key,
-            [Some(c0), None],
-            &mut room.extended,
-            &mut room.workers,
-        );
+            add: [Some(c0), None],
+        };
         let automorphism = params.tables().automorphisms.get(exponent);
         let [out0, out1] = &mut out.parts_mut()[..] else {
             return Ok(());
@@ -200,15 +198,12 @@ impl Evaluator {
             .words_mut()
             .chunks_exact_mut(degree)
             .zip(out1.words_mut().chunks_exact_mut(degree));
-        divide(
-            params,
-            level,
-            2,
+        switch.divided(
             false,
             &mut room.extended,
             &mut room.workers,
             outs,
-            |_, pair, (out0, out1)| {
+            |pair, (out0, out1)| {
                 let (first, second) = pair.split_at(degree);
                 simd::permute(out0, first, automorphism.table());
                 simd::permute(out1, second, automorphism.table());
