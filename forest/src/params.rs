@@ -102,6 +102,10 @@ pub struct ForestParams {
     /// [`MAX_SLOTS`]; 0 is the default. A slot is a group of bins.
     #[serde(default)]
     pub slots: u16,
+    /// Levels of greedy trees, the root's among them, that have histograms of their own; the splits below are those
+    /// that the histograms of all rows suggest, as if features were independent within a class. 0: all levels.
+    #[serde(default)]
+    pub levels: u8,
     /// Part of the budget that the structure of the trees may use, in thousandths, below 1000; 0 is the default.
     #[serde(default)]
     pub split_share: u16,
@@ -148,6 +152,7 @@ impl ForestParams {
             criterion: Criterion::Gini,
             features_per_tree: 0,
             slots: 0,
+            levels: 0,
             split_share: 0,
             learning_rate: 0,
             lambda: 0,
@@ -201,6 +206,7 @@ impl ForestParams {
         if self.slots != 0 {
             range("slots", self.slots.into(), MIN_SLOTS.into(), MAX_SLOTS.into())?;
         }
+        range("levels", self.levels.into(), 0, self.depth.into())?;
         let below_all = u64::from(THOUSANDTHS) - 1;
         range("split_share", self.split_share.into(), 0, below_all)?;
         range("learning_rate", self.learning_rate.into(), 0, THOUSANDTHS.into())

@@ -45,9 +45,12 @@ pub mod plan;
 pub mod random;
 pub mod structure;
 
+pub mod choose;
+mod greedy;
 mod leaf_values;
 mod threshold;
 
+pub use choose::choose;
 pub use plan::{PlannedQuery, plan};
 
 /// A learning algorithm, seen from the engine that answers its queries.
@@ -115,12 +118,6 @@ pub enum GrowError {
         /// Scales given.
         seen: usize,
     },
-    /// A growth that this version does not have.
-    #[error("growth: {} is not available here", .growth.as_str())]
-    Unavailable {
-        /// The growth.
-        growth: Growth,
-    },
     /// The query was asked, and no answer came.
     #[error("growth: expected an answer of shape {expected:?}, found none")]
     MissingAnswer {
@@ -184,7 +181,9 @@ pub fn growth(
         Growth::Boosted => Ok(Box::new(boosted::BoostedGrowth::new(
             schema, binner, &params, seed, noise,
         )?)),
-        growth => Err(GrowError::Unavailable { growth }),
+        Growth::Greedy | Growth::Quantile => Ok(Box::new(greedy::GreedyGrowth::new(
+            schema, binner, params, &seed, noise,
+        ))),
     }
 }
 

@@ -40,12 +40,12 @@ pub fn plan(schema: &Schema, params: &ForestParams) -> Result<Vec<PlannedQuery>,
     match params.growth {
         Growth::Random => Ok(leaves_and_threshold(schema, params, PARTS)),
         Growth::Boosted => super::boosted::plan(schema, params),
-        growth => Err(GrowError::Unavailable { growth }),
+        Growth::Greedy | Growth::Quantile => Ok(super::greedy::plan(schema, params)),
     }
 }
 
 /// The end of every growth: leaf counts and threshold, for `parts` of the budget together.
-fn leaves_and_threshold(schema: &Schema, params: &ForestParams, parts: u32) -> Vec<PlannedQuery> {
+pub(super) fn leaves_and_threshold(schema: &Schema, params: &ForestParams, parts: u32) -> Vec<PlannedQuery> {
     let threshold = if schema.has_links() { 0 } else { THRESHOLD_PARTS };
     let trees = u64::from(params.trees);
     let mut plan = vec![PlannedQuery {

@@ -1,0 +1,125 @@
+//! What greedy growth asks at each level: the same for every tree, known before anything is asked.
+
+use crate::params::{ForestParams, Growth};
+use crate::schema::{ColumnKind, Schema};
+use crate::table::CLASSES;
+
+/// Slots below the root without another wish: 32 for values, one for missing values.
+const SLOTS: u16 = 33;
+/// Most features per tree and level without another wish: the cost of a level is proportional to it.
+const MOST_FEATURES: usize = 8;
+
+/// Levels with their features.
+///
+/// Row columns come first: a histogram of a row column at a node whose path tests no attribute is counted by the row
+/// party alone. Only if all levels have histograms are the last ones those of a link's attributes, whose histograms
+/// are joined cells; otherwise attributes are split where splits are inferred, and cost nothing but leaves. A leaf is
+/// a conjunction and knows no order.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    rows: Vec<u16>,
+    /// Per link its columns.
+    links: Vec<Vec<u16>>,
+    /// Levels with histograms of row columns.
+    row_levels: usize,
+    /// Features per tree, for each level with histograms.
+    wanted: Vec<usize>,
+    /// All bins of each feature, the one of missing values included.
+    bins: Vec<u16>,
+    slots: u16,
+}
+
+impl Layout {
+    pub(super) fn new(schema: &Schema, params: &ForestParams) -> Self {
+        let as_features =
+            |features: Vec<usize>| -> Vec<u16> { features.into_iter().map(|f| f as u16).collect() };
+        let rows = as_features(schema.row_columns());
+        let links: Vec<Vec<u16>> = schema
+            .links()
+            .into_iter()
+            .map(|link| as_features(schema.link_columns(link)))
+            .collect();
+        let depth = usize::from(params.depth);
+        let levels = match (params.growth, params.levels) {
+            (Growth::Quantile, _) => 0,
+            (_, 0) => depth,
+            (_, levels) => usize::from(levels).min(depth),
+        };
+        let fewest = links.iter().map(Vec::len).min().unwrap_or(0);
+        let most = links.iter().map(Vec::len).max().unwrap_or(0);
+        let attribute_levels = match rows.len() {
+            0 => levels,
+            // In proportion, as if order did not matter; but a row column comes first.
+            rows if levels == depth && most > 0 => (depth * most / (rows + most)).clamp(1, depth - 1),
+            _ => 0,
+        };
+        let row_levels = levels - attribute_levels.min(levels);
+        let wish = |pool: usize| match usize::from(params.features_per_tree) {
+            0 => pool.div_ceil(3).clamp(2, MOST_FEATURES),
+            wish => wish,
+        };
+        let pool = |level| if level < row_levels { rows.len() } else { fewest };
+        let wanted = (0..levels)
+            .map(|level| wish(pool(level)).min(pool(level)))
+            .collect();
+        let bins = schema.features.iter().map(|column| match &column.kind {
+            ColumnKind::Numeric { min, max } if min == max => 2,
+            ColumnKind::Numeric { .. } => params.bins + 1,
+            ColumnKind::Categorical { categories } => categories.len() as u16 + 1,
+        });
+        Self {
+            bins: bins.collect(),
+            row_levels,
+            wanted,
+            slots: if params.slots == 0 { SLOTS } else { params.slots },
+            rows,
+            links,
+        }
+    }
+
+    pub(super) const fn links(&self) -> usize {
+        self.links.len()
+    }
+
+    /// What a tree of this link draws from at a level with histograms.
+    pub(super) fn pool(&self, level: usize, link: Option<usize>) -> &[u16] {
+        match link.filter(|_| level >= self.row_levels) {
+            Some(link) => self.links.get(link).map_or(&[], Vec::as_slice),
+            None => &self.rows,
+        }
+    }
+
+    /// What a tree of this link may split at a level without histograms, ascending.
+    pub(super) fn all(&self, link: Option<usize>) -> Vec<u16> {
+        let of_link = link.and_then(|link| self.links.get(link)).into_iter().flatten();
+        let mut all: Vec<u16> = self.rows.iter().chain(of_link).copied().collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// Features per tree, for each level with histograms.
+    pub(super) fn wanted(&self) -> &[usize] {
+        &self.wanted
+    }
+
+    /// Slots of the histograms of all rows: every bin has one, and missing values have the last.
+    pub(super) fn edge_slots(&self) -> u16 {
+        self.bins.iter().copied().max().unwrap_or(1)
+    }
+
+    /// Slots of all other histograms.
+    pub(super) fn slots(&self) -> u16 {
+        self.slots.min(self.edge_slots())
+    }
+
+    /// Cells of the histograms of all rows.
+    pub(super) fn edge_cells(&self) -> usize {
+        self.bins.len() * usize::from(self.edge_slots()) * CLASSES
+    }
+
+    /// Cells of the histograms of one level.
+    pub(super) fn cells(&self, trees: u32, level: usize) -> usize {
+        let features = self.wanted.get(level).copied().unwrap_or(0);
+        (trees as usize * features * usize::from(self.slots()) * CLASSES) << level
+    }
+}
