@@ -5,6 +5,7 @@ use std::fmt;
 
 use rand_core::CryptoRng;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::error::CkksError;
 use super::key::SecretKey;
@@ -21,7 +22,8 @@ use crate::secret::Secret;
 use crate::seed::Seed;
 
 /// Which keys a computation needs, each with the highest level it is needed for: a key for a lower level is smaller.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct KeyPlan {
     relinearization: Option<usize>,
     conjugation: Option<usize>,

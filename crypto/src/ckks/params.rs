@@ -24,7 +24,7 @@ pub const MAX_DIGIT: usize = 14;
 /// What parameters are made from, and what is stored of them.
 ///
 /// The first prime has `first_bits`, the others `scale_bits`; special primes have as many bits as the largest digit
-/// needs. A value of a slot at level 0 stays below `2^(first_bits - scale_bits - 1)`.
+/// needs, and up to 4 more altogether where the security table leaves them. A value of a slot at level 0 stays below `2^(first_bits - scale_bits - 1)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ParamsLiteral {

@@ -12,6 +12,7 @@ use crate::ring::automorphism::Automorphisms;
 use crate::ring::basis::{BasisError, Limb};
 use crate::ring::convert::Conversion;
 use crate::ring::simd::Factor;
+use crate::rlwe::params::SECURITY_TABLE;
 
 /// What is precomputed for parameters.
 #[derive(Debug)]
@@ -44,6 +45,10 @@ pub(super) struct Tables {
     /// The inverse of that prime and the special primes.
     pub(super) both_inverse: Vec<Vec<Factor>>,
 }
+
+/// The product of the special primes exceeds the largest digit by so many bits, as far as security allows: the noise of a
+/// key switch is then less than that of the rounding after it.
+const SLACK_BITS: u32 = 4;
 
 /// A literal whose numbers are in range, with what follows from them.
 pub(super) struct Shape {
@@ -84,12 +89,21 @@ impl Shape {
         // The first digit is the largest, as it holds the first prime.
         let digit_bits = literal.first_bits + (alpha - 1) * literal.scale_bits;
         let special = digit_bits.div_ceil(MAX_BITS);
-        Ok(Self {
+        let limit = SECURITY_TABLE
+            .iter()
+            .find(|(log_degree, _)| *log_degree == literal.log_degree);
+        let shape = |slack: u32| Self {
             literal,
             alpha: alpha as usize,
             special: special as usize,
-            special_bits: digit_bits.div_ceil(special),
-        })
+            special_bits: (digit_bits + slack).div_ceil(special).min(MAX_BITS),
+        };
+        let fits = |shape: &Self| limit.is_none_or(|(_, limit)| shape.bits() <= limit - 1.0);
+        Ok((1..=SLACK_BITS)
+            .rev()
+            .map(shape)
+            .find(fits)
+            .unwrap_or_else(|| shape(0)))
     }
 
     /// `log2 QP`, but for the distance of the primes from powers of two.
