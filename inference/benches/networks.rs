@@ -1,7 +1,7 @@
 //! The three networks, encrypted: predicted and measured seconds, bytes, keys, precision, decisions.
 //!
 //! `RAYON_NUM_THREADS=1 cargo bench -p hedgerow-inference --bench networks -- [mlp|lola|lenet5|mlp:512 ...]`
-//! (`NAME:BATCH`). CPU seconds of all threads, the least of five means: what a machine does that others use too. The
+//! (`NAME:BATCH`; `COUNT` images, of the file that `IMAGES` names). CPU seconds of all threads, the least of five means: what a machine does that others use too. The
 //! images are the first hundred of MNIST's test set.
 
 use std::time::Instant;
@@ -57,9 +57,17 @@ fn least<T>(times: usize, mut f: impl FnMut() -> T) -> (f64, T) {
     best
 }
 
-/// `(pixels in [0, 1], digit)` of the first images.
+/// `(pixels in [0, 1], digit)` of the first images: of the file that `IMAGES` names, or of the committed hundred.
 fn images(count: usize) -> Vec<(Vec<f64>, usize)> {
-    let all = IMAGES.chunks_exact(785).cycle().take(count);
+    let other = std::env::var("IMAGES")
+        .ok()
+        .and_then(|path| std::fs::read(path).ok());
+    let all = other
+        .as_deref()
+        .unwrap_or(IMAGES)
+        .chunks_exact(785)
+        .cycle()
+        .take(count);
     all.map(|c| {
         (
             c[1..].iter().map(|&p| f64::from(p) / 255.0).collect(),
@@ -186,7 +194,11 @@ fn run(graph: &Graph, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
         };
     compare(&outputs, &samples)?;
     if plan.lanes == 1 {
-        for sample in images(20).into_iter().skip(1) {
+        let more = std::env::var("COUNT")
+            .ok()
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(20);
+        for sample in images(more).into_iter().skip(1) {
             let slots = &encode(plan, &[sample.0.clone()])?[0];
             let ct = client
                 .encrypt(plan.ring.levels, slots, &mut rng)?

@@ -4,6 +4,7 @@ use super::polynomial::evaluate;
 use super::{Prepared, decode, depth, encode};
 use crate::graph::{Graph, Polynomial};
 use crate::plan::{Asked, Objective, plan};
+use crate::scheme::tests::{encrypt, pair};
 use crate::scheme::{Noop, Scheme, SchemeError};
 
 const NETWORKS: [&[u8]; 3] = [
@@ -39,7 +40,6 @@ fn plans_compute_what_the_graph_computes() {
                 ..Asked::default()
             };
             let plan = plan(&graph, &asked).unwrap();
-            println!("{plan}");
             let scheme = Noop::new(plan.ring.slots(), plan.ring.levels).with_keys(plan.keys().clone());
             let model = Prepared::new(&scheme, &graph, &plan).unwrap();
             let samples = images(batch);
@@ -61,6 +61,51 @@ fn plans_compute_what_the_graph_computes() {
                     assert!((a - b).abs() < 1e-9 * (1.0 + b.abs()), "{actual:?}\n{expected:?}");
                 }
             }
+        }
+    }
+}
+
+/// The whole way: plan, keys of the plan, encryption, evaluation, decryption, at 128 bits of security.
+#[test]
+fn the_real_scheme_runs_the_plan() {
+    const IMAGES: &[u8] = include_bytes!("../../../examples/data/networks/mnist-100.bin");
+    for bytes in &NETWORKS[..2] {
+        let graph = Graph::from_onnx(bytes).unwrap().simplify().unwrap();
+        let plan = plan(&graph, &Asked::default()).unwrap();
+        let params = plan.ring.params().unwrap();
+        assert!(params.log2_qp() <= f64::from(plan.ring.log2_qp()) + 1.0);
+        let (client, server) = pair(&params, plan.keys());
+        let model = Prepared::new(&server, &graph, &plan).unwrap();
+        let before = server.tally();
+        for (n, image) in IMAGES.chunks_exact(785).take(3).enumerate() {
+            let pixels: Vec<f64> = image[1..].iter().map(|&p| f64::from(p) / 255.0).collect();
+            let slots = encode(&plan, std::slice::from_ref(&pixels)).unwrap();
+            let input = encrypt(&client, &params, plan.ring.levels, &slots[0]);
+            let outputs = model.run(&server, &[input]).unwrap();
+            if n == 0 {
+                assert_eq!(
+                    server.tally().since(&before),
+                    plan.tally,
+                    "operations, levels and keys as planned"
+                );
+            }
+            assert_eq!(server.level(&outputs[0]), 0);
+            let opened: Vec<_> = outputs.iter().map(|ct| client.decrypt(ct).unwrap()).collect();
+            let actual = &decode(&plan, &opened, 1)[0];
+            let expected = graph.evaluate(&pixels).unwrap();
+            let worst = actual
+                .iter()
+                .zip(&expected)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f64::max);
+            assert!(
+                worst < 2f64.powi(-5),
+                "error 2^{:.1} of logits like {:?}",
+                worst.log2(),
+                expected
+            );
+            let top = |v: &[f64]| (0..10).max_by(|&a, &b| v[a].total_cmp(&v[b])).unwrap();
+            assert_eq!((top(actual), top(&expected)), (image[0].into(), image[0].into()));
         }
     }
 }

@@ -18,10 +18,12 @@ pub struct Kernels {
     pub multiply: f64,
     /// One addition pass, or copy.
     pub add: f64,
+    /// One multiply-accumulate pass with an operand that comes from memory: a key, a prepared mask.
+    pub stream: f64,
 }
 
 /// Seconds of an operation, by degree: measured kernels, counted by operation and level. A line of its text is
-/// `log_degree transform multiply add`, in nanoseconds.
+/// `log_degree transform multiply add stream`, in nanoseconds.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CostTable {
     kernels: BTreeMap<u32, Kernels>,
@@ -30,7 +32,7 @@ pub struct CostTable {
 /// A cost table that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error(
-    "cost table, line {line}: `{text}`; expected log2 of the degree, then three numbers: nanoseconds of a transform, a product and a sum of one residue polynomial"
+    "cost table, line {line}: `{text}`; expected log2 of the degree, then four numbers: nanoseconds of a transform, a product, a sum and a product with memory of one residue polynomial"
 )]
 pub struct CostError {
     /// Number of the line, from 1.
@@ -65,11 +67,11 @@ impl CostTable {
                 text: line.to_owned(),
             };
             let numbers: Vec<f64> = line.split_whitespace().map_while(|n| n.parse().ok()).collect();
-            let &[degree, transform, multiply, add] = numbers.as_slice() else {
+            let &[degree, transform, multiply, add, stream] = numbers.as_slice() else {
                 return Err(error());
             };
             if !(10.0..=20.0).contains(&degree)
-                || [transform, multiply, add]
+                || [transform, multiply, add, stream]
                     .iter()
                     .any(|n| !n.is_finite() || *n < 0.0)
             {
@@ -81,6 +83,7 @@ impl CostTable {
                     transform,
                     multiply,
                     add,
+                    stream,
                 },
             );
         }
@@ -95,6 +98,7 @@ impl CostTable {
                 transform: 1e4,
                 multiply: 5e3,
                 add: 2e3,
+                stream: 1e4,
             };
         };
         let factor = 2f64.powi(log_degree as i32 - degree as i32);
@@ -102,6 +106,7 @@ impl CostTable {
             transform: kernels.transform * factor,
             multiply: kernels.multiply * factor,
             add: kernels.add * factor,
+            stream: kernels.stream * factor,
         }
     }
 
@@ -114,7 +119,7 @@ impl CostTable {
         let rows = limbs + special;
         // Hybrid key switching: to coefficients, each digit to all primes, inner products with the key, back by P.
         let raise = limbs * k.transform + (digits * rows - limbs) * k.transform + limbs * rows * k.multiply;
-        let inner = 2.0 * digits * rows * k.multiply;
+        let inner = 2.0 * digits * rows * k.stream;
         let down = 2.0 * (special + limbs) * k.transform
             + 2.0 * special * limbs * k.multiply
             + 2.0 * limbs * k.multiply;
@@ -123,7 +128,8 @@ impl CostTable {
         let nanoseconds = match op {
             Op::Add => 2.0 * limbs * k.add,
             Op::AddPlain => limbs * k.add,
-            Op::MulPlain | Op::MulScalar => 2.0 * limbs * k.multiply,
+            Op::MulPlain => limbs * (k.stream + k.multiply),
+            Op::MulScalar => 2.0 * limbs * k.multiply,
             Op::Mul => 4.0 * limbs * k.multiply + raise + inner + down,
             Op::Rescale => rescale,
             Op::Rotate | Op::Conjugate => raise + inner + down + permute,

@@ -1,4 +1,18 @@
 //! Plans: which layout, which split, which ring, which levels; and the search for the cheapest.
+//!
+//! ```
+//! use hedgerow_inference::graph::Graph;
+//! use hedgerow_inference::plan::{Asked, Objective, plan};
+//!
+//! let model = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/networks/mlp.onnx"))?;
+//! let graph = Graph::from_onnx(&model)?.simplify()?;
+//! let latency = plan(&graph, &Asked::default())?;
+//! println!("{latency}");
+//! assert_eq!(latency.input_ciphertexts(), 1);
+//! let batch = plan(&graph, &Asked { batch: 512, ..Asked::default() })?;
+//! assert!(batch.predicted.seconds / 512.0 < latency.predicted.seconds);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod candidates;
 mod cost;

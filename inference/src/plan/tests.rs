@@ -70,6 +70,8 @@ fn plans_are_data() {
     assert_eq!(one, again, "the search is deterministic");
     assert_eq!(one.fingerprint(), again.fingerprint());
     assert!(one.diff(&again).is_empty());
+    let text = serde_json::to_string(&one).unwrap();
+    assert_eq!(serde_json::from_str::<super::Plan>(&text).unwrap(), one);
     let batch = plan(
         &graph,
         &Asked {
@@ -111,8 +113,8 @@ fn impossible_wishes_are_named() {
 
 #[test]
 fn cost_tables_are_read_strictly() {
-    assert!(CostTable::parse("# comment\n13 1 2 3\n").is_ok());
-    let error = CostTable::parse("13 1 2 3\n14 x\n").unwrap_err();
+    assert!(CostTable::parse("# comment\n13 1 2 3 4\n").is_ok());
+    let error = CostTable::parse("13 1 2 3 4\n14 x\n").unwrap_err();
     assert_eq!((error.line, error.text.as_str()), (2, "14 x"));
-    assert!(CostTable::parse("13 1 2 -3").is_err());
+    assert!(CostTable::parse("13 1 2 -3 4").is_err());
 }

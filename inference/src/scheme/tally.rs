@@ -44,10 +44,37 @@ pub struct KeySet {
     pub rotations: BTreeMap<usize, usize>,
 }
 
+/// Operations as a list of `(kind, level, times)`: not every format has pairs for keys.
+mod list {
+    use super::{BTreeMap, Deserialize, Op, Serialize};
+
+    pub fn serialize<S: serde::Serializer>(
+        map: &BTreeMap<(Op, usize), u64>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let list: Vec<(Op, usize, u64)> = map
+            .iter()
+            .map(|(&(op, level), &times)| (op, level, times))
+            .collect();
+        list.serialize(serializer)
+    }
+
+    pub fn deserialize<'de, D: serde::Deserializer<'de>>(
+        d: D,
+    ) -> Result<BTreeMap<(Op, usize), u64>, D::Error> {
+        let list = Vec::<(Op, usize, u64)>::deserialize(d)?;
+        Ok(list
+            .into_iter()
+            .map(|(op, level, times)| ((op, level), times))
+            .collect())
+    }
+}
+
 /// Operations done since the scheme was made.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Tally {
     /// How often each operation ran at each level.
+    #[serde(with = "list")]
     pub operations: BTreeMap<(Op, usize), u64>,
     /// Keys used.
     pub keys: KeySet,

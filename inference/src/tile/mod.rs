@@ -9,6 +9,29 @@
 //! | `n~/t` | interleaved: neighbours are in different tiles, so that a shift renames tiles; `n~e/t` with `e` tiles |
 //! | `[(d)n/t, m/u]` | the first two dimensions as generalised diagonals |
 //!
+//! The paper's chain of matrix products, which needs no repacking between layers:
+//!
+//! ```
+//! use hedgerow_inference::scheme::{Noop, Scheme};
+//! use hedgerow_inference::tile::{Tensor, TileError, TileShape, TileTensor};
+//!
+//! let scheme = Noop::new(64, 3);
+//! let tensor = |sizes: &[usize]| Tensor::from_shape_fn(sizes, |i| (i[0] + 2 * i[1] + 3 * i[2]) as f64);
+//! let pack = |shape: &str, level: usize| -> Result<_, TileError> {
+//!     let shape: TileShape = shape.parse()?;
+//!     let packed = TileTensor::pack(&shape, &tensor(&shape.sizes()))?;
+//!     Ok(packed.try_map(|slots| scheme.prepare(level, || slots.clone()))?)
+//! };
+//! // The first matrix is encrypted, transposed: [b, a, *]; the others are weights.
+//! let shape: TileShape = "[7/4, 10/4, */4]".parse()?;
+//! let first = TileTensor::pack(&shape, &tensor(&[7, 10, 1]))?.try_map(|s| scheme.encrypt(3, || s.clone()))?;
+//! let product = first.multiply_plain_and_sum(&scheme, &pack("[7/4, */4, 6/4]", 3)?, 0)?;
+//! assert_eq!(product.shape().to_string(), "[*/4, 10/4, 6/4]");
+//! let product = product.multiply_plain_and_sum(&scheme, &pack("[9/4, */4, 6/4]", 2)?, 2)?;
+//! assert_eq!(product.shape().to_string(), "[9/4, 10/4, 1?/4]");
+//! # Ok::<(), TileError>(())
+//! ```
+//!
 //! Operations take the scheme as their first argument, so that the same code runs encrypted, in the clear and as a
 //! simulation that only counts.
 
