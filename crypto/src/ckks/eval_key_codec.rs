@@ -5,11 +5,20 @@ use std::collections::BTreeMap;
 use super::bits::{pack, packed_bytes, unpack};
 use super::codec::{Header, Kind, Reader, SEED_BYTES, field, length};
 use super::error::CkksError;
-use super::eval_key::{EvalKeys, Switch, SwitchingKey};
+use super::eval_key::{EvalKeys, KeyPlan, Switch, SwitchingKey};
 use super::params::Params;
 
 /// Keys of one set are at most so many.
 const MAX_KEYS: u32 = 1 << 16;
+
+impl KeyPlan {
+    /// Bytes that the keys of the plan take on the wire.
+    pub fn bytes(&self, params: &Params) -> usize {
+        self.levels(params)
+            .map(|level| params.switching_key_bytes(level))
+            .sum()
+    }
+}
 
 impl EvalKeys {
     /// Header; for each key 8 bytes (the exponent of its automorphism, 0 for relinearisation, and its level, `u32` each), the

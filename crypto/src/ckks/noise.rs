@@ -4,7 +4,6 @@
 //! divided by the square of the scale ([`slot_log2`]). Mean squares of messages count too: a message whose slots have the mean
 //! square `m` has coefficients with a mean square of `m scale^2 / N` ([`message`]).
 
-use super::eval_key::KeyPlan;
 use super::params::Params;
 use crate::rlwe::noise;
 
@@ -65,13 +64,4 @@ fn before_division(params: &Params, level: usize) -> f64 {
 pub fn product(params: &Params, a: (f64, f64), b: (f64, f64)) -> f64 {
     let product = |a, b| noise::product(params.degree(), a, b);
     product(a.0, b.1) + product(a.1, b.0) + product(a.1, b.1)
-}
-
-impl KeyPlan {
-    /// Bytes that the keys of the plan take on the wire.
-    pub fn bytes(&self, params: &Params) -> usize {
-        self.levels(params)
-            .map(|level| params.switching_key_bytes(level))
-            .sum()
-    }
 }
