@@ -31,6 +31,7 @@ use crate::schema::Schema;
 use crate::table::Table;
 use crate::tree::{Split, Tree};
 
+mod cuts;
 mod draw;
 mod guide;
 mod level;

@@ -65,10 +65,6 @@ pub trait Grow {
 
 /// What a growing forest wants.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one is made per run; a box would only be in the way"
-)]
 pub enum Step {
     /// The answer to this query.
     Ask(TableQuery),

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::cuts::{Known, smooth};
 use super::settings::Settings;
 use super::split::Sum;
 use crate::binning::Binner;
@@ -15,12 +16,6 @@ use crate::query::{Axes, BINS};
 use crate::table::Table;
 use crate::tree::BinSet;
 
-/// Candidate thresholds of a numeric feature: quantiles of its rows.
-const QUANTILES: usize = 24;
-/// A difference of two halves of a range counts as real from so many standard deviations of its noise.
-const REAL: f64 = 2.0;
-/// From the gain of a threshold so many times the variance of its noise is taken off.
-const DOUBT: f64 = 3.0;
 /// The part of a feature's chance that does not depend on its gain.
 const FLOOR: f64 = 0.4;
 /// The part of a threshold's chance that does not depend on its gain.
@@ -191,17 +186,22 @@ impl Guide {
             order.sort_by(|a, b| rate(a).total_cmp(&rate(b)));
             order.iter().map(|bin| of(bin).rows.max(0.0)).collect()
         };
-        let candidates = if numeric {
-            quantiles(&rows)
-        } else {
-            (1..values.max(1)).collect()
-        };
         let excess: Vec<f64> = order
             .iter()
             .map(|bin| bins.get(usize::from(*bin)).map_or(0.0, |bin| bin.excess))
             .collect();
         let variance = self.deviation * self.deviation * (1.0 + (2.0 - 4.0 * rate) * (2.0 - 4.0 * rate));
-        let gains = gains(&rows, &excess, &candidates, noise, variance);
+        let known = Known {
+            rows: &rows,
+            excess: &excess,
+            noise,
+            variance,
+        };
+        let found = if numeric {
+            known.thresholds()
+        } else {
+            known.categories()
+        };
         let slots = self.group(&rows, &order, numeric, missing);
         let value_slots = slots
             .iter()
@@ -223,21 +223,15 @@ impl Guide {
         if let (Some(to), Some(sum)) = (under_base.last_mut(), of_missing.first()) {
             *to = based(sum);
         }
-        let most = gains.iter().copied().fold(0.0, f64::max);
-        let sum: f64 = gains.iter().sum();
-        let chance = |gain: f64| {
-            let own = if sum > 0.0 {
-                gain / sum
-            } else {
-                1.0 / gains.len().max(1) as f64
-            };
-            let chance = CUT_FLOOR / gains.len().max(1) as f64 + (1.0 - CUT_FLOOR) * own;
-            (chance * CHANCE) as u32 + 1
+        let most = found.iter().map(|(_, gain)| *gain).fold(0.0, f64::max);
+        let sum: f64 = found.iter().map(|(_, gain)| gain.sqrt()).sum();
+        let even = 1.0 / found.len().max(1) as f64;
+        let chance = |(cut, gain): (usize, f64)| {
+            let own = if sum > 0.0 { gain.sqrt() / sum } else { even };
+            let chance = CUT_FLOOR * even + (1.0 - CUT_FLOOR) * own;
+            (cut, (chance * CHANCE) as u32 + 1)
         };
-        let cuts = candidates
-            .into_iter()
-            .zip(gains.iter().map(|gain| chance(*gain)))
-            .collect();
+        let cuts = found.into_iter().map(chance).collect();
         let feature = FeatureGuide {
             order,
             cuts,
@@ -297,73 +291,4 @@ impl Guide {
             feature.chance = ((FLOOR * even + (1.0 - FLOOR) * own) * CHANCE) as u32 + 1;
         }
     }
-}
-
-/// Numbers of rows without the noise that can be told: from the whole range down, the rows of a part are divided over
-/// its halves as measured where the halves differ by more than noise, and evenly where not (thresholding of Haar
-/// wavelets: Donoho, Johnstone 1994). Not below 0; the sum is that of all rows.
-fn smooth(measured: &[f64], all: f64, noise: f64) -> Vec<f64> {
-    fn part(measured: &[f64], rows: f64, noise: f64, out: &mut Vec<f64>) {
-        if measured.len() <= 1 {
-            out.extend(measured.iter().map(|_| rows));
-            return;
-        }
-        let (left, right) = measured.split_at(measured.len().div_ceil(2));
-        let share = left.len() as f64 / measured.len() as f64;
-        let (in_left, in_right): (f64, f64) = (left.iter().sum(), right.iter().sum());
-        let more = in_left - share * (in_left + in_right);
-        let doubt = REAL * noise * (share * (1.0 - share) * measured.len() as f64).sqrt();
-        let more = if more.abs() > doubt { more } else { 0.0 };
-        let rows_left = (share * rows + more).clamp(0.0, rows.max(0.0));
-        part(left, rows_left, noise, out);
-        part(right, rows - rows_left, noise, out);
-    }
-    let mut out = Vec::with_capacity(measured.len());
-    part(measured, all, noise, &mut out);
-    out
-}
-
-/// The cuts that divide the rows most evenly, ascending.
-fn quantiles(rows: &[f64]) -> Vec<usize> {
-    let all: f64 = rows.iter().sum();
-    let mut cuts = Vec::new();
-    let (mut below, mut next) = (0.0, 1);
-    for (bin, own) in rows.iter().enumerate() {
-        below += own;
-        let mut cut = false;
-        while next < QUANTILES && below >= all * next as f64 / QUANTILES as f64 {
-            cut = true;
-            next += 1;
-        }
-        if cut && bin + 1 < rows.len() {
-            cuts.push(bin + 1);
-        }
-    }
-    if cuts.is_empty() && rows.len() > 1 {
-        // All rows are in the last bin.
-        cuts.push(rows.len() - 1);
-    }
-    cuts
-}
-
-/// What every cut alone would gain, less what noise would.
-fn gains(rows: &[f64], excess: &[f64], cuts: &[usize], noise: f64, variance: f64) -> Vec<f64> {
-    let all_rows: f64 = rows.iter().sum();
-    let all_excess: f64 = excess.iter().sum();
-    let (mut in_left, mut left_rows, mut cut) = (0.0, 0.0, 0);
-    let mut gains = Vec::with_capacity(cuts.len());
-    for next in cuts {
-        let range = cut..*next;
-        in_left += excess.get(range.clone()).unwrap_or_default().iter().sum::<f64>();
-        left_rows += rows.get(range).unwrap_or_default().iter().sum::<f64>();
-        cut = *next;
-        let worth = |excess: f64, rows: f64, bins: f64| {
-            let above = (excess * excess - DOUBT * variance * bins).max(0.0);
-            above / (rows.max(0.0) + noise * bins.sqrt() + 1.0)
-        };
-        let (left, right) = (cut as f64, (rows.len() - cut.min(rows.len())) as f64);
-        gains
-            .push(worth(in_left, left_rows, left) + worth(all_excess - in_left, all_rows - left_rows, right));
-    }
-    gains
 }

@@ -15,7 +15,7 @@ use crate::tree::Tree;
 /// Bits of a gradient.
 const BITS: u8 = 12;
 /// Trees of a batch with drawn structure.
-const BATCH: usize = 10;
+const BATCH: usize = 20;
 /// What a batch adds of its mean step, with drawn and with grown structure, in thousandths.
 const RATE: (u16, u16) = (1000, 200);
 /// L2 penalty, in thousandths of a Hessian.
@@ -50,11 +50,11 @@ pub(super) struct Settings {
 /// through links?
 ///
 /// Without noise grown trees; with noise many shallow drawn ones: what noise is left in a score does not depend on
-/// their number, while the chance in their structure does. See the table in the module's tests of other numbers tried.
+/// their number, while the chance in their structure does. The table of other numbers tried is in docs/boosting.md.
 pub const fn defaults(noise: bool, links: bool) -> ForestParams {
     let drawn = noise || links;
     let mut params = if drawn {
-        ForestParams::new(200, 4, 64, Growth::Boosted)
+        ForestParams::new(400, 4, 64, Growth::Boosted)
     } else {
         ForestParams::new(100, 5, 254, Growth::Boosted)
     };

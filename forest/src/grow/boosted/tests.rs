@@ -135,7 +135,15 @@ fn first(forest: &Forest, trees: usize) -> Forest {
 fn loss_falls_with_every_batch() {
     let rows = data(4000, 1);
     for (split, step) in [(SplitChoice::Greedy, 1), (SplitChoice::Random, 10)] {
-        let (forest, _) = grow(&params(split, 30, 4), &rows, None, |_| 0);
+        let (forest, _) = grow(
+            &ForestParams {
+                batch: step as u16,
+                ..params(split, 30, 4)
+            },
+            &rows,
+            None,
+            |_| 0,
+        );
         let losses: Vec<f64> = (1..=30 / step)
             .map(|batches| loss(&first(&forest, batches * step), &rows))
             .collect();
@@ -280,7 +288,7 @@ fn the_same_answers_give_the_same_bytes() {
 }
 
 /// First bytes of the hashes of two models: the same on every machine.
-const PINNED: [&str; 2] = ["102f9f5bf3832488", "51ccc2d9ce3415df"];
+const PINNED: [&str; 2] = ["102f9f5bf3832488", "e2763317149e3d6e"];
 
 #[test]
 fn drawn_trees_survive_noise() {
@@ -302,7 +310,7 @@ fn drawn_trees_survive_noise() {
         ((sum - 6.0) * deviation) as i64
     };
     let (forest, asked) = grow(&params, &rows, Some(&deviations), noise);
-    assert_eq!(asked.len(), 5);
+    assert_eq!(asked.len(), 3);
     let (exact, _) = grow(&params, &rows, None, |_| 0);
     let test = data(4000, 7);
     let (noisy, exact) = (loss(&forest, &test), loss(&exact, &test));
