@@ -131,7 +131,6 @@ impl NoiseBounds {
     }
 
     /// The flooding's bound `B`.
-    #[cfg(test)]
     pub(super) const fn flood_bound(&self) -> u128 {
         self.flood
     }

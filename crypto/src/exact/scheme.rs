@@ -136,6 +136,31 @@ impl Scheme {
     }
 
     /// Numbers below the plaintext modulus, as many as expected.
+    /// The noise of opened cells in units of the flooding bound.
+    pub(super) fn residuals(&self, key: &SecretKey, answer: &Answer) -> Result<Vec<f64>, ExactError> {
+        let mut primes = self.ring.basis().primes();
+        let kept = primes.next().unwrap_or(1);
+        let bound = primes.fold(self.bounds.flood_bound() as f64, |bound, prime| {
+            bound / prime as f64
+        });
+        let plaintext = u128::from(self.scale.plain().modulus());
+        let phases = self.phases(key, answer)?;
+        let residual = |phase: &u64| {
+            let cell = u128::from(self.scale.decode(*phase)) * u128::from(kept);
+            let off = i128::from(*phase) - ((cell + plaintext / 2) / plaintext) as i128;
+            let whole = i128::from(kept);
+            let off = if off > whole / 2 {
+                off - whole
+            } else if off < -whole / 2 {
+                off + whole
+            } else {
+                off
+            };
+            off as f64 / bound
+        };
+        Ok(phases.expose().iter().map(residual).collect())
+    }
+
     pub(super) fn check(
         &self,
         what: &'static str,

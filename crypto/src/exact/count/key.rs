@@ -68,6 +68,15 @@ impl AttributeKey {
         Ok(cells.expose().clone())
     }
 
+    /// The noise of an answer's opened cells, in units of the flooding bound: with [`Self::open`] everything that
+    /// the key shows of an answer. For audits: it must not depend on what was counted.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn residuals(&self, answer: &Answer) -> Result<Vec<f64>, ExactError> {
+        self.params.scheme().residuals(&self.secret, answer)
+    }
+
     /// The secret key, to measure noise with.
     #[cfg(test)]
     pub(in super::super) const fn secret(&self) -> &SecretKey {

@@ -60,8 +60,9 @@ fn residuals(params: &CountParams, key: &AttributeKey, weight: u32, answers: u8)
         let mut rng = seed(100 + answer).derive("test", &weight.to_le_bytes()).rng();
         let masks = masks(params, &mut rng);
         let answer = product.answer(key.public(), &masks, &mut rng).unwrap();
+        let seen = key.residuals(&answer).unwrap();
         let phases = scheme.phases(key.secret(), &answer).unwrap();
-        for phase in phases.expose() {
+        for (phase, seen) in phases.expose().iter().zip(seen) {
             let nearest = u128::from(scheme.scale.decode(*phase)) * u128::from(primes[0]);
             let residual =
                 *phase as i64 - ((nearest + u128::from(PLAINTEXT / 2)) / u128::from(PLAINTEXT)) as i64;
@@ -71,6 +72,7 @@ fn residuals(params: &CountParams, key: &AttributeKey, weight: u32, answers: u8)
                 residual
             };
             residuals.push(residual as f64 / bound);
+            assert!((seen - residual as f64 / bound).abs() < 1e-9, "{seen}");
         }
     }
     residuals
