@@ -31,6 +31,8 @@ pub enum Command {
     Generate(Generate),
     /// Score rows with a model
     Predict(Predict),
+    /// Score new rows in private, with the running parties of a finished run of joined data
+    Query(Query),
     /// Describe a model
     Inspect(Inspect),
     /// Measure what is promised, against a baseline of the same run
@@ -91,6 +93,9 @@ pub struct Simulate {
     /// Rehearse a crash: kill this party, or the coordinator, at the start of a round or phase and restart it
     #[arg(long = "crash", value_name = "PROCESS[@ROUND|PHASE]")]
     pub crashes: Vec<String>,
+    /// Of joined data: keep coordinator and attribute parties running after the report, for `hedgerow query`, until Ctrl-C
+    #[arg(long)]
+    pub serve: bool,
     /// Print every key of a scenario file with its default, and stop
     #[arg(long)]
     pub keys: bool,
@@ -309,6 +314,44 @@ pub struct Predict {
     /// Where the scores go (CSV); standard output if left out
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// `hedgerow query`.
+///
+/// A model over joined data cannot score a row alone: part of the row is at other parties. This command is the party with
+/// rows, come back after its run: it computes on the attribute parties' encrypted tables, and they learn nothing but how
+/// many scores are asked of them. It needs `queries = true` in party.toml before the run, a consortium with a
+/// [prediction], a coordinator with `serve = true` that is running, and the attribute parties' processes.
+///
+/// Rows go through the same features as in training. The limits of the run (prediction.rows, prediction.per_entity) hold
+/// over all queries, and over the test rows of the run; a query beyond them asks nothing. Entities that no row named
+/// when the run began read as missing. The same rows may be asked about again at no cost, and bring the same scores.
+#[derive(Debug, Args)]
+pub struct Query {
+    /// The configuration file of the party with rows
+    #[arg(long, value_name = "PARTY.toml")]
+    pub config: PathBuf,
+    /// New rows, without labels or with some that are not looked at: a CSV or Parquet file, a folder, or SQL
+    #[arg(long, value_name = "SOURCE", required_unless_present = "forget")]
+    pub input: Option<String>,
+    /// Where the scores go, .csv or .parquet: the row's id, score, and 1 if it is positive at the model's threshold
+    #[arg(long, value_name = "FILE", required_unless_present = "forget")]
+    pub output: Option<PathBuf>,
+    /// The column that tells the rows apart [default: `[data] id` of the party, else the number of the row]
+    #[arg(long, value_name = "COLUMN")]
+    pub id: Option<String>,
+    /// The run, if several were kept
+    #[arg(long, value_name = "RUN")]
+    pub run: Option<String>,
+    /// Score though attribute parties do not answer: what is at them reads as missing
+    #[arg(long)]
+    pub allow_missing: bool,
+    /// Seconds to wait for the coordinator
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    pub wait: u64,
+    /// Ask nothing: erase what was kept of the run, and with it all further queries
+    #[arg(long, conflicts_with_all = ["input", "output", "id", "allow_missing"])]
+    pub forget: bool,
 }
 
 /// `hedgerow inspect`.

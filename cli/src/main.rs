@@ -8,7 +8,8 @@
 //! - [`scenario`]: the file that describes a simulation; [`report`]: what it leaves behind.
 //! - [`process`]: coordinator and party; [`provision`]: their keys and certificates.
 //! - [`mod@bench`]: what is promised, measured.
-//! - [`generate`], [`predict`], [`ledger`]: data to try; scores of rows; a party's privacy budget.
+//! - [`generate`], [`predict`], [`query`], [`ledger`]: data to try; scores of rows, on this machine and with others; a
+//!   party's privacy budget.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -23,6 +24,7 @@ mod ledger;
 mod predict;
 mod process;
 mod provision;
+mod query;
 mod report;
 mod scenario;
 mod simulate;
@@ -107,6 +109,7 @@ fn run(command: &Command) -> Result<()> {
                 .map(|scenario| println!("hedgerow simulate {}", scenario.display()))
         }
         Command::Predict(arguments) => block_on(predict::run(arguments)),
+        Command::Query(arguments) => block_on(query::run(arguments)),
         Command::Inspect(arguments) => {
             predict::model(&arguments.model).map(|forest| print!("{}", forest.inspect()))
         }

@@ -156,6 +156,7 @@ impl Desk {
     fn serve_scores(&self) -> Flow {
         if self.serve {
             info!("the run is complete; private scores are relayed until this process is stopped");
+            self.progress.emit(&ProgressEvent::Finished);
             return Flow::Continue;
         }
         // The machine tells the parties, so this has to come back as an event. After a restart they come back first.

@@ -18,7 +18,7 @@ use tracing::{error, info, warn};
 use crate::config::{PartyFile, Role};
 use crate::data::{DataError, DataSet, DataSpec, Engine, Rows, Split};
 use crate::evaluate::evaluate;
-use crate::join::{Joined, RowSide};
+use crate::join::{Joined, NoData, Own, RowSide};
 
 /// The party's data, opened under the schema of the run when it is first asked. Cheap to clone.
 #[derive(Clone)]
@@ -30,6 +30,7 @@ struct Inner {
     party: PartyId,
     role: Role,
     key: Vec<String>,
+    id: Option<String>,
     engine: Engine,
     spec: DataSpec,
     opened: OnceCell<DataSet>,
@@ -53,6 +54,7 @@ impl Answers {
                 party: file.id.clone(),
                 role: file.role,
                 key: file.data.key.clone(),
+                id: file.data.id.clone(),
                 engine,
                 spec,
                 opened: OnceCell::new(),
@@ -60,6 +62,11 @@ impl Answers {
                 pool,
             }),
         })
+    }
+
+    /// The column that tells the party's rows apart, if it names one.
+    pub(crate) fn id_column(&self) -> Option<&str> {
+        self.inner.id.as_deref()
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -87,7 +94,12 @@ impl Answers {
         inner
             .joined
             .get_or_try_init(|| async {
-                let own = (&inner.party, inner.role, inner.key.as_slice());
+                let own = Own {
+                    party: &inner.party,
+                    role: inner.role,
+                    key: &inner.key,
+                    id: inner.id.as_deref(),
+                };
                 let (joined, warnings) = Joined::read(&inner.engine, &inner.spec, own, config).await?;
                 for warning in warnings {
                     warn!("{warning}");
@@ -119,6 +131,16 @@ impl Answers {
             Some(data) => inner.pool.install(|| work.run(data)),
             None => Err("the data are not there".to_owned()),
         });
+        computed.await.unwrap_or_else(|error| {
+            error!(%error, "a part of a join");
+            Err("a computation broke off".to_owned())
+        })
+    }
+
+    /// Computes a part of a join that needs no data of this party's.
+    pub(crate) async fn compute(&self, work: Work) -> Result<Done, String> {
+        let inner = Arc::clone(&self.inner);
+        let computed = tokio::task::spawn_blocking(move || inner.pool.install(|| work.run(&NoData)));
         computed.await.unwrap_or_else(|error| {
             error!(%error, "a part of a join");
             Err("a computation broke off".to_owned())

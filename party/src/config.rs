@@ -27,6 +27,7 @@ pub use data::{DataSection, Role, TableSection};
 /// state = "state"                  # journal, ledger; keep it
 /// policy = "policy.toml"
 ///
+/// # queries = true                 # keep what `hedgerow query` needs after a run of joined data
 /// # role = "attributes"            # answers for the entities that others' rows name; by default "rows"
 ///
 /// [data]
@@ -66,9 +67,14 @@ pub struct PartyFile {
     /// What the party holds.
     #[serde(default, skip_serializing_if = "Role::is_rows")]
     pub role: Role,
-    /// Where the scores of the test rows go, `.csv` or `.parquet`: `label,score`, one row each, in their order.
+    /// Where the scores of the test rows go, `.csv` or `.parquet`: `row,label,score`, one row each, in their order; with
+    /// `[data] id` that column's text in place of `row`, which counts the test rows from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scores: Option<PathBuf>,
+    /// After a joined run with a prediction: keep what `hedgerow query` needs to ask for private scores of new rows, the
+    /// secret of the run among it. Without it the run is over for this party when its process ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub queries: bool,
     /// Where the rows are.
     pub data: DataSection,
     /// Further tables of the party, for its features.

@@ -1,7 +1,7 @@
 //! The party's data as joined runs ask it: what the configuration means for this party's columns, and the answers.
 //!
 //! - `spec`: from the run's configuration to columns, keys and bins
-//! - `rows`: a row party's answers, from rows in memory
+//! - `rows`: a row party's answers, from rows in memory; `scored`: rows as the protocol scores them
 //! - `entities`: an attribute party's
 
 use std::ops::Range;
@@ -17,10 +17,25 @@ use crate::data::{DataError, DataSpec, DataWarning, Engine, Split};
 
 mod entities;
 mod rows;
+mod scored;
 pub(crate) mod spec;
 
 pub(crate) use entities::EntitySide;
 pub(crate) use rows::RowSide;
+pub(crate) use scored::References;
+
+/// What a party says of itself and its columns.
+#[derive(Clone, Copy)]
+pub(crate) struct Own<'a> {
+    /// Its name.
+    pub(crate) party: &'a PartyId,
+    /// What it holds.
+    pub(crate) role: config::Role,
+    /// Attribute party: the columns that tell its entities apart.
+    pub(crate) key: &'a [String],
+    /// Row party: the column that tells its rows apart, if it names one.
+    pub(crate) id: Option<&'a str>,
+}
 
 /// A party's data for one joined run, read once.
 pub(crate) enum Joined {
@@ -35,14 +50,14 @@ impl Joined {
     pub(crate) async fn read(
         engine: &Engine,
         data: &DataSpec,
-        own: (&PartyId, config::Role, &[String]),
+        own: Own<'_>,
         config: &RunConfig,
     ) -> Result<(Self, Vec<DataWarning>), DataError> {
-        let (party, role, key) = own;
+        let Own { party, role, key, id } = own;
         match (config.role(party), role) {
             (Role::Row, config::Role::Rows) => {
                 let split = Split::new(config.test.fraction, config.test.seed, party.as_str())?;
-                let (side, warnings) = RowSide::read(engine, data, config, split).await?;
+                let (side, warnings) = RowSide::read(engine, data, config, (split, id)).await?;
                 Ok((Self::Rows(Box::new(side)), warnings))
             }
             (Role::Attributes, config::Role::Attributes) => {
@@ -99,6 +114,33 @@ impl JoinData for Joined {
         trees: Range<usize>,
     ) -> Result<Vec<Weight>, String> {
         self.rows()?.weights(query, party, trees)
+    }
+}
+
+/// The data of a process that asks for scores: a run that is over needs none.
+pub(crate) struct NoData;
+
+const NO_DATA: &str = "the run is over, and asks for no data any more";
+
+impl JoinData for NoData {
+    fn entities(&self) -> Result<Vec<[u8; 32]>, String> {
+        Err(NO_DATA.to_owned())
+    }
+
+    fn attributes(&self, _: u16) -> Result<Vec<u8>, String> {
+        Err(NO_DATA.to_owned())
+    }
+
+    fn references(&self, _: &PartyId) -> Result<Vec<[u8; 32]>, String> {
+        Err(NO_DATA.to_owned())
+    }
+
+    fn base_counts(&self, _: &TableQuery) -> Result<Table, String> {
+        Err(NO_DATA.to_owned())
+    }
+
+    fn weights(&self, _: &TableQuery, _: &PartyId, _: Range<usize>) -> Result<Vec<Weight>, String> {
+        Err(NO_DATA.to_owned())
     }
 }
 

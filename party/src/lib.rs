@@ -8,7 +8,8 @@
 //! # Map
 //! - module [`data`]: from files to contingency tables and blocks of binned rows
 //! - module [`config`]: `party.toml`
-//! - module [`mod@process`]: [`run`], the life of the process; module [`mod@check`]: all that can be tried before
+//! - module [`mod@process`]: [`run`], the life of the process; [`process::query`]: scores of new rows after it; module
+//!   [`mod@check`]: all that can be tried before
 //! - module [`ledger`]: what the party's rows have paid
 //! - module [`evaluate`]: the model on own test rows
 //!

@@ -9,7 +9,7 @@ use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::table::Table;
 use hedgerow_protocol::config::RunConfig;
 use hedgerow_protocol::ids::{RoundId, RunId};
-use hedgerow_protocol::join::score::ScoreRows;
+use hedgerow_protocol::join::score::{ScoreRefusal, ScoreRows};
 use hedgerow_protocol::join::{Done, Work, WorkId};
 use hedgerow_protocol::party::{Output, PartyMachine, PartyOutcome};
 use hedgerow_protocol::time::Millis;
@@ -27,8 +27,8 @@ pub(crate) enum Event {
     Counted(RoundId, Result<Table, String>),
     /// A part of a join is computed, or why not.
     Worked(WorkId, Result<Done, String>),
-    /// A batch of rows is to be scored in private.
-    Score(u64, Arc<ScoreRows>),
+    /// Batches of rows are to be scored in private, all or none.
+    Score(Vec<Arc<ScoreRows>>),
     /// The model has been evaluated, or not.
     Evaluated(Option<PartyMetrics>),
     /// The coordinator does not let this party in, and never will.
@@ -47,6 +47,10 @@ pub(crate) enum Todo {
     Work(WorkId, Work, Arc<RunConfig>),
     /// The model is there.
     Finished(Box<PartyOutcome>, Arc<RunConfig>),
+    /// The rows are not scored, and why; nothing was asked.
+    NotScored(ScoreRefusal),
+    /// The coordinator has ended the run for good.
+    Closed,
     /// The connection ended.
     Disconnected(LinkError),
     /// The party cannot take part, for a reason outside the protocol.
@@ -102,6 +106,9 @@ impl Driven {
             )));
             return;
         }
+        if message == ToParty::Closed {
+            self.extra.push_back(Todo::Closed);
+        }
         self.machine.handle_message(message, now, &mut UnwrapErr(SysRng));
         self.look_at_config();
     }
@@ -121,7 +128,11 @@ impl drive::Machine for Driven {
             }
             Event::Counted(round, table) => self.machine.handle_table(round, table, now),
             Event::Worked(id, done) => self.machine.handle_work(id, done, now),
-            Event::Score(batch, rows) => self.machine.score(batch, rows, now),
+            Event::Score(batches) => {
+                if let Err(refusal) = self.machine.score(&batches, now) {
+                    self.extra.push_back(Todo::NotScored(refusal));
+                }
+            }
             Event::Evaluated(metrics) => self.machine.handle_metrics(metrics),
             Event::NotAdmitted(reason) => self.extra.push_back(Todo::Over(reason)),
         }

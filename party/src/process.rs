@@ -23,6 +23,7 @@ mod effects;
 mod error;
 mod line;
 mod predict;
+pub mod query;
 
 use effects::PartyEffects;
 pub use error::PartyError;
@@ -160,12 +161,20 @@ async fn run_counted(
         ending,
         storage,
         config,
+        answers,
         ..
     } = effects;
     match (end, ending) {
         (End::Done, Some(ending)) => {
             if let Some(config) = config {
-                storage.archive(config.run)?;
+                let predicts = config.join().is_some_and(|join| join.prediction.is_some());
+                let keep = ending.is_ok() && file.queries && predicts;
+                // Only runs of joined data have such a side.
+                if keep && let Some(side) = answers.row_side(&config).await? {
+                    side.keys().write(&storage.place_for_keys(config.run)?)?;
+                    info!(run = %config.run, "kept for `hedgerow query`");
+                }
+                storage.archive(config.run, keep)?;
             }
             ending.map(|()| (Ending::Finished, file))
         }

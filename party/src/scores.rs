@@ -1,17 +1,20 @@
 //! What becomes of the scores that a row party has asked for: a file, and metrics.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use hedgerow_edge::files;
+use hedgerow_forest::model::{Forest, Output};
+use hedgerow_forest::query::SCALE;
 use hedgerow_protocol::wire::PartyMetrics;
 use serde::Serialize;
 use tracing::{error, info};
 
-use crate::data::DataError;
-use crate::data::arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt8Array};
+use crate::data::arrow::array::{ArrayRef, Float64Array, RecordBatch, StringArray, UInt8Array, UInt64Array};
 use crate::data::write::BatchWriter;
+use crate::data::{DataError, RowStore};
 use crate::evaluate::measure;
 
 /// Rows of one written batch.
@@ -27,25 +30,98 @@ struct Measured {
     prediction_seconds: f64,
 }
 
-/// Writes `label,score`, one row each, in the order of the test rows: `.csv` or `.parquet`.
-///
-/// # Errors
-/// [`DataError`] for another extension or a file that cannot be written.
-pub(crate) fn write(path: &Path, labels: &[u8], scores: &[f64]) -> Result<(), DataError> {
-    let batch = |labels: &[u8], scores: &[f64]| {
-        RecordBatch::try_from_iter([
-            ("label", Arc::new(UInt8Array::from(labels.to_vec())) as ArrayRef),
-            ("score", Arc::new(Float64Array::from(scores.to_vec())) as ArrayRef),
-        ])
-        .map_err(|error| DataError::Engine {
+/// Scores of sums of leaf values; output noise may have taken one below the least that there is.
+pub(crate) fn of_sums(forest: &Forest, sums: &[i64]) -> Vec<f64> {
+    let trees = forest.trees.len();
+    let unit = trees as f64 * f64::from(SCALE);
+    let score = |sum: &i64| match u64::try_from(*sum) {
+        Ok(sum) => forest.output.score(sum, trees),
+        Err(_) if forest.output == Output::Probability => *sum as f64 / unit,
+        Err(_) => forest.output.score(0, trees),
+    };
+    sums.iter().map(score).collect()
+}
+
+/// What tells rows apart in a file of scores.
+pub(crate) enum Ids {
+    /// Their numbers in their source, from 1: column `row`.
+    Numbers(Vec<u64>),
+    /// A column of their own, under its name.
+    Texts(String, Vec<Box<str>>),
+}
+
+impl Ids {
+    /// Of these rows of a store.
+    pub(crate) fn of(store: &RowStore, rows: &[u32], column: Option<&str>) -> Self {
+        match column {
+            None => Self::Numbers(rows.iter().map(|row| u64::from(*row) + 1).collect()),
+            Some(column) => {
+                let id = |row: &u32| store.ids.get(*row as usize).cloned().unwrap_or_default();
+                Self::Texts(column.to_owned(), rows.iter().map(id).collect())
+            }
+        }
+    }
+
+    fn name(&self) -> &str {
+        match self {
+            Self::Numbers(_) => "row",
+            Self::Texts(column, _) => column,
+        }
+    }
+
+    fn array(&self, rows: Range<usize>) -> ArrayRef {
+        match self {
+            Self::Numbers(numbers) => {
+                Arc::new(UInt64Array::from(numbers.get(rows).unwrap_or_default().to_vec()))
+            }
+            Self::Texts(_, texts) => {
+                Arc::new(StringArray::from_iter_values(texts.get(rows).unwrap_or_default()))
+            }
+        }
+    }
+}
+
+/// A file of scores, one row each: `.csv` or `.parquet`.
+pub(crate) struct ScoreFile<'a> {
+    /// First column.
+    pub(crate) ids: Ids,
+    /// Column `label`, where it is known.
+    pub(crate) labels: Option<&'a [u8]>,
+    /// Column `score`.
+    pub(crate) scores: &'a [f64],
+    /// Column `positive`, 1 for scores from here on.
+    pub(crate) threshold: Option<f64>,
+}
+
+impl ScoreFile<'_> {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// [`DataError`] for another extension or a file that cannot be written.
+    pub(crate) fn write(&self, path: &Path) -> Result<(), DataError> {
+        let mut writer = BatchWriter::create(path, self.batch(0..0)?.schema())?;
+        for first in (0..self.scores.len()).step_by(BATCH) {
+            writer.write(&self.batch(first..(first + BATCH).min(self.scores.len()))?)?;
+        }
+        writer.finish()
+    }
+
+    fn batch(&self, rows: Range<usize>) -> Result<RecordBatch, DataError> {
+        let scores = self.scores.get(rows.clone()).unwrap_or_default();
+        let mut columns: Vec<(&str, ArrayRef)> = vec![(self.ids.name(), self.ids.array(rows.clone()))];
+        if let Some(labels) = self.labels {
+            let labels = labels.get(rows).unwrap_or_default().to_vec();
+            columns.push(("label", Arc::new(UInt8Array::from(labels))));
+        }
+        columns.push(("score", Arc::new(Float64Array::from(scores.to_vec()))));
+        if let Some(threshold) = self.threshold {
+            let positive = scores.iter().map(|score| u8::from(*score >= threshold));
+            columns.push(("positive", Arc::new(UInt8Array::from_iter_values(positive))));
+        }
+        RecordBatch::try_from_iter(columns).map_err(|error| DataError::Engine {
             reason: error.to_string(),
         })
-    };
-    let mut writer = BatchWriter::create(path, batch(&[], &[])?.schema())?;
-    for (labels, scores) in labels.chunks(BATCH).zip(scores.chunks(BATCH)) {
-        writer.write(&batch(labels, scores)?)?;
     }
-    writer.finish()
 }
 
 /// Measures scores on the spot and writes the metrics; what cannot be written is logged, the run does not depend on it.
@@ -76,11 +152,37 @@ mod tests {
     fn scores_are_written_as_they_are() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("scores.csv");
-        write(&path, &[1, 0, 1], &[0.5, 0.1 + 0.2, 1.0]).unwrap();
+        let store = RowStore {
+            ids: ["a", "b,c", "", "d"].map(Box::from).to_vec(),
+            ..RowStore::default()
+        };
+        let file = |column, labels, scores, threshold| ScoreFile {
+            ids: Ids::of(&store, &[0, 1, 3], column),
+            labels,
+            scores,
+            threshold,
+        };
+        let scores = [0.5, 0.1 + 0.2, 1.0];
+        file(None, Some(&[1, 0, 1]), &scores, None).write(&path).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text, "label,score\n1,0.5\n0,0.30000000000000004\n1,1.0\n");
-        assert!(write(&folder.path().join("scores.txt"), &[], &[]).is_err());
-        write(&folder.path().join("scores.parquet"), &[1], &[0.5]).unwrap();
+        assert_eq!(
+            text,
+            "row,label,score\n1,1,0.5\n2,0,0.30000000000000004\n4,1,1.0\n"
+        );
+        file(Some("id"), None, &scores, Some(0.5)).write(&path).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(
+            text,
+            "id,score,positive\na,0.5,1\n\"b,c\",0.30000000000000004,0\nd,1.0,1\n"
+        );
+        assert!(
+            file(None, None, &[], None)
+                .write(&folder.path().join("scores.txt"))
+                .is_err()
+        );
+        file(Some("id"), None, &scores, None)
+            .write(&folder.path().join("scores.parquet"))
+            .unwrap();
     }
 
     #[test]

@@ -62,8 +62,17 @@ pub(crate) struct Restored {
 impl Storage {
     pub(crate) fn open(folder: &Path) -> Result<(Self, Restored), StorageError> {
         files::create_folder(folder)?;
+        Self::open_at(folder, &folder.join(JOURNAL))
+    }
+
+    /// Opens the journal of a run that is over and was kept for queries.
+    pub(crate) fn open_kept(folder: &Path, run: RunId) -> Result<(Self, Restored), StorageError> {
+        Self::open_at(folder, &folder.join(OVER).join(format!("{run}.redb")))
+    }
+
+    fn open_at(folder: &Path, journal: &Path) -> Result<(Self, Restored), StorageError> {
         let ledger = Ledger::open(folder)?;
-        let journal = Journal::open(&folder.join(JOURNAL))?;
+        let journal = Journal::open(journal)?;
         let mut restored = Restored {
             records: Vec::new(),
             secret: None,
@@ -158,49 +167,86 @@ impl Storage {
         Ok(())
     }
 
-    /// Puts the journal away, without the secret of the run: this run is over for this party, and a run of the same id
-    /// is never joined again.
-    pub(crate) fn archive(self, run: RunId) -> Result<(), StorageError> {
+    /// Puts the journal away, without the secret of the run unless queries are to follow: this run is over for this
+    /// party, and a run of the same id is never joined again.
+    pub(crate) fn archive(self, run: RunId, for_queries: bool) -> Result<(), StorageError> {
         let Self {
             folder,
             mut journal,
             kept_run,
             ..
         } = self;
-        if let Some(run) = kept_run {
+        if let Some(run) = kept_run.filter(|_| !for_queries) {
             journal.erase(&group_of_run(run))?;
         }
         drop(journal);
         let over = folder.join(OVER);
         files::create_folder(&over)?;
         let (from, to) = (folder.join(JOURNAL), over.join(format!("{run}.redb")));
-        std::fs::rename(&from, &to).map_err(|error| FileError::new("archiving", &from, error))?;
+        // A journal's secrets lie beside it.
+        let secrets = |journal: &Path| journal.with_extension("secrets");
+        for (from, to) in [(from.clone(), to.clone()), (secrets(&from), secrets(&to))] {
+            if from.exists() {
+                std::fs::rename(&from, &to).map_err(|error| FileError::new("archiving", &from, error))?;
+            }
+        }
         Ok(())
+    }
+
+    /// Ends the queries of a run: its secret is erased. Its journal stays.
+    pub(crate) fn forget_run(mut self, run: RunId) -> Result<(), StorageError> {
+        self.journal.erase(&group_of_run(run))?;
+        let keys = Self::keys_of(&self.folder, run);
+        std::fs::remove_file(&keys).map_err(|error| FileError::new("removing", &keys, error))?;
+        Ok(())
+    }
+
+    /// Where the keys of a run's rows go that queries need.
+    pub(crate) fn place_for_keys(&self, run: RunId) -> Result<PathBuf, StorageError> {
+        files::create_folder(&self.folder.join(OVER))?;
+        Ok(Self::keys_of(&self.folder, run))
+    }
+
+    /// Where they are.
+    pub(crate) fn keys_of(folder: &Path, run: RunId) -> PathBuf {
+        folder.join(OVER).join(format!("{run}.keys"))
+    }
+
+    /// Runs that can be asked for scores.
+    pub(crate) fn kept(folder: &Path) -> Result<Vec<RunId>, StorageError> {
+        let mut runs = runs_with(folder, ".keys")?;
+        runs.retain(|run| folder.join(OVER).join(format!("{run}.redb")).exists());
+        Ok(runs)
     }
 
     /// Runs whose journals are put away.
     pub(crate) fn over(&self) -> Result<Vec<RunId>, StorageError> {
-        let over = self.folder.join(OVER);
-        let entries = match std::fs::read_dir(&over) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(FileError::new("reading", &over, error).into()),
-        };
-        let mut runs = Vec::new();
-        for entry in entries {
-            let name = entry
-                .map_err(|error| FileError::new("reading", &over, error))?
-                .file_name();
-            if let Some(run) = name
-                .to_str()
-                .and_then(|name| name.strip_suffix(".redb"))
-                .and_then(run_id)
-            {
-                runs.push(run);
-            }
-        }
-        Ok(runs)
+        runs_with(&self.folder, ".redb")
     }
+}
+
+/// Runs that are over of which there is a file with this ending.
+fn runs_with(folder: &Path, ending: &str) -> Result<Vec<RunId>, StorageError> {
+    let over = folder.join(OVER);
+    let entries = match std::fs::read_dir(&over) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(FileError::new("reading", &over, error).into()),
+    };
+    let mut runs = Vec::new();
+    for entry in entries {
+        let name = entry
+            .map_err(|error| FileError::new("reading", &over, error))?
+            .file_name();
+        if let Some(run) = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(ending))
+            .and_then(run_id)
+        {
+            runs.push(run);
+        }
+    }
+    Ok(runs)
 }
 
 /// What a secret is of.
@@ -363,11 +409,48 @@ mod tests {
         let (storage, restored) = Storage::open(folder.path()).unwrap();
         let (run, seed) = restored.run_secret.unwrap();
         assert_eq!((run, seed.expose_bytes()), (second, &[8; 32]));
-        storage.archive(second).unwrap();
+        storage.archive(second, false).unwrap();
         let archived = folder.path().join(OVER).join(format!("{second}.redb"));
         let mut entries = Journal::open(&archived).unwrap().records().unwrap();
         entries.retain(|entry| !entry.is_empty());
         assert!(entries.is_empty(), "no secret is put away");
+    }
+
+    #[test]
+    fn a_run_that_is_kept_can_be_asked_until_its_secret_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunId([3; 16]);
+        let (mut storage, _) = Storage::open(folder.path()).unwrap();
+        let record = Todo::Plain(Output::Persist(b"x".to_vec()));
+        storage
+            .record(&[
+                Todo::Plain(Output::StoreRunSecret(run, Seed::from_bytes([5; 32]))),
+                record,
+            ])
+            .unwrap();
+        storage.archive(run, true).unwrap();
+        assert!(
+            Storage::kept(folder.path()).unwrap().is_empty(),
+            "its keys are not there"
+        );
+        std::fs::write(Storage::keys_of(folder.path(), run), b"keys").unwrap();
+        assert_eq!(Storage::kept(folder.path()).unwrap(), [run]);
+        // Another run begins meanwhile, and the old one is never joined again.
+        let (other, restored) = Storage::open(folder.path()).unwrap();
+        assert!(restored.records.is_empty() && restored.run_secret.is_none());
+        assert_eq!(other.over().unwrap(), [run]);
+        let (kept, restored) = Storage::open_kept(folder.path(), run).unwrap();
+        assert_eq!(restored.records, [b"x".to_vec()]);
+        assert_eq!(restored.run_secret.unwrap().1.expose_bytes(), &[5; 32]);
+        kept.forget_run(run).unwrap();
+        assert!(Storage::kept(folder.path()).unwrap().is_empty());
+        assert!(
+            Storage::open_kept(folder.path(), run)
+                .unwrap()
+                .1
+                .run_secret
+                .is_none()
+        );
     }
 
     #[test]
@@ -378,7 +461,7 @@ mod tests {
         storage
             .record(&[Todo::Plain(Output::Persist(b"x".to_vec()))])
             .unwrap();
-        storage.archive(run).unwrap();
+        storage.archive(run, false).unwrap();
         let (storage, restored) = Storage::open(folder.path()).unwrap();
         assert!(restored.records.is_empty());
         assert_eq!(storage.over().unwrap(), [run]);

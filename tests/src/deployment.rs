@@ -49,6 +49,8 @@ pub struct Shape {
     pub modulus: Modulus,
     /// Epsilon, or no noise.
     pub epsilon: Option<f64>,
+    /// Trees, each of depth 2.
+    pub trees: u32,
     /// How many of the parties, the last ones, have attributes in place of rows.
     pub attributes: u32,
     /// How these are aligned with those that have rows.
@@ -74,6 +76,7 @@ impl Shape {
             aggregators: Vec::new(),
             modulus: Modulus::TWO_TO_64,
             epsilon: None,
+            trees: 2,
             attributes: 0,
             alignment: Alignment::Private { minimum: 1, pad: 0 },
             vertical: false,
@@ -184,7 +187,7 @@ impl Deployment {
             } else {
                 schema()
             },
-            forest: ForestParams::new(2, 2, 4, Growth::Random),
+            forest: ForestParams::new(shape.trees, 2, 4, Growth::Random),
             privacy: shape.epsilon.map(|epsilon| PrivacyParams {
                 epsilon,
                 delta: 1e-6,

@@ -14,9 +14,9 @@ use hedgerow_protocol::config::{
     AttributeParty, Join, LinkConfig, LinkParty, Partition, Prediction, Role, RunConfig,
 };
 use hedgerow_protocol::ids::PartyId;
-use hedgerow_protocol::join::JoinData;
 use hedgerow_protocol::join::memory::{MemoryData, MemoryRow};
 use hedgerow_protocol::join::score::ScoreRows;
+use hedgerow_protocol::join::{JoinData, keys_digest};
 
 use crate::deployment::{Deployment, Shape, number, party};
 use crate::plain::Row;
@@ -217,11 +217,13 @@ pub fn score_rows(deployment: &Deployment, party: &PartyId) -> ScoreRows {
     for (bin, row) in rows.column_mut(0).iter_mut().zip(data.rows()) {
         *bin = row.bins[0];
     }
-    let mut ranges = Vec::new();
+    let (mut ranges, mut digests) = (Vec::new(), Vec::new());
     let mut numbers = BTreeMap::new();
     for at in deployment.config.parties_of(Role::Attributes) {
         let first = numbers.len() as u32;
-        for key in data.references(at).expect("memory can be read") {
+        let keys = data.references(at).expect("memory can be read");
+        digests.push(keys_digest(&keys));
+        for key in keys {
             let number = numbers.len() as u32;
             numbers.insert((at.clone(), key), number);
         }
@@ -237,6 +239,7 @@ pub fn score_rows(deployment: &Deployment, party: &PartyId) -> ScoreRows {
         rows,
         entities: (0..LINKS.len()).map(of_link).collect(),
         ranges,
+        keys: digests,
     }
 }
 

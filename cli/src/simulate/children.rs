@@ -121,6 +121,11 @@ impl Children {
         self.news.recv().await
     }
 
+    /// Waits until no process runs.
+    pub async fn all_ended(&mut self) {
+        while self.tasks.join_next().await.is_some() {}
+    }
+
     /// Ends a process at once, as a power cut would (SIGKILL). Its end is reported as news.
     pub fn kill(&mut self, id: &str) {
         if let Some(kill) = self.kill.remove(id) {

@@ -30,6 +30,8 @@ pub struct Deployment<'a> {
     pub delta: Option<f64>,
     /// Where everything goes.
     pub layout: &'a Layout,
+    /// Whether joined data are served after the run.
+    pub serve: bool,
 }
 
 impl Deployment<'_> {
@@ -238,7 +240,7 @@ impl Deployment<'_> {
     pub fn coordinator(&self, listen: &str) -> Result<PathBuf> {
         let timeouts = &self.scenario.file.timeouts;
         let path = self.layout.config().join("coordinator.toml");
-        let config = table([
+        let mut config = table([
             ("listen", listen.into()),
             ("consortium", "consortium.toml".into()),
             ("identity", path_value(&self.identity(COORDINATOR))),
@@ -255,8 +257,16 @@ impl Deployment<'_> {
             ),
             ("transport", table([("idle_s", integer(IDLE_S))]).into()),
         ]);
+        if self.serve {
+            config.insert("serve".into(), true.into());
+        }
         write(&path, &text(config)?)?;
         Ok(path)
+    }
+
+    /// Where the file of a party is.
+    pub fn party_file(&self, id: &str) -> PathBuf {
+        self.layout.config().join(format!("party-{id}.toml"))
     }
 
     /// Writes the file of the party at `position`, which dials `address`.
@@ -284,7 +294,7 @@ impl Deployment<'_> {
         if !party.key.is_empty() {
             data.insert("key".into(), strings(&party.key));
         }
-        let path = self.layout.config().join(format!("party-{}.toml", party.id));
+        let path = self.party_file(&party.id);
         let mut config = table([
             ("id", party.id.clone().into()),
             ("coordinator", address.into()),
@@ -309,6 +319,9 @@ impl Deployment<'_> {
             config.insert("role".into(), party.role.as_str().into());
             if party.role == Role::Rows {
                 config.insert("scores".into(), path_value(&self.layout.scores(&party.id)));
+                if self.serve {
+                    config.insert("queries".into(), true.into());
+                }
             }
         }
         let tables = party

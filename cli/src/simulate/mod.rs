@@ -23,7 +23,7 @@ mod world;
 use crate::args::Simulate;
 use crate::error::{CliError, Result};
 use crate::report::{self, Report, Seconds, Settings};
-use crate::scenario::Scenario;
+use crate::scenario::{Role, Scenario};
 use bars::Bars;
 use compare::{Comparison, compare};
 use deploy::{COORDINATOR, Deployment};
@@ -49,6 +49,12 @@ pub async fn run(arguments: &Simulate) -> Result<()> {
     let layout = Layout::prepare(&arguments.out, arguments.resume)?;
     let (name, path) = builtin::find(arguments, &layout)?;
     let scenario = Scenario::load(&path, &arguments.sets)?;
+    if arguments.serve && (!scenario.file.data.partition.joins() || scenario.file.prediction.rows == 0) {
+        return Err(CliError::Config(
+            "--serve is for joined data with private scores: partition = \"mixed\" or \"vertical\", prediction.rows above 0"
+                .into(),
+        ));
+    }
     let mut world = World::open(&scenario).await?;
     let ids: Vec<&str> = std::iter::once(COORDINATOR)
         .chain(scenario.parties.iter().map(|party| party.id.as_str()))
@@ -61,6 +67,7 @@ pub async fn run(arguments: &Simulate) -> Result<()> {
         schema: &world.schema,
         delta: scenario.delta(world.train_rows())?,
         layout: &layout,
+        serve: arguments.serve,
     };
     deployment.write(arguments.resume)?;
     let forecast = match &world.pool {
@@ -70,7 +77,7 @@ pub async fn run(arguments: &Simulate) -> Result<()> {
     if let Some(forecast) = &forecast {
         bars.say(&forecast::sentence(forecast));
     }
-    let followed = Run::new(&deployment, &bars, rehearsals)?.finish().await?;
+    let (followed, serving) = Run::new(&deployment, &bars, rehearsals)?.finish().await?;
     let outcome = Outcome::read(&deployment, followed.trained)?;
 
     let comparison = compare(&scenario, &world, &outcome, &bars).await?;
@@ -88,6 +95,8 @@ pub async fn run(arguments: &Simulate) -> Result<()> {
     println!("{}", report::table::text(&report));
     println!("report: {}", layout.out().join("report.html").display());
     println!("model:  {}", model.display());
+    // Where there is no output any more there is a reader to be told.
+    let _ = std::io::Write::flush(&mut std::io::stdout());
     if report.identical_to_pooled == Some(false) || report.scores_identical == Some(false) {
         return Err(CliError::Config(
             "the federated model or its private scores differ from the pooled ones although no noise was added; please \
@@ -95,7 +104,15 @@ pub async fn run(arguments: &Simulate) -> Result<()> {
                 .into(),
         ));
     }
-    Ok(())
+    let Some(serving) = serving else { return Ok(()) };
+    for party in scenario.parties.iter().filter(|party| party.role == Role::Rows) {
+        println!(
+            "serving: hedgerow query --config {} --input NEW_ROWS --output SCORES.csv",
+            deployment.party_file(&party.id).display()
+        );
+    }
+    println!("until Ctrl-C");
+    serving.until_interrupted().await
 }
 
 /// The report on a finished run.

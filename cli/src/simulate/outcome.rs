@@ -116,13 +116,16 @@ fn private_scores(deployment: &Deployment) -> Result<Option<Scored>> {
         };
         // The first line names the columns.
         for (line, row) in text.lines().enumerate().skip(1) {
-            let pair = row.split_once(',').and_then(|(label, score)| {
+            // The first column tells the rows apart, whatever it is.
+            let mut fields = row.rsplit(',');
+            let (score, label) = (fields.next(), fields.next());
+            let pair = score.zip(label).and_then(|(score, label)| {
                 let (label, score): (u8, f64) = (label.trim().parse().ok()?, score.trim().parse().ok()?);
                 Some((label, score))
             });
             let Some((label, score)) = pair else {
                 return Err(CliError::Config(format!(
-                    "{}:{}: expected `label,score`, found {row:?}",
+                    "{}:{}: expected `row,label,score`, found {row:?}",
                     path.display(),
                     line + 1
                 )));

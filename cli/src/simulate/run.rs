@@ -6,6 +6,7 @@ use super::deploy::{ANY_PORT, COORDINATOR, Deployment};
 use super::rehearse::{Fault, Rehearsal};
 use crate::error::{CliError, Result};
 use crate::report::Span;
+use crate::scenario::Role;
 use hedgerow_edge::progress::ProgressEvent;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -29,6 +30,24 @@ pub struct Followed {
     pub trained: f64,
 }
 
+/// Processes that answer for scores until they are stopped.
+pub struct Serving(Children);
+
+impl Serving {
+    /// Waits until somebody presses Ctrl-C, or everybody has ended.
+    ///
+    /// # Errors
+    /// Signals cannot be waited for.
+    pub async fn until_interrupted(mut self) -> Result<()> {
+        let interrupted = tokio::select! {
+            signal = tokio::signal::ctrl_c() => signal.map_err(CliError::library("wait for Ctrl-C")),
+            () = self.0.all_ended() => Ok(()),
+        };
+        self.0.stop().await;
+        interrupted
+    }
+}
+
 /// A federated run.
 pub struct Run<'a> {
     deployment: &'a Deployment<'a>,
@@ -48,6 +67,8 @@ pub struct Run<'a> {
     stopped: BTreeSet<String>,
     /// How often each party began to count.
     counted: BTreeMap<String, u32>,
+    /// The coordinator has published, and goes on relaying scores.
+    serving: bool,
 }
 
 impl<'a> Run<'a> {
@@ -86,14 +107,15 @@ impl<'a> Run<'a> {
             done: BTreeSet::new(),
             stopped: BTreeSet::new(),
             counted: BTreeMap::new(),
+            serving: false,
         })
     }
 
-    /// Runs to the published model; returns who did what when.
+    /// Runs to the published model; returns who did what when, and the processes that go on serving, if they do.
     ///
     /// # Errors
     /// [`CliError::Process`] naming the process that failed first, [`CliError::Interrupted`].
-    pub async fn finish(mut self) -> Result<Followed> {
+    pub async fn finish(mut self) -> Result<(Followed, Option<Serving>)> {
         let result = tokio::select! {
             result = self.drive() => result,
             signal = tokio::signal::ctrl_c() => {
@@ -101,8 +123,11 @@ impl<'a> Run<'a> {
                 Err(CliError::Interrupted)
             }
         };
-        self.children.stop().await;
+        if !self.serving || result.is_err() {
+            self.children.stop().await;
+        }
         result?;
+        let serving = self.serving.then_some(Serving(self.children));
         let spans = self.timeline.spans;
         let rounds = spans
             .iter()
@@ -112,10 +137,11 @@ impl<'a> Run<'a> {
             .map(|span| span.start)
             .fold(f64::INFINITY, f64::min);
         let last = rounds.map(|span| span.end).fold(0.0, f64::max);
-        Ok(Followed {
+        let followed = Followed {
             trained: (last - first).max(0.0),
             timeline: spans,
-        })
+        };
+        Ok((followed, serving))
     }
 
     async fn drive(&mut self) -> Result<()> {
@@ -149,12 +175,12 @@ impl<'a> Run<'a> {
             let hopeless = !self.failures.is_empty()
                 && (self.failures.iter().any(|(id, _)| id == COORDINATOR)
                     || self.programs.len() > 1 && parties_left < parties_needed);
-            if self.running.is_empty() {
+            if self.running.is_empty() || self.serving && !self.rows_run() {
                 return self.conclude();
             }
             if hopeless && deadline.is_none() {
                 deadline = Some(tokio::time::Instant::now() + LAST_WORDS);
-            } else if self.done.contains(COORDINATOR) && deadline.is_none() {
+            } else if self.done.contains(COORDINATOR) && deadline.is_none() && !self.serving {
                 deadline = Some(tokio::time::Instant::now() + FAREWELL);
             }
         }
@@ -200,7 +226,13 @@ impl<'a> Run<'a> {
                 self.bars.say(&format!("party {party:?} is left out: {reason}"));
                 self.left_out.push(party.clone());
             }
-            ProgressEvent::Finished => self.timeline.end(id, now),
+            ProgressEvent::Finished => {
+                self.timeline.end(id, now);
+                if id == COORDINATOR && self.deployment.serve {
+                    self.serving = true;
+                    self.done.insert(id.to_owned());
+                }
+            }
             ProgressEvent::Stopped => {
                 self.stopped.insert(id.to_owned());
                 self.timeline.end(id, now);
@@ -262,6 +294,13 @@ impl<'a> Run<'a> {
                 format!("it was killed for good, and the run needs {needed} parties (run.min_parties)");
             self.failures.push((id.to_owned(), reason));
         }
+    }
+
+    /// Whether a party with rows has not ended.
+    fn rows_run(&self) -> bool {
+        let parties = self.deployment.scenario.parties.iter();
+        let mut rows = parties.filter(|party| party.role == Role::Rows);
+        rows.any(|party| self.running.contains(&party.id))
     }
 
     fn parties_left(&self) -> usize {

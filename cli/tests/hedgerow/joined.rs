@@ -3,7 +3,7 @@
 use crate::support::{World, command, hedgerow, wait};
 use std::fmt::Write as _;
 
-const EXACT: [&str; 2] = ["--set", "privacy.epsilon=none"];
+pub const EXACT: [&str; 2] = ["--set", "privacy.epsilon=none"];
 const RISKS: [&str; 3] = ["low", "middle", "high"];
 
 /// Customers of one bank. The last of them is nobody's, so that some orders name an entity that is unknown.
@@ -22,7 +22,7 @@ fn age(bank: u32, customer: u32) -> u32 {
 }
 
 /// Orders: the label follows the customer's risk, its age and the amount.
-fn orders(rows: std::ops::Range<u32>, banks: u32) -> String {
+pub fn orders(rows: std::ops::Range<u32>, banks: u32) -> String {
     let mut text = String::from("amount,bank,name,number,lost\n");
     for row in rows {
         let mix = row * 7919 % 99_991;
@@ -48,7 +48,7 @@ fn orders(rows: std::ops::Range<u32>, banks: u32) -> String {
 }
 
 /// A shop and so many banks.
-fn mixed(banks: u32) -> World {
+pub fn mixed(banks: u32) -> World {
     let world = World::empty();
     let mut scenario = String::from(
         r#"

@@ -5,6 +5,7 @@ mod deployment;
 mod joined;
 mod mistakes;
 mod payments;
+mod query;
 mod rehearsals;
 mod simulation;
 mod support;

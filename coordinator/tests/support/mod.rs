@@ -294,7 +294,10 @@ impl Party {
                 }
                 Output::ForgetRoundSecret(_) => self.kept.lock().unwrap().secret = None,
                 Output::Charge(_) | Output::Progress(_) => {}
-                Output::StoreRunSecret(..) | Output::Work(..) | Output::Scored(..) => {
+                Output::StoreRunSecret(..)
+                | Output::Work(..)
+                | Output::Scored(..)
+                | Output::NotScored(..) => {
                     panic!("of joined runs, which these parties have not")
                 }
             }

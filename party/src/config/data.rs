@@ -40,6 +40,10 @@ pub struct DataSection {
     /// memory (`resources.memory_mib`), so the smaller table belongs there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub features: Option<String>,
+    /// A column that tells the rows apart (role `rows`): private scores are written beside it, else beside the number of
+    /// the row. Features must bring it as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The columns that tell the entities apart (role `attributes`), in the order of the links' `key_columns`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub key: Vec<String>,
@@ -69,7 +73,25 @@ impl PartyFile {
     /// [`DataError`] for an empty source, features that cannot be read or tables that cannot be told apart.
     pub fn data_spec(&self, path: &Path) -> Result<DataSpec, DataError> {
         let base = path.parent().unwrap_or(Path::new("."));
-        let features = match &self.data.features {
+        let features = self.features(base)?;
+        let source = |text: &str| Ok::<_, DataError>(through(&features, SourceSpec::parse(text, base)?));
+        Ok(DataSpec {
+            source: source(&self.data.source)?,
+            test_source: self.data.test_source.as_deref().map(source).transpose()?,
+        })
+    }
+
+    /// Another source through the same features; a relative path in it starts at the working folder.
+    ///
+    /// # Errors
+    /// As [`Self::data_spec`].
+    pub(crate) fn source_of(&self, path: &Path, text: &str) -> Result<SourceSpec, DataError> {
+        let features = self.features(path.parent().unwrap_or(Path::new(".")))?;
+        Ok(through(&features, SourceSpec::parse(text, Path::new(""))?))
+    }
+
+    fn features(&self, base: &Path) -> Result<Option<Arc<Features>>, DataError> {
+        Ok(match &self.data.features {
             None => None,
             Some(features) => {
                 let tables = self
@@ -79,17 +101,6 @@ impl PartyFile {
                     .collect::<Result<_, DataError>>()?;
                 Some(Arc::new(Features::parse(features, base, tables)?))
             }
-        };
-        let source = |text: &str| {
-            let bare = SourceSpec::parse(text, base)?;
-            Ok::<_, DataError>(match &features {
-                None => bare,
-                Some(features) => bare.with_features(Arc::clone(features)),
-            })
-        };
-        Ok(DataSpec {
-            source: source(&self.data.source)?,
-            test_source: self.data.test_source.as_deref().map(source).transpose()?,
         })
     }
 
@@ -98,6 +109,8 @@ impl PartyFile {
         let of_rows = [
             ("data.test_source", self.data.test_source.is_some()),
             ("scores", self.scores.is_some()),
+            ("data.id", self.data.id.is_some()),
+            ("queries", self.queries),
         ];
         match self.role {
             Role::Rows if !self.data.key.is_empty() => Err((
@@ -120,6 +133,13 @@ impl PartyFile {
             )),
             Role::Rows => Ok(()),
         }
+    }
+}
+
+fn through(features: &Option<Arc<Features>>, bare: SourceSpec) -> SourceSpec {
+    match features {
+        None => bare,
+        Some(features) => bare.with_features(Arc::clone(features)),
     }
 }
 

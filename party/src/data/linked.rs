@@ -23,6 +23,7 @@ use super::warning::DataWarning;
 
 mod keys;
 mod read;
+pub mod unlabelled;
 
 use keys::{KeyIndex, SortedKeys};
 use read::{Reading, Shared};
@@ -64,6 +65,10 @@ pub struct LinkedSpec {
     /// Most training rows that one entity may have over all links; a row that names an entity which has them already
     /// is left out. The first rows in source order stay.
     pub rows_per_entity: Option<u32>,
+    /// Whether rows have a label; those of others get 0.
+    pub labelled: bool,
+    /// A column whose text is kept for each test row, to tell rows apart.
+    pub id: Option<String>,
 }
 
 impl LinkedSpec {
@@ -83,6 +88,8 @@ impl LinkedSpec {
             parties: 0,
             serves: HashMap::new(),
             rows_per_entity: None,
+            labelled: true,
+            id: None,
         }
     }
 }
@@ -96,6 +103,8 @@ pub struct RowStore {
     pub labels: Vec<u8>,
     /// `[links, rows]`: the number of a key that the rows name, or [`NOBODY`].
     pub references: Vec<Vec<u32>>,
+    /// What tells the rows apart, if a column does and these are test rows.
+    pub ids: Vec<Box<str>>,
 }
 
 impl RowStore {
@@ -104,6 +113,7 @@ impl RowStore {
             columns: vec![Vec::new(); features],
             labels: Vec::new(),
             references: vec![Vec::new(); links],
+            ids: Vec::new(),
         }
     }
 
@@ -141,6 +151,7 @@ impl RowStore {
         self.columns.iter_mut().for_each(|column| retain(column, &keep));
         retain(&mut self.labels, &keep);
         self.references.iter_mut().for_each(|link| retain(link, &keep));
+        retain(&mut self.ids, &keep);
     }
 
     fn append(&mut self, other: &mut Self) {
@@ -151,6 +162,7 @@ impl RowStore {
         for (all, more) in self.references.iter_mut().zip(&mut other.references) {
             all.append(more);
         }
+        self.ids.append(&mut other.ids);
     }
 }
 
@@ -177,7 +189,7 @@ impl LinkedRows {
         spec: &LinkedSpec,
         split: Split,
     ) -> Result<Self, DataError> {
-        let shared = Arc::new(Shared::new(spec));
+        let shared = Arc::new(Shared::new(spec, KeyIndex::default()));
         let empty = || RowStore::new(spec.features.len(), spec.links.len());
         let (mut train, mut test) = (empty(), empty());
         let mut warnings = Vec::new();
@@ -195,6 +207,7 @@ impl LinkedRows {
                 scan,
                 shared: &shared,
                 split,
+                ids: of_tests,
                 in_order: of_tests || !split.is_none() || spec.rows_per_entity.is_some(),
             };
             let (mut kept, mut held_out, more) = reading.run().await?;
@@ -284,5 +297,8 @@ pub(super) async fn open(engine: &Engine, source: &SourceSpec, spec: &LinkedSpec
             position(&mut keys, column);
         }
     }
-    open_scan(engine, source, &schema, true, &keys).await
+    if let Some(id) = &spec.id {
+        position(&mut keys, id);
+    }
+    open_scan(engine, source, &schema, spec.labelled, &keys).await
 }

@@ -50,6 +50,7 @@ pub use engine::{CsvRules, Engine, EngineOptions};
 pub use entities::{Attribute, Entities};
 pub use error::DataError;
 pub use key::KeyDigest;
+pub use linked::unlabelled::NewRows;
 pub use linked::{LinkColumns, LinkedRows, LinkedSpec, Named, RowStore};
 pub use source::{Features, SourceSpec};
 pub use split::Split;

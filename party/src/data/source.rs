@@ -14,6 +14,8 @@ pub struct SourceSpec {
     text: String,
     base: PathBuf,
     features: Option<Arc<Features>>,
+    /// A column that features may name though the source has none of it: it then reads as missing.
+    spare: Option<String>,
 }
 
 /// The table that a [`Features`] query calls its source.
@@ -108,6 +110,7 @@ impl SourceSpec {
             text: text.to_owned(),
             base: base.to_owned(),
             features: None,
+            spare: None,
         })
     }
 
@@ -117,6 +120,7 @@ impl SourceSpec {
             text: path.display().to_string(),
             base: PathBuf::new(),
             features: None,
+            spare: None,
         }
     }
 
@@ -125,6 +129,17 @@ impl SourceSpec {
     pub fn with_features(mut self, features: Arc<Features>) -> Self {
         self.features = Some(features);
         self
+    }
+
+    /// The same source, whose features may name this column though it has none: new rows have no label yet.
+    #[must_use]
+    pub fn with_spare(mut self, column: &str) -> Self {
+        self.spare = Some(column.to_owned());
+        self
+    }
+
+    pub(crate) fn spare(&self) -> Option<&str> {
+        self.spare.as_deref()
     }
 
     pub(crate) fn features(&self) -> Option<&Features> {

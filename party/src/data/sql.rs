@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use datafusion::catalog::TableProvider;
-use datafusion::common::TableReference;
+use datafusion::common::{ScalarValue, TableReference};
 use datafusion::error::DataFusionError;
 use datafusion::execution::context::SQLOptions;
-use datafusion::prelude::{DataFrame, SessionContext};
+use datafusion::prelude::{DataFrame, SessionContext, lit};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
@@ -24,6 +24,8 @@ type Declared<'d> = &'d dyn Fn(&str) -> Option<TextType>;
 pub(crate) struct Query {
     text: String,
     tables: Vec<(TableReference, Table)>,
+    /// The source's column that reads as missing where there is none.
+    spare: Option<String>,
 }
 
 enum Table {
@@ -75,6 +77,7 @@ impl Query {
         Ok(Self {
             text: sql.text().to_owned(),
             tables,
+            spare: features.and_then(|(source, _)| source.spare().map(str::to_owned)),
         })
     }
 
@@ -92,6 +95,12 @@ impl Query {
                         let inner = SessionContext::new_with_state(session.state());
                         query.frame(&inner).await?.into_view()
                     }
+                };
+                let provider = match &self.spare {
+                    Some(column) if reference.table() == SOURCE_TABLE => {
+                        with_column(session, provider, column)?
+                    }
+                    _ => provider,
                 };
                 session.deregister_table(reference.clone())?;
                 session.register_table(reference.clone(), provider)?;
@@ -144,6 +153,21 @@ fn open_files(
         }
         Files::Parquet(files) => parquet_table(name, &files)?,
     })
+}
+
+/// A table with this column, missing everywhere if it has none.
+fn with_column(
+    session: &SessionContext,
+    table: Arc<dyn TableProvider>,
+    column: &str,
+) -> Result<Arc<dyn TableProvider>, DataFusionError> {
+    if table.schema().column_with_name(column).is_some() {
+        return Ok(table);
+    }
+    let frame = session.read_table(table)?;
+    Ok(frame
+        .with_column(column, lit(ScalarValue::Utf8(None)))?
+        .into_view())
 }
 
 fn wrong(error: DataFusionError) -> DataError {

@@ -14,6 +14,7 @@ use hedgerow_protocol::ids::PartyId;
 use hedgerow_protocol::join::Weight;
 use hedgerow_protocol::join::score::ScoreRows;
 
+use super::scored::{References, pick};
 use super::spec;
 use crate::answers::binner;
 use crate::data::{DataError, DataSpec, DataWarning, Engine, LinkedRows, RowStore, Split};
@@ -28,6 +29,7 @@ pub(crate) struct RowSide {
     join: Join,
     /// Without training rows.
     rows: LinkedRows,
+    references: References,
     train: [LinkedBlock; 1],
     /// The query counted last: rounds ask one query, tree by tree and party by party.
     counter: Mutex<Option<(TableQuery, Arc<JoinCounter>)>>,
@@ -38,16 +40,19 @@ impl RowSide {
         engine: &Engine,
         data: &DataSpec,
         config: &RunConfig,
-        split: Split,
+        (split, id): (Split, Option<&str>),
     ) -> Result<(Self, Vec<DataWarning>), DataError> {
-        let spec = spec::linked(config)?;
+        let spec = spec::linked(config, id)?;
         let mut rows = LinkedRows::read(engine, data, &spec, split).await?;
         let warnings = rows.take_warnings();
         let train = [block(rows.take_train())?];
+        let join = spec::join_of(config)?.clone();
+        let keys = (0..join.attribute_parties.len()).map(|party| rows.keys(party).to_vec());
         let side = Self {
+            references: References::new(&join, keys.collect()),
             schema: config.schema.clone(),
             binner: binner(config)?,
-            join: spec::join_of(config)?.clone(),
+            join,
             rows,
             train,
             counter: Mutex::default(),
@@ -89,21 +94,14 @@ impl RowSide {
         pick(&self.rows.test().labels, rows)
     }
 
+    /// The keys that rows name, and their numbers.
+    pub(crate) fn keys(&self) -> &References {
+        &self.references
+    }
+
     /// These test rows as the protocol scores them.
     pub(crate) fn score_rows(&self, rows: &[u32]) -> ScoreRows {
-        let test = self.rows.test();
-        let mut binned = Binned::new(rows.len(), test.columns.len());
-        for (feature, column) in test.columns.iter().enumerate() {
-            binned.column_mut(feature).copy_from_slice(&pick(column, rows));
-        }
-        let parties = self.join.attribute_parties.iter().enumerate();
-        ScoreRows {
-            rows: binned,
-            entities: test.references.iter().map(|link| pick(link, rows)).collect(),
-            ranges: parties
-                .map(|(position, party)| (party.party.clone(), self.rows.references(position)))
-                .collect(),
-        }
+        self.references.score_rows(self.rows.test(), rows)
     }
 
     pub(super) fn references(&self, party: &PartyId) -> Result<Vec<[u8; 32]>, String> {
@@ -161,12 +159,6 @@ impl RowSide {
 /// Sizes and positions, no data: texts that others may hear.
 fn said(error: impl std::fmt::Display) -> String {
     error.to_string()
-}
-
-fn pick<T: Copy + Default>(list: &[T], rows: &[u32]) -> Vec<T> {
-    rows.iter()
-        .map(|row| list.get(*row as usize).copied().unwrap_or_default())
-        .collect()
 }
 
 /// Rows as the counting kernel takes them.

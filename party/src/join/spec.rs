@@ -14,8 +14,8 @@ pub(crate) fn join_of(config: &RunConfig) -> Result<&Join, DataError> {
         .ok_or_else(|| invalid("partition", "the run declares no links"))
 }
 
-/// What a row party reads.
-pub(crate) fn linked(config: &RunConfig) -> Result<LinkedSpec, DataError> {
+/// What a row party reads, with a column of its own that tells rows apart.
+pub(crate) fn linked(config: &RunConfig, id: Option<&str>) -> Result<LinkedSpec, DataError> {
     let join = join_of(config)?;
     let links = join.links.iter().map(|link| {
         let party = match &link.party {
@@ -37,6 +37,7 @@ pub(crate) fn linked(config: &RunConfig) -> Result<LinkedSpec, DataError> {
         parties: join.attribute_parties.len(),
         serves: serves.collect(),
         rows_per_entity: hedgerow_protocol::privacy::rows_per_entity(config),
+        id: id.map(str::to_owned),
         ..LinkedSpec::own_columns(&config.schema, &binner(config)?)
     })
 }

@@ -8,8 +8,9 @@ use hedgerow_edge::files;
 use hedgerow_edge::progress::{Progress, ProgressEvent};
 use hedgerow_forest::model::Forest;
 use hedgerow_protocol::config::RunConfig;
+use hedgerow_protocol::join::score::ScoreRefusal;
 use hedgerow_protocol::join::work::WorkKind;
-use hedgerow_protocol::party::{Output, PartyOutcome, PartyProgress};
+use hedgerow_protocol::party::{Output, PartyOutcome, PartyProgress, Scored};
 use hedgerow_protocol::wire::Limits;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
@@ -34,7 +35,7 @@ pub(super) struct PartyEffects {
     pub(super) counting: Option<tokio::task::AbortHandle>,
     pub(super) config: Option<Arc<RunConfig>>,
     /// Where scores go that the machine hands out.
-    pub(super) scored: Option<mpsc::UnboundedSender<(u64, Vec<i64>)>>,
+    pub(super) scored: Option<mpsc::UnboundedSender<Result<Scored, ScoreRefusal>>>,
     /// The file of the scores of the own test rows.
     pub(super) scores: Option<PathBuf>,
     /// The phase shown last.
@@ -85,6 +86,8 @@ impl drive::Effects for PartyEffects {
                 });
             }
             Todo::Finished(outcome, config) => self.finished(*outcome, config)?,
+            Todo::NotScored(refusal) => self.scored(Err(refusal)),
+            Todo::Closed => {}
             Todo::Disconnected(error) => {
                 if self.line.take().is_some() {
                     warn!(%error, "disconnected");
@@ -116,12 +119,8 @@ impl PartyEffects {
             }
             Output::ForgetRoundSecret(round) => self.storage.forget_secret(round)?,
             Output::Progress(progress) => self.show(&progress),
-            Output::Scored(batch, values) => {
-                if let Some(scored) = &self.scored {
-                    // A prediction that is over wants no more scores.
-                    let _ = scored.send((batch, values));
-                }
-            }
+            Output::Scored(_, scored) => self.scored(Ok(scored)),
+            Output::NotScored(_, refusal) => self.scored(Err(refusal)),
             Output::Confirmed => return Ok(self.end(Ok(()))),
             Output::Refused(refusal) => return Ok(self.end(Err(PartyError::Refused(refusal.to_string())))),
             Output::Failed(reason) => return Ok(self.end(Err(PartyError::Failed(reason)))),
@@ -158,6 +157,13 @@ impl PartyEffects {
             let _ = events.send(Event::Evaluated(metrics)).await;
         });
         Ok(())
+    }
+
+    fn scored(&self, scored: Result<Scored, ScoreRefusal>) {
+        if let Some(scores) = &self.scored {
+            // A prediction that is over wants no more scores.
+            let _ = scores.send(scored);
+        }
     }
 
     /// In a joined run no party can score rows alone: attribute parties help.

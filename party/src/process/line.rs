@@ -16,6 +16,8 @@ pub(super) struct Line {
     link: Mutex<Option<Link<ToCoordinator>>>,
     limits: Mutex<Option<Limits>>,
     lost: Notify,
+    /// Why the last attempt to connect failed.
+    failed: Mutex<Option<String>>,
 }
 
 impl Line {
@@ -25,6 +27,11 @@ impl Line {
 
     pub(super) fn take(&self) -> Option<Link<ToCoordinator>> {
         self.with(Option::take)
+    }
+
+    /// Why there is no connection, if one was tried for.
+    pub(super) fn why_not(&self) -> Option<String> {
+        self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The connection is known to be over: dial again.
@@ -76,6 +83,7 @@ pub(super) async fn keep_dialling(
                 return;
             }
             Err(error) => {
+                *line.failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.to_string());
                 warn!(%error, "no connection yet; trying again");
                 progress.emit(&ProgressEvent::Disconnected {
                     reason: error.to_string(),

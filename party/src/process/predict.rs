@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hedgerow_forest::model::Forest;
-use hedgerow_forest::query::SCALE;
 use hedgerow_protocol::config::RunConfig;
-use hedgerow_protocol::join::score::max_batch;
+use hedgerow_protocol::join::score::{ScoreRefusal, max_batch};
+use hedgerow_protocol::party::Scored;
 use hedgerow_protocol::wire::PartyMetrics;
 use tokio::sync::mpsc;
 use tracing::{error, info, warn};
@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use crate::answers::Answers;
 use crate::join::RowSide;
 use crate::machine::Event;
-use crate::scores;
+use crate::scores::{self, Ids, ScoreFile};
 
 /// Everything that a prediction needs; it runs beside the loop and asks it for one batch after the other.
 pub(super) struct Prediction {
@@ -24,7 +24,7 @@ pub(super) struct Prediction {
     pub(super) config: Arc<RunConfig>,
     pub(super) events: mpsc::Sender<Event>,
     /// Answers of the machine, in the order of the batches.
-    pub(super) scored: mpsc::UnboundedReceiver<(u64, Vec<i64>)>,
+    pub(super) scored: mpsc::UnboundedReceiver<Result<Scored, ScoreRefusal>>,
     /// Where metrics go.
     pub(super) metrics: PathBuf,
     /// Where scores go, if they are wanted.
@@ -52,11 +52,16 @@ impl Prediction {
         let begin = Instant::now();
         let values = self.values(side, &rows).await?;
         let took = begin.elapsed();
-        let unit = self.forest.trees.len() as f64 * f64::from(SCALE);
-        let scores: Vec<f64> = values.into_iter().map(|value| value as f64 / unit).collect();
+        let scores = scores::of_sums(&self.forest, &values);
         let labels = side.labels(&rows);
         if let Some(path) = &self.scores {
-            match scores::write(path, &labels, &scores) {
+            let file = ScoreFile {
+                ids: Ids::of(side.test(), &rows, self.answers.id_column()),
+                labels: Some(&labels),
+                scores: &scores,
+                threshold: None,
+            };
+            match file.write(path) {
                 Ok(()) => info!(file = %path.display(), "scores of the own test rows"),
                 Err(error) => error!(%error, "scores are not written"),
             }
@@ -85,20 +90,25 @@ impl Prediction {
         (!rows.is_empty()).then_some(rows)
     }
 
-    /// One value for each row, batch by batch.
+    /// One value for each row.
     async fn values(&mut self, side: &RowSide, rows: &[u32]) -> Option<Vec<i64>> {
         let size = max_batch(&self.config, &self.forest).max(1);
+        let batches: Vec<_> = rows
+            .chunks(size)
+            .map(|batch| Arc::new(side.score_rows(batch)))
+            .collect();
+        let count = batches.len();
+        self.events.send(Event::Score(batches)).await.ok()?;
         let mut values = Vec::with_capacity(rows.len());
-        for (number, batch) in (0u64..).zip(rows.chunks(size)) {
-            let asked = Event::Score(number, Arc::new(side.score_rows(batch)));
-            self.events.send(asked).await.ok()?;
-            let (of, mut more) = self.scored.recv().await?;
-            if of != number || more.len() != batch.len() {
-                error!("the scores of batch {of} are not those that were asked for");
-                return None;
+        for _ in 0..count {
+            match self.scored.recv().await? {
+                Ok(mut scored) => values.append(&mut scored.sums),
+                Err(refusal) => {
+                    error!(%refusal, "the own test rows are not scored");
+                    return None;
+                }
             }
-            values.append(&mut more);
         }
-        Some(values)
+        (values.len() == rows.len()).then_some(values)
     }
 }

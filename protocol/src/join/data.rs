@@ -64,6 +64,6 @@ pub trait JoinData: Sync {
 }
 
 /// The digest of a list of keys: tells whether data are still the same.
-pub(crate) fn keys_digest(keys: &[[u8; 32]]) -> Digest {
+pub fn keys_digest(keys: &[[u8; 32]]) -> Digest {
     hash("hedgerow/protocol/join/keys/1", &[keys.as_flattened()])
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use hedgerow_crypto::exact::AttributeKey;
+use hedgerow_crypto::hash::{Digest, hash};
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::join::AttributePredicate;
 use rayon::prelude::*;
@@ -25,6 +26,8 @@ pub struct Attributes {
     entity_at: Vec<u32>,
     /// For each domain, for each of its attributes, the bins of all own entities.
     columns: Vec<Vec<Vec<u8>>>,
+    /// Of all columns: tells whether the entities are still what they were.
+    digest: Digest,
 }
 
 impl std::fmt::Debug for Attributes {
@@ -92,7 +95,18 @@ impl Attributes {
                 _ => fits("position in the union, below", union, *position as usize)?,
             }
         }
-        Ok(Self { entity_at, columns })
+        let parts: Vec<&[u8]> = columns.iter().flatten().map(Vec::as_slice).collect();
+        let digest = hash("hedgerow/protocol/join/attributes/1", &parts);
+        Ok(Self {
+            entity_at,
+            columns,
+            digest,
+        })
+    }
+
+    /// The digest of all attributes.
+    pub fn digest(&self) -> Digest {
+        self.digest
     }
 
     /// Whether the entities of a range of positions pass a test of their bins.

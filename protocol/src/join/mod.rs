@@ -29,7 +29,7 @@ pub mod work;
 
 mod error;
 
-pub use data::{JoinData, Weight};
+pub use data::{JoinData, Weight, keys_digest};
 pub use done::Done;
 pub use error::JoinError;
 pub use plan::JoinPlan;

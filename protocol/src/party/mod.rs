@@ -23,7 +23,7 @@ use rand_core::CryptoRng;
 use crate::check::{self, CheckId};
 use crate::config::RunConfig;
 use crate::ids::{PartyId, RoundId};
-use crate::join::score::ScoreRows;
+use crate::join::score::{ScoreRefusal, ScoreRows};
 use crate::join::{Done, WorkId};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -56,7 +56,7 @@ mod upload;
 pub(crate) mod tests;
 
 pub use ledger::{LedgerEntry, LedgerState};
-pub use output::{Output, PartyOutcome, PartyProgress, ReleasedRound};
+pub use output::{Output, PartyOutcome, PartyProgress, ReleasedRound, Scored};
 pub use record::RestoreError;
 
 use enrol::Enrolled;
@@ -253,21 +253,23 @@ impl PartyMachine {
         }
     }
 
-    /// Row party of a joined run whose model is there: wants the scores of these rows, which come as
-    /// [`Output::Scored`]. Batches are answered one after the other. A restart forgets them; the same batch with the
-    /// same rows may be asked again.
-    pub fn score(&mut self, batch: u64, rows: Arc<ScoreRows>, now: Millis) {
-        let wanted = match &mut self.phase {
-            Phase::Running(run) => match &mut run.joined {
-                Some(joined) => joined.want_scores(batch, rows),
-                None => Err(internal("a horizontal run has no private scores")),
+    /// Row party of a joined run whose model is there: wants the scores of the rows of these batches, which come as
+    /// [`Output::Scored`] under the numbers given here, one batch after the other. All batches are accepted or none.
+    /// A restart forgets them; rows that were asked about before keep their number, cost nothing, and bring the same
+    /// answers.
+    ///
+    /// # Errors
+    /// [`ScoreRefusal`]: the run goes on, nothing was asked.
+    pub fn score(&mut self, batches: &[Arc<ScoreRows>], now: Millis) -> Result<Vec<u64>, ScoreRefusal> {
+        let numbers = match &mut self.phase {
+            Phase::Running(run) if run.progression.forest().is_some() => match &mut run.joined {
+                Some(joined) => joined.want_scores(batches, &mut self.outputs)?,
+                None => return Err(ScoreRefusal::NotOffered),
             },
-            _ => Ok(()),
+            _ => return Err(ScoreRefusal::NoModel),
         };
-        if let Err(refusal) = wanted {
-            self.refuse(refusal);
-        }
         self.go_on(now);
+        Ok(numbers)
     }
 
     /// What a joined run can do now.

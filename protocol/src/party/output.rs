@@ -6,6 +6,7 @@ use hedgerow_forest::query::{QueryKind, TableQuery};
 
 use super::ledger::LedgerEntry;
 use crate::ids::{PartyId, RoundId, RunId};
+use crate::join::score::ScoreRefusal;
 use crate::join::{Work, WorkId};
 use crate::refusal::Refusal;
 use crate::wire::ToCoordinator;
@@ -31,8 +32,10 @@ pub enum Output {
     Count(RoundId, TableQuery),
     /// Joined runs: do this on a thread that may block, then call `handle_work`. Any order, several at a time.
     Work(WorkId, Work),
-    /// The scores of a batch, in the order of its rows: sums of leaf values, to be divided by trees and `SCALE`.
-    Scored(u64, Vec<i64>),
+    /// The scores of a batch, in its order.
+    Scored(u64, Scored),
+    /// A batch has no scores, as an attribute party does not answer it; the run goes on.
+    NotScored(u64, ScoreRefusal),
     /// Something to show an operator.
     Progress(PartyProgress),
     /// The model is built. Evaluate it or not, then call `handle_metrics`.
@@ -43,6 +46,16 @@ pub enum Output {
     Refused(Refusal),
     /// The coordinator ended the run; nothing follows.
     Failed(String),
+}
+
+/// Private scores of one batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scored {
+    /// For each row the sum of leaf values, to be divided by trees and `SCALE`.
+    pub sums: Vec<i64>,
+    /// Attribute parties of the run that did not answer, because they are not in the model or have fallen silent:
+    /// their entities read as missing. Sorted.
+    pub absent: Vec<PartyId>,
 }
 
 /// What an operator may watch.

@@ -8,6 +8,7 @@ use hedgerow_crypto::hash::Digest;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{PartyId, RoundId};
+use crate::join::score::Asked;
 use crate::refusal::Refusal;
 use crate::wire::{self, ToCoordinator, ToParty};
 
@@ -38,6 +39,10 @@ pub(super) enum Record {
     },
     /// Attribute party: so many scores are asked for in a batch.
     Scored { peer: PartyId, batch: u64, rows: u64 },
+    /// Row party: scores of these rows are asked for, so often for each entity.
+    Asked(Asked),
+    /// Attribute party: what its entities are like; the run goes on with these and no others.
+    Attributes { digest: Digest },
 }
 
 /// A journal that cannot be continued.

@@ -11,6 +11,7 @@ use super::secret::RunSecret;
 use super::{Output, PartyMachine, PartySetup, Phase, result, start};
 use crate::ids::{PartyId, RoundId, RunId};
 use crate::join::align::Aligned;
+use crate::join::score::Asked;
 use crate::refusal::Refusal;
 use crate::wire::{ToCoordinator, ToParty};
 
@@ -62,6 +63,8 @@ impl PartyMachine {
                     },
                 ),
                 Record::Scored { peer, batch, rows } => machine.take_scored(&peer, batch, rows),
+                Record::Asked(asked) => machine.take_asked(asked),
+                Record::Attributes { digest } => machine.take_attributes(digest),
                 Record::Answering { round, peer, digest } => machine.take_answering(round, &peer, digest),
             };
             taken.map_err(|fault| match fault {
@@ -226,6 +229,16 @@ impl PartyMachine {
     fn take_scored(&mut self, peer: &PartyId, batch: u64, rows: u64) -> Result<(), Fault> {
         let joined = self.joined().ok_or(Fault::OutOfOrder)?;
         joined.restore_scored(peer, batch, rows);
+        Ok(())
+    }
+
+    fn take_asked(&mut self, asked: Asked) -> Result<(), Fault> {
+        self.joined().ok_or(Fault::OutOfOrder)?.restore_asked(asked);
+        Ok(())
+    }
+
+    fn take_attributes(&mut self, digest: Digest) -> Result<(), Fault> {
+        self.joined().ok_or(Fault::OutOfOrder)?.restore_attributes(digest);
         Ok(())
     }
 

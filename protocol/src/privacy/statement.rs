@@ -105,7 +105,11 @@ pub fn learns(config: &RunConfigLiteral, party: &PartyId) -> Vec<String> {
             "no attribute, no count before noise, and of no row whether its entity is known".to_owned(),
         );
         if scores {
-            learned.push("the scores of the rows that it asks about".to_owned());
+            learned.push(
+                "the scores of the rows that it asks about: of each row one number per link, the part of the entity's \
+                 attribute party, not only their sum"
+                    .to_owned(),
+            );
         }
     }
     learned

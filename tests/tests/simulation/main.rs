@@ -6,7 +6,7 @@
 //! - [`network`], [`op`]: what can go wrong. - [`oracle`]: what must hold whatever does.
 //! - [`cases`]: named cases; [`chaos`]: generated ones; [`journal`]: what is continued.
 //! - [`mixed`], [`mixed_culprits`]: rows of some parties joined with attributes of others;
-//!   [`culprits`]: parties that send nonsense; [`adversary`]: a coordinator that lies, with the parties of [`rig`] in its hands.
+//!   [`transcripts`]: what attribute parties see of the rows; [`culprits`]: parties that send nonsense; [`adversary`]: a coordinator that lies, with the parties of [`rig`] in its hands.
 
 mod adversary;
 mod cases;
@@ -20,4 +20,5 @@ mod node;
 mod op;
 mod oracle;
 mod rig;
+mod transcripts;
 mod world;

@@ -288,8 +288,15 @@ fn scores_are_served_until_the_operator_ends_it() {
     world.crash_coordinator(0, 1_000);
     world.run_for(10_000);
     assert!(!world.parties[&party(1)].has_ended());
-    world.score(&party(0), 1);
+    world.score(&party(0));
     world.run_for(10_000);
+    scored(&world, 0);
+    // And after the row party ended and came back, as `hedgerow query` does; one bank is started again meanwhile.
+    world.crash_party(&party(0), 0, Some(1_000));
+    world.crash_party(&party(1), 0, Some(2_000));
+    world.run_for(10_000);
+    world.score(&party(0));
+    world.run_for(20_000);
     scored(&world, 0);
     world.close();
     world.run_to_the_end();

@@ -39,10 +39,21 @@ pub struct PartyNode {
     pub outcome: Option<Box<PartyOutcome>>,
     /// The private scores of its rows, once it has them.
     pub scores: Option<Vec<i64>>,
+    /// Everything that it has opened, as an attribute party.
+    pub opened: Vec<Opened>,
     confirmed: bool,
     refusal: Option<Refusal>,
     failure: Option<String>,
     noise: bool,
+}
+
+/// One opened cell: all that an attribute party sees of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Opened {
+    /// Its share, in units of the modulus.
+    pub share: f64,
+    /// The noise under it, in units of the flooding bound.
+    pub noise: f64,
 }
 
 /// A policy that lets every simulated run pass, repeated attempts included.
@@ -90,6 +101,7 @@ impl PartyNode {
             wake: None,
             outcome: None,
             scores: None,
+            opened: Vec::new(),
             confirmed: false,
             refusal: None,
             failure: None,
@@ -159,9 +171,11 @@ impl PartyNode {
     }
 
     /// Asks for scores in private.
-    pub fn score(&mut self, batch: u64, rows: Arc<ScoreRows>, now: Millis) {
+    pub fn score(&mut self, rows: ScoreRows, now: Millis) {
         if let Some(machine) = &mut self.machine {
-            machine.score(batch, rows, now);
+            machine
+                .score(&[Arc::new(rows)], now)
+                .expect("scores within the run's limits");
         }
     }
 
@@ -171,12 +185,39 @@ impl PartyNode {
         }
     }
 
+    /// Keeps what the key of an attribute party shows of the answers in a work.
+    fn look(&mut self, work: &Work) {
+        let Work::Open {
+            key,
+            params,
+            messages,
+        } = work
+        else {
+            return;
+        };
+        let modulus = params.plaintext() as f64;
+        for bytes in messages
+            .iter()
+            .flat_map(|message| message.chunks(params.answer_bytes()))
+        {
+            let answer = params.read_answer(bytes).expect("an answer");
+            let shares = key.open(&answer).expect("an answer to this party");
+            let noise = key.residuals(&answer).expect("an answer to this party");
+            let cells = shares.iter().zip(noise);
+            self.opened.extend(cells.map(|(share, noise)| Opened {
+                share: *share as f64 / modulus,
+                noise,
+            }));
+        }
+    }
+
     /// Does a piece of work; [`Self::worked`] tells the machine.
     pub fn work(&mut self, id: WorkId, work: Work, deployment: &Deployment) {
         let data = deployment
             .joined
             .get(&self.id)
             .expect("only joined runs have work");
+        self.look(&work);
         self.done.insert((self.incarnation, id), work.run(data));
     }
 
@@ -235,7 +276,7 @@ impl PartyNode {
                 let config = &deployment.config;
                 let predicts = config.join().is_some_and(|join| join.prediction.is_some());
                 if predicts && config.role(&self.id) == Role::Row {
-                    self.score(0, Arc::new(joined::score_rows(deployment, &self.id)), now);
+                    self.score(joined::score_rows(deployment, &self.id), now);
                 } else {
                     self.evaluated();
                 }
@@ -244,9 +285,10 @@ impl PartyNode {
             Output::Refused(refusal) => self.refusal = Some(refusal),
             Output::Failed(reason) => self.failure = Some(reason),
             Output::Scored(_, scores) => {
-                self.scores = Some(scores);
+                self.scores = Some(scores.sums);
                 self.evaluated();
             }
+            Output::NotScored(_, refusal) => panic!("{refusal}"),
             Output::Progress(_) => {}
             Output::Send(_) | Output::Count(..) | Output::Work(..) => unreachable!("the world does these"),
         }

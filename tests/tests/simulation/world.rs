@@ -1,7 +1,6 @@
 //! One run in one thread: machines, journals, links and virtual time, all from one seed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use hedgerow_forest::query::TableQuery;
 use hedgerow_protocol::coordinator::{
@@ -171,14 +170,22 @@ impl World {
     }
 
     /// A row party asks for the scores of all its rows once more.
-    pub fn score(&mut self, party: &PartyId, batch: u64) {
-        let rows = Arc::new(joined::score_rows(&self.deployment, party));
+    pub fn score(&mut self, party: &PartyId) {
+        let rows = joined::score_rows(&self.deployment, party);
         let now = Millis(self.now);
         if let Some(node) = self.parties.get_mut(party) {
             node.scores = None;
-            node.score(batch, rows, now);
+            node.score(rows, now);
         }
         self.drain_party(party);
+    }
+
+    /// Chunks and bytes that went from one party to another.
+    pub fn relayed(&self, from: &PartyId, to: &PartyId) -> (u64, u64) {
+        let machine = self.coordinator.machine.as_ref().expect("a coordinator");
+        let mut all = machine.relayed().filter(|(a, b, _)| *a == from && *b == to);
+        all.next()
+            .map_or((0, 0), |(_, _, relayed)| (relayed.chunks, relayed.bytes))
     }
 
     /// Changes every row of a joined run, before any of them was read.

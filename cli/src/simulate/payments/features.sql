@@ -43,6 +43,8 @@ SELECT
   messages.BeneficiaryStreet,
   messages.BeneficiaryCountryCityZip,
 
+  -- what private scores are written beside
+  messages.MessageId,
   messages.Label
 -- The engine holds the left side of a join in memory: the narrow one.
 FROM payments

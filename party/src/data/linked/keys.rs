@@ -12,11 +12,34 @@ use crate::data::linked::NOBODY;
 #[derive(Default)]
 pub(super) struct KeyIndex {
     numbers: HashMap<(u16, KeyDigest), u32>,
+    /// How often a key was named that is not known, where none is added any more.
+    unknown: Option<u64>,
 }
 
 impl KeyIndex {
+    /// Exactly these keys, party by party, under the numbers that [`KeyIndex::sorted`] gave them.
+    pub(super) fn known(keys: &[Vec<KeyDigest>]) -> Self {
+        let all = (0u16..)
+            .zip(keys)
+            .flat_map(|(party, keys)| keys.iter().map(move |key| (party, *key)));
+        Self {
+            numbers: all.zip(0..).collect(),
+            unknown: Some(0),
+        }
+    }
+
+    /// How often an unknown key was named.
+    pub(super) fn unknown(&self) -> u64 {
+        self.unknown.unwrap_or_default()
+    }
+
     /// The number of a key at a party.
     pub(super) fn number(&mut self, party: u16, key: KeyDigest) -> Result<u32, DataError> {
+        if let Some(unknown) = &mut self.unknown {
+            let known = self.numbers.get(&(party, key)).copied();
+            *unknown += u64::from(known.is_none());
+            return Ok(known.unwrap_or(NOBODY));
+        }
         let next = self.numbers.len();
         match self.numbers.entry((party, key)) {
             Entry::Occupied(known) => Ok(*known.get()),

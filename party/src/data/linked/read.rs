@@ -26,7 +26,9 @@ pub(super) struct Shared {
     schema: Schema,
     /// Columns to select: own features, label, and those of the links.
     names: Vec<String>,
+    label: Option<usize>,
     links: Vec<LinkPositions>,
+    id: Option<usize>,
     keys: Mutex<KeyIndex>,
 }
 
@@ -37,7 +39,7 @@ struct LinkPositions {
 }
 
 impl Shared {
-    pub(super) fn new(spec: &LinkedSpec) -> Self {
+    pub(super) fn new(spec: &LinkedSpec, keys: KeyIndex) -> Self {
         let schema = Schema {
             features: spec
                 .features
@@ -47,7 +49,10 @@ impl Shared {
             label: spec.label.clone(),
         };
         let mut names: Vec<String> = schema.features.iter().map(|column| column.name.clone()).collect();
-        names.push(schema.label.name.clone());
+        let label = spec.labelled.then(|| {
+            names.push(schema.label.name.clone());
+            names.len() - 1
+        });
         let links = spec
             .links
             .iter()
@@ -63,12 +68,15 @@ impl Shared {
                     .collect(),
             })
             .collect();
+        let id = spec.id.as_ref().map(|column| position(&mut names, column));
         Self {
             spec: spec.clone(),
             schema,
             names,
+            label,
             links,
-            keys: Mutex::default(),
+            id,
+            keys: Mutex::new(keys),
         }
     }
 
@@ -112,6 +120,8 @@ pub(super) struct Reading<'r> {
     pub(super) shared: &'r Arc<Shared>,
     /// Rows held out for tests, by their number.
     pub(super) split: Split,
+    /// Whether the ids of rows that are not held out are kept.
+    pub(super) ids: bool,
     /// Rows in source order: by one partition.
     pub(super) in_order: bool,
 }
@@ -127,7 +137,7 @@ impl Reading<'_> {
         let mut parts = parts.into_iter();
         let mut all = parts
             .next()
-            .unwrap_or_else(|| Part::new(&self.scan, self.shared, self.split));
+            .unwrap_or_else(|| Part::new(&self.scan, self.shared, (self.split, self.ids)));
         for mut part in parts {
             all.kept.append(&mut part.kept);
             all.held_out.append(&mut part.held_out);
@@ -142,11 +152,11 @@ impl Reading<'_> {
     }
 
     async fn parts(&self, in_order: bool) -> Result<Vec<Part>, DataError> {
-        let (scan, shared, engine, split) = (
+        let (scan, shared, engine, kept) = (
             self.scan.clone(),
             Arc::clone(self.shared),
             self.engine.clone(),
-            self.split,
+            (self.split, self.ids),
         );
         self.engine
             .run(async move {
@@ -158,7 +168,7 @@ impl Reading<'_> {
                 };
                 let mut tasks = JoinSet::new();
                 for stream in frame.execute_stream_partitioned().await.map_err(fail)? {
-                    let part = Part::new(&scan, &shared, split);
+                    let part = Part::new(&scan, &shared, kept);
                     tasks.spawn(part.read(stream, Arc::clone(&shared), engine.clone()));
                 }
                 let mut parts = Vec::new();
@@ -177,13 +187,14 @@ impl Reading<'_> {
 struct Part {
     builder: BlockBuilder,
     split: Split,
+    ids: bool,
     kept: RowStore,
     held_out: RowStore,
     tally: Tally,
 }
 
 impl Part {
-    fn new(scan: &Scan, shared: &Shared, split: Split) -> Self {
+    fn new(scan: &Scan, shared: &Shared, (split, ids): (Split, bool)) -> Self {
         let binners: Vec<_> = shared
             .spec
             .features
@@ -194,6 +205,7 @@ impl Part {
         Self {
             builder: BlockBuilder::new(scan.file(), &shared.schema, binners, Chosen::All),
             split,
+            ids,
             kept: empty(),
             held_out: empty(),
             tally: Tally::default(),
@@ -216,9 +228,16 @@ impl Part {
     fn add(&mut self, batch: &RecordBatch, shared: &Shared) -> Result<(), DataError> {
         let columns = batch.columns();
         let own = shared.schema.features.len();
-        let (features, rest) = columns.split_at_checked(own).unwrap_or((columns, &[]));
+        let features = columns.get(..own).unwrap_or(columns);
         let numbers = columns.get(shared.names.len());
-        let (block, labels) = self.builder.build(features, rest.first(), numbers)?;
+        let label = shared.label.and_then(|i| columns.get(i));
+        let (block, labels) = self.builder.build(features, label, numbers)?;
+        let unlabelled = vec![0; if label.is_none() { batch.num_rows() } else { 0 }];
+        let labels = if label.is_none() { &unlabelled } else { labels };
+        let mut ids: Vec<Box<str>> = Vec::new();
+        if let Some(array) = shared.id.and_then(|i| columns.get(i)) {
+            texts(array, |_, text| ids.push(text.unwrap_or_default().into()))?;
+        }
         let references = (0..shared.links.len()).map(|link| shared.refer(link, columns));
         let references: Vec<Vec<u32>> = references.collect::<Result<_, _>>()?;
         let held_out: Option<Vec<bool>> =
@@ -241,6 +260,9 @@ impl Part {
                 extend(column, block.column(feature), wanted);
             }
             extend(&mut store.labels, labels, wanted);
+            if tests || self.ids {
+                extend(&mut store.ids, &ids, wanted);
+            }
             for (all, more) in store.references.iter_mut().zip(&references) {
                 extend(all, more, wanted);
             }
@@ -249,7 +271,7 @@ impl Part {
     }
 }
 
-fn extend<T: Copy>(all: &mut Vec<T>, more: &[T], wanted: impl Fn(usize) -> bool) {
+fn extend<T: Clone>(all: &mut Vec<T>, more: &[T], wanted: impl Fn(usize) -> bool) {
     let chosen = more.iter().enumerate().filter(|(row, _)| wanted(*row));
-    all.extend(chosen.map(|(_, value)| *value));
+    all.extend(chosen.map(|(_, value)| value.clone()));
 }

@@ -13,8 +13,8 @@ use crate::data::entities::attributes;
 use crate::data::key::key_digests;
 use crate::data::linked::NOBODY;
 use crate::data::{
-    DataError, DataSpec, DataWarning, Entities, KeyDigest, LinkColumns, LinkedRows, LinkedSpec, Named,
-    RowStore, SourceSpec, Split,
+    DataError, DataSpec, DataWarning, Entities, Features, KeyDigest, LinkColumns, LinkedRows, LinkedSpec,
+    Named, NewRows, RowStore, SourceSpec, Split,
 };
 
 fn schema() -> Schema {
@@ -47,6 +47,8 @@ fn spec() -> LinkedSpec {
         parties: 2,
         serves: HashMap::from([("A1".into(), 0), ("A2".into(), 0), ("B".into(), 1)]),
         rows_per_entity: None,
+        labelled: true,
+        id: None,
     }
 }
 
@@ -189,6 +191,92 @@ async fn rows_name_what_they_name_however_they_are_read() {
         assert_eq!(listed, named.into_iter().collect::<Vec<_>>());
         assert_eq!(first.get_or_insert_with(|| keys.clone()), &keys);
     }
+}
+
+/// New rows come without labels, name nobody whom no row named before, and keep their order and their own ids.
+#[tokio::test]
+async fn new_rows_are_numbered_as_those_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (train, new) = (payments(60, 1), payments(200, 2));
+    write(folder.path(), "train.csv", csv(&train));
+    let old = read(folder.path(), "train.csv", None, 2, Split::none()).await;
+    let keys: Vec<Vec<KeyDigest>> = (0..2).map(|party| old.keys(party).to_vec()).collect();
+    let unlabelled = |with_id: bool| {
+        let lines = csv(&new);
+        let lines = lines.lines().enumerate().map(|(number, line)| {
+            let mut fields: Vec<&str> = line.split(',').collect();
+            fields.remove(2);
+            let id = if number == 0 {
+                "id".to_owned()
+            } else {
+                format!("{:03}", 999 - number)
+            };
+            let id = if with_id { id } else { String::new() };
+            fields.join(",") + if with_id { "," } else { "" } + &id + "\n"
+        });
+        lines.collect::<String>()
+    };
+    write(folder.path(), "new.csv", unlabelled(true));
+    write(folder.path(), "plain.csv", unlabelled(false));
+    let mut unknown = 0;
+    let wanted: Vec<Said> = expected(&new)
+        .into_iter()
+        .map(|(bins, _, links)| {
+            let known = links.into_iter().map(|named| {
+                let is_known = |(party, key): &(usize, KeyDigest)| keys[*party].binary_search(key).is_ok();
+                unknown += u64::from(named.as_ref().is_some_and(|named| !is_known(named)));
+                named.filter(is_known)
+            });
+            (bins, 0, known.collect())
+        })
+        .collect();
+    assert!(unknown > 0 && wanted.iter().flat_map(|row| &row.2).any(Option::is_some));
+    let ask = async |source: SourceSpec, id: Option<&str>| {
+        let spec = LinkedSpec {
+            id: id.map(str::to_owned),
+            ..spec()
+        };
+        NewRows::read(&engine(3), &source, &spec, &keys).await
+    };
+    let source = |name: &str| SourceSpec::parse(name, folder.path()).unwrap();
+    let found = ask(source("plain.csv"), None).await.unwrap();
+    assert_eq!(
+        (said(&old, &found.rows), found.unknown),
+        (wanted.clone(), unknown)
+    );
+    assert!(
+        found.rows.ids.is_empty() && found.warnings.is_empty(),
+        "{:?}",
+        found.warnings
+    );
+    let found = ask(source("new.csv"), Some("id")).await.unwrap();
+    assert_eq!(said(&old, &found.rows), wanted);
+    let ids: Vec<String> = found.rows.ids.iter().map(|id| id.to_string()).collect();
+    assert_eq!(
+        ids,
+        (1..=200)
+            .map(|number| format!("{:03}", 999 - number))
+            .collect::<Vec<_>>()
+    );
+
+    // Features may name the label though new rows have none.
+    let features = Features::parse("SELECT rows.*, bad AS old FROM rows", folder.path(), Vec::new()).unwrap();
+    let through = source("new.csv").with_features(Arc::new(features));
+    let mut by_id: Vec<_> = {
+        let found = ask(through, Some("id")).await.unwrap();
+        said(&old, &found.rows)
+            .into_iter()
+            .zip(found.rows.ids.clone())
+            .collect()
+    };
+    by_id.sort_by(|a, b| b.1.cmp(&a.1));
+    assert_eq!(by_id.into_iter().map(|(row, _)| row).collect::<Vec<_>>(), wanted);
+
+    let error = ask(source("plain.csv"), Some("id"))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("plain.csv: column `id` is missing"), "{error}");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 //! stands there. The attribute party opens masked sums and gives them back.
 //!
 //! # Map
-//! `plan` a forest taken apart, `query` a batch at the row party, `serve` the attribute party's side.
+//! `books` what was asked for so far, `plan` a forest taken apart, `query` a batch at the row party, `serve` the attribute party's side.
 
 use std::ops::Range;
 
@@ -19,10 +19,12 @@ use serde::{Deserialize, Serialize};
 use super::stream::items_per_message;
 use crate::ids::PartyId;
 
+mod books;
 mod plan;
 mod query;
 mod serve;
 
+pub use books::{Asked, ScoreBooks, ScoreRefusal};
 pub use plan::{ScorePlan, max_batch};
 pub use query::{ScoreBlocks, ScoreQuery};
 pub use serve::ScoreServer;
@@ -37,6 +39,8 @@ pub struct ScoreRows {
     /// The entities of each attribute party; the first of a range is the first of
     /// [`super::JoinData::references`].
     pub ranges: Vec<(PartyId, Range<u32>)>,
+    /// The digest of each range's keys ([`super::keys_digest`]), in the order of `ranges`.
+    pub keys: Vec<Digest>,
 }
 
 /// What is asked in a batch; the first message of its stream.
@@ -71,8 +75,8 @@ impl ScoreRows {
         hash("hedgerow/protocol/join/scores/1", &parts)
     }
 
-    /// Most rows that ask about one entity.
-    pub fn most_per_entity(&self) -> u32 {
+    /// Each entity that rows ask about, with how often over all links; ascending.
+    pub fn asked_per_entity(&self) -> Vec<(u32, u32)> {
         let mut all: Vec<u32> = self
             .entities
             .iter()
@@ -81,8 +85,9 @@ impl ScoreRows {
             .filter(|e| *e != NOBODY)
             .collect();
         all.sort_unstable();
-        let runs = all.chunk_by(|a, b| a == b).map(<[u32]>::len);
-        u32::try_from(runs.max().unwrap_or(0)).unwrap_or(u32::MAX)
+        all.chunk_by(|a, b| a == b)
+            .filter_map(|run| Some((*run.first()?, u32::try_from(run.len()).unwrap_or(u32::MAX))))
+            .collect()
     }
 }
 

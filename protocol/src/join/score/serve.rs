@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use hedgerow_crypto::exact::{SlotKey, SlotParams};
+use hedgerow_crypto::hash::hash;
 use hedgerow_crypto::seed::Seed;
 use rayon::prelude::*;
 
@@ -97,7 +98,10 @@ impl ScoreServer {
                 for (answer, number) in answers.into_iter().zip(from..) {
                     let mut words = self.key.open(&self.params.read_answer(answer)?)?;
                     if let Some(mechanism) = &self.scores.noise {
-                        let context = [batch.to_le_bytes(), (number as u64).to_le_bytes()].concat();
+                        // Bound to what is answered: the same noise is never under two different answers.
+                        let answered = hash("hedgerow/protocol/join/score-noise/1", &[answer]);
+                        let place = [batch.to_le_bytes(), (number as u64).to_le_bytes()].concat();
+                        let context = [place.as_slice(), answered.as_bytes()].concat();
                         let mut rng = self.seed.derive("score noise", &context).rng();
                         score_noise::add(mechanism, &mut words, modulus, &mut rng)
                             .map_err(|error| JoinError::Data(error.to_string()))?;

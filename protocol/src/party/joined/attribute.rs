@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::super::record::Record;
 use super::super::{Output, broken, internal};
 use super::{Joined, Task};
 use crate::check;
@@ -87,10 +88,33 @@ impl Joined {
         }
     }
 
-    pub(super) fn attributes_done(&mut self, index: usize, done: Done) -> Result<(), Refusal> {
+    pub(super) fn attributes_done(
+        &mut self,
+        index: usize,
+        done: Done,
+        outputs: &mut VecDeque<Output>,
+    ) -> Result<(), Refusal> {
         let (Some(pair), Done::Attributes(attributes)) = (self.pairs.get_mut(index), done) else {
             return Err(internal("work of another kind"));
         };
+        match self.attributes {
+            // Written down before anything is encrypted: a run is about one state of the data, which its noise is
+            // paid for, and a row party that asks for a stream again must not get half of another.
+            None => {
+                let digest = attributes.digest();
+                self.attributes = Some(digest);
+                outputs.push_back(Output::Persist(Record::Attributes { digest }.to_bytes()));
+            }
+            Some(known) if known == attributes.digest() => {}
+            Some(_) => {
+                return Err(Refusal::Data {
+                    detail:
+                        "attributes have changed since this run began to use them: a run, its private scores \
+                             included, goes on with the same data only"
+                            .to_owned(),
+                });
+            }
+        }
         pair.encrypts.reading = false;
         pair.encrypts.attributes = Some(attributes);
         Ok(())

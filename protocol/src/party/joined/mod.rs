@@ -24,7 +24,7 @@ use crate::check;
 use crate::config::{Role, RunConfig};
 use crate::ids::{PartyId, RoundId};
 use crate::join::align::Aligned;
-use crate::join::score::ScorePlan;
+use crate::join::score::{Asked, ScoreBooks, ScorePlan};
 use crate::join::stream::Resume;
 use crate::join::{JoinPlan, Work, WorkId};
 use crate::refusal::Refusal;
@@ -71,6 +71,10 @@ pub(super) struct Joined {
     planning: bool,
     /// Row party: batches whose scores are wanted, the first is at hand.
     batches: VecDeque<Scoring>,
+    /// Row party: all scores that were ever asked for in the run.
+    books: ScoreBooks,
+    /// Attribute party: what its entities were like when they were first encrypted.
+    attributes: Option<Digest>,
     /// Whether there is a connection: without one, silence says nothing about others.
     is_online: bool,
     tasks: BTreeMap<WorkId, (usize, Task)>,
@@ -138,6 +142,8 @@ impl Joined {
             scores: None,
             planning: false,
             batches: VecDeque::new(),
+            books: ScoreBooks::default(),
+            attributes: None,
             is_online: true,
             tasks: BTreeMap::new(),
             next_work: 0,
@@ -192,6 +198,16 @@ impl Joined {
         if let Some(pair) = self.pairs.iter_mut().find(|pair| pair.peer == *peer) {
             pair.scores.asked.insert(batch, rows);
         }
+    }
+
+    /// Scores that this row party has asked for, from the journal.
+    pub(super) fn restore_asked(&mut self, asked: Asked) {
+        self.books.take(asked);
+    }
+
+    /// What this attribute party's entities are like, from the journal.
+    pub(super) fn restore_attributes(&mut self, digest: Digest) {
+        self.attributes = Some(digest);
     }
 
     /// The ciphertexts of a unit that were answered, from the journal.
@@ -293,6 +309,9 @@ impl Joined {
             return;
         };
         pair.active = now;
+        if let (Channel::Score(batch), true, 0) = (channel, again, next) {
+            pair.scores.wanted = Some(batch);
+        }
         if pair.streams.acknowledged(channel, next, again) == Resume::FromTheFirst {
             match channel {
                 Channel::Align => {

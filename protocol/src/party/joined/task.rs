@@ -113,7 +113,7 @@ impl Joined {
         };
         match task {
             Task::Align { asked } => self.align_done(index, asked, done, outputs)?,
-            Task::Attributes => self.attributes_done(index, done)?,
+            Task::Attributes => self.attributes_done(index, done, outputs)?,
             Task::Encrypt {
                 channel,
                 first,

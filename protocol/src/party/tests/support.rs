@@ -166,7 +166,8 @@ pub(crate) struct Party {
     pub(crate) run_secret: Option<(RunId, Seed)>,
     pub(crate) works: Vec<(WorkId, Work)>,
     pub(crate) now: Millis,
-    pub(crate) scored: std::collections::BTreeMap<u64, Vec<i64>>,
+    pub(crate) scored: std::collections::BTreeMap<u64, crate::party::Scored>,
+    pub(crate) not_scored: std::collections::BTreeMap<u64, crate::join::score::ScoreRefusal>,
     /// All outputs by name, for tests of their order.
     pub(crate) order: Vec<&'static str>,
     rng: rand_chacha::ChaCha20Rng,
@@ -191,6 +192,7 @@ impl Party {
             works: Vec::new(),
             now: Millis(0),
             scored: std::collections::BTreeMap::new(),
+            not_scored: std::collections::BTreeMap::new(),
             order: Vec::new(),
             rng: Seed::from_bytes([100 + index as u8; 32]).rng(),
         }
@@ -264,6 +266,10 @@ impl Party {
                 Output::Scored(batch, scores) => {
                     self.scored.insert(batch, scores);
                     "scored"
+                }
+                Output::NotScored(batch, refusal) => {
+                    self.not_scored.insert(batch, refusal);
+                    "not scored"
                 }
                 Output::Work(id, work) => {
                     self.works.push((id, work));

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::super::super::{Output, internal};
+use super::super::super::record::Record;
+use super::super::super::{Output, Scored, internal};
 use super::super::{Joined, Task};
 use super::{BATCH, Encrypted, Scoring};
 use crate::config::Role;
 use crate::ids::PartyId;
 use crate::join::Work;
-use crate::join::score::{ScoreRows, per_message};
+use crate::join::score::{ScoreRefusal, ScoreRows, per_message};
 use crate::join::upload::MAX_HELD;
 use crate::refusal::Refusal;
 use crate::time::Millis;
@@ -23,26 +24,35 @@ impl Joined {
     /// Row party: scores are wanted.
     pub(in super::super::super) fn want_scores(
         &mut self,
-        batch: u64,
-        rows: Arc<ScoreRows>,
-    ) -> Result<(), Refusal> {
-        let Some(prediction) = self.config.join().and_then(|join| join.prediction) else {
-            return Err(internal("the run allows no private scores"));
+        batches: &[Arc<ScoreRows>],
+        outputs: &mut VecDeque<Output>,
+    ) -> Result<Vec<u64>, ScoreRefusal> {
+        let prediction = self.config.join().and_then(|join| join.prediction);
+        let Some(prediction) = prediction.filter(|_| self.role == Role::Row) else {
+            return Err(ScoreRefusal::NotOffered);
         };
-        let (asked, allowed) = (rows.most_per_entity(), prediction.per_entity);
-        if asked > allowed {
-            return Err(Refusal::Data {
-                detail: format!("{asked} scores ask about one entity, the run allows {allowed}"),
+        let aligned = |party: &PartyId| {
+            let pair = self.pairs.iter().find(|pair| pair.peer == *party)?;
+            pair.aligned.as_ref().map(|aligned| aligned.keys)
+        };
+        let accepted = self.books.ask(&prediction, batches, aligned)?;
+        let mut numbers = Vec::with_capacity(accepted.len());
+        for ((batch, new), rows) in accepted.into_iter().zip(batches) {
+            // Written down before anything of it is sent: no crash makes a score cheaper.
+            if let Some(asked) = new {
+                outputs.push_back(Output::Persist(Record::Asked(asked).to_bytes()));
+            }
+            numbers.push(batch);
+            self.batches.push_back(Scoring {
+                batch,
+                rows: Arc::clone(rows),
+                own: None,
+                asked: false,
+                lost: Vec::new(),
+                refused: None,
             });
         }
-        self.batches.push_back(Scoring {
-            batch,
-            rows,
-            own: None,
-            asked: false,
-            lost: Vec::new(),
-        });
-        Ok(())
+        Ok(numbers)
     }
 
     /// Row party: takes the batch at hand as far as it goes.
@@ -96,6 +106,27 @@ impl Joined {
                 }
             }
         }
+        // A batch that an attribute party refuses has no scores; the next one may.
+        if self
+            .batches
+            .front()
+            .is_some_and(|scoring| scoring.refused.is_some())
+        {
+            for pair in &mut self.pairs {
+                pair.streams.forget_batches();
+                pair.scores.reset();
+            }
+            if let Some(Scoring {
+                batch,
+                refused: Some(party),
+                ..
+            }) = self.batches.pop_front()
+            {
+                let refusal = ScoreRefusal::ByParty { party };
+                outputs.push_back(Output::NotScored(batch, refusal));
+            }
+            return self.score(now, outputs);
+        }
         // Whoever has fallen silent is missing: the batch begins again without it.
         if let Some(scoring) = self.batches.front_mut().filter(|_| !lost.is_empty()) {
             scoring.lost.append(&mut lost);
@@ -109,7 +140,13 @@ impl Joined {
                 ..
             }) = self.batches.pop_front()
         {
-            outputs.push_back(Output::Scored(batch, totals));
+            let attributes = self.config.parties_of(Role::Attributes);
+            let absent = attributes.filter(|party| there.binary_search(party).is_err());
+            let scored = Scored {
+                sums: totals,
+                absent: absent.cloned().collect(),
+            };
+            outputs.push_back(Output::Scored(batch, scored));
         }
         Ok(())
     }
@@ -237,6 +274,13 @@ impl Joined {
             let messages: Vec<Vec<u8>> = std::iter::from_fn(|| pair.streams.pop(channel))
                 .take(BATCH)
                 .collect();
+            if messages.first().is_some_and(Vec::is_empty) {
+                let party = pair.peer.clone();
+                if let Some(scoring) = self.batches.front_mut() {
+                    scoring.refused = Some(party);
+                }
+                return Ok(false);
+            }
             if !messages.is_empty() {
                 pair.scores.closing = true;
                 let first = pair.scores.taken;

@@ -34,6 +34,8 @@ pub(super) struct Scoring {
     pub(super) asked: bool,
     /// Attribute parties that have fallen silent: missing, as those that are not joined.
     pub(super) lost: Vec<PartyId>,
+    /// An attribute party that will not answer.
+    pub(super) refused: Option<PartyId>,
 }
 
 /// Row party: what an attribute party encrypts for scores.
@@ -55,6 +57,8 @@ pub(super) struct Scores {
     /// Answers of the batch at hand that have been opened, or of which the parts have been taken.
     taken: usize,
     header: Option<ScoreHeader>,
+    /// Attribute party: the batch at hand is beyond what the run declares.
+    refused: bool,
     pub(super) epoch: u64,
     encrypted: Option<Arc<Encrypted>>,
     /// Row party: what has come in.
@@ -65,6 +69,8 @@ pub(super) struct Scores {
     preparing: bool,
     answering: bool,
     closing: bool,
+    /// Attribute party: the batch that was asked for last.
+    pub(super) wanted: Option<u64>,
     /// The batch at hand, and how often one has begun.
     batch: Option<u64>,
     begun: u64,
@@ -79,7 +85,7 @@ impl Scores {
 
     /// Attribute party: nothing of the batch has come.
     pub(super) fn forget(&mut self) {
-        (self.header, self.taken) = (None, 0);
+        (self.header, self.taken, self.refused) = (None, 0, false);
     }
 
     /// No batch is at hand, and what is on its way belongs to none.
@@ -93,7 +99,7 @@ impl Scores {
             self.batch = Some(batch);
             self.begun += 1;
             self.rewind();
-            (self.query, self.header, self.taken) = (None, None, 0);
+            (self.query, self.header, self.taken, self.refused) = (None, None, 0, false);
             (self.preparing, self.closing) = (false, false);
         }
     }

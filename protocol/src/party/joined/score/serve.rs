@@ -109,11 +109,10 @@ impl Joined {
                 self.give(index, task, work, outputs);
             }
         }
-        let batch = batches.into_iter().filter_map(|channel| match channel {
-            Channel::Score(batch) => Some(batch),
-            _ => None,
-        });
-        match batch.max() {
+        // Rows that are asked about again have a number below the last one.
+        let wanted = self.pairs.get(index).and_then(|pair| pair.scores.wanted);
+        let batch = wanted.filter(|batch| batches.contains(&Channel::Score(*batch)));
+        match batch {
             Some(batch) => self.open_scores(index, batch, &server, now, outputs),
             None => Ok(()),
         }
@@ -157,27 +156,26 @@ impl Joined {
                     "a batch of scores without its header",
                 )
             })?;
-            if pair.scores.asked.insert(batch, header.rows).is_none() {
+            // CHK-078: no more scores than the run declares, over all its row parties. The batch is refused, not the run:
+            // one row party that asks too much must not end it for others.
+            let others = self.pairs.iter().enumerate().flat_map(|(of, pair)| {
+                let others = pair.scores.asked.iter();
+                others.filter(move |(other, _)| (of, **other) != (index, batch))
+            });
+            let asked = others.fold(header.rows, |sum, (_, rows)| sum.saturating_add(*rows));
+            let Some(pair) = self.pairs.get_mut(index) else {
+                return Ok(());
+            };
+            if asked > allowed {
+                pair.scores.refused = true;
+                pair.streams.out_or_new(channel).push(&[], true);
+            } else if pair.scores.asked.insert(batch, header.rows) != Some(header.rows) {
                 let record = Record::Scored {
                     peer: pair.peer.clone(),
                     batch,
                     rows: header.rows,
                 };
                 outputs.push_back(Output::Persist(record.to_bytes()));
-            }
-            // CHK-078: no more scores than the run declares, over all its row parties.
-            let asked: u64 = self
-                .pairs
-                .iter()
-                .flat_map(|pair| pair.scores.asked.values())
-                .sum();
-            if asked > allowed {
-                return Err(broken(
-                    check::SCORES,
-                    None,
-                    self.pairs.get(index).map(|pair| &pair.peer),
-                    format!("{asked} scores, the run allows {allowed}"),
-                ));
             }
             if let Some(pair) = self.pairs.get_mut(index) {
                 pair.scores.header = Some(header);
@@ -189,7 +187,7 @@ impl Joined {
         let messages: Vec<Vec<u8>> = std::iter::from_fn(|| pair.streams.pop(channel))
             .take(BATCH)
             .collect();
-        if messages.is_empty() {
+        if messages.is_empty() || pair.scores.refused {
             return Ok(());
         }
         pair.scores.opening = true;

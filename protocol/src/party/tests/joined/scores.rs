@@ -9,7 +9,9 @@ use super::world::{JoinedWorld, Shape};
 use crate::config::{Partition, Prediction, RunConfigLiteral, ScoreBudget};
 use crate::ids::RoundId;
 use crate::join::JoinData;
-use crate::join::score::ScoreRows;
+use crate::join::keys_digest;
+use crate::join::score::{ScoreRefusal, ScoreRows};
+use crate::party::Scored;
 use crate::party::tests::support::id;
 use crate::wire::ToParty;
 
@@ -83,20 +85,47 @@ fn rows_of(world: &JoinedWorld, index: usize) -> ScoreRows {
         rows,
         entities,
         ranges,
+        keys: keys.iter().map(|keys| keys_digest(keys)).collect(),
     }
 }
 
-fn ask(world: &mut JoinedWorld, index: usize, batch: u64) -> Vec<i64> {
-    let rows = Arc::new(rows_of(world, index));
+/// Some of the rows that `rows_of` gives.
+fn part_of(rows: &ScoreRows, places: std::ops::Range<usize>) -> ScoreRows {
+    let mut part = Binned::new(places.len(), rows.rows.features());
+    for feature in 0..rows.rows.features() {
+        part.column_mut(feature)
+            .copy_from_slice(&rows.rows.column(feature)[places.clone()]);
+    }
+    let of_link = |link: &Vec<u32>| link[places.clone()].to_vec();
+    ScoreRows {
+        rows: part,
+        entities: rows.entities.iter().map(of_link).collect(),
+        ..rows.clone()
+    }
+}
+
+/// Asks for scores; the numbers of the batches.
+fn begin(world: &mut JoinedWorld, index: usize, rows: &[ScoreRows]) -> Result<Vec<u64>, ScoreRefusal> {
+    let rows: Vec<Arc<ScoreRows>> = rows.iter().cloned().map(Arc::new).collect();
     let party = &mut world.parties[index];
-    party.machine.score(batch, rows, party.now);
+    let numbers = party.machine.score(&rows, party.now);
     party.drain();
     world.flush(index);
+    numbers
+}
+
+fn ask_for(world: &mut JoinedWorld, index: usize, rows: ScoreRows) -> Scored {
+    let numbers = begin(world, index, &[rows]).unwrap();
     world.settle();
     world.parties[index]
         .scored
-        .remove(&batch)
+        .remove(&numbers[0])
         .unwrap_or_else(|| panic!("no scores: {:?}", world.refusals()))
+}
+
+fn ask(world: &mut JoinedWorld, index: usize) -> Vec<i64> {
+    let rows = rows_of(world, index);
+    ask_for(world, index, rows).sums
 }
 
 /// Sums of leaf values of the pooled rows.
@@ -138,8 +167,16 @@ fn scores_are_those_of_the_pooled_rows() {
     ] {
         let mut world = grown(shape, EXACT);
         for index in world.rows() {
-            assert_eq!(ask(&mut world, index, 0), pooled(&world, index));
-            assert_eq!(ask(&mut world, index, 1), pooled(&world, index), "and again");
+            let (rows, expected) = (rows_of(&world, index), pooled(&world, index));
+            assert_eq!(ask(&mut world, index), expected);
+            assert_eq!(
+                ask_for(&mut world, index, part_of(&rows, 2..5)).sums,
+                expected[2..5]
+            );
+            // The same question as the first one, under its number.
+            assert_eq!(begin(&mut world, index, &[rows]), Ok(vec![0]));
+            world.settle();
+            assert_eq!(world.parties[index].scored[&0].sums, expected, "and again");
         }
     }
 }
@@ -149,25 +186,19 @@ fn a_restart_of_anybody_changes_no_score() {
     for who in 0..3 {
         for after in [1, 3, 5, 7, 9] {
             let mut world = grown(Shape::of(2), EXACT);
-            let rows = Arc::new(rows_of(&world, 2));
-            let begin = |world: &mut JoinedWorld| {
-                let party = &mut world.parties[2];
-                party.machine.score(7, Arc::clone(&rows), party.now);
-                party.drain();
-                world.flush(2);
-            };
-            begin(&mut world);
+            let rows = rows_of(&world, 2);
+            begin(&mut world, 2, &[rows.clone()]).unwrap();
             for _ in 0..after {
                 world.work();
             }
             world.restart(who);
             if who == 2 {
-                begin(&mut world);
+                assert_eq!(begin(&mut world, 2, &[rows]), Ok(vec![0]));
             }
             world.settle();
-            let scores = world.parties[2].scored.remove(&7);
+            let scores = world.parties[2].scored.remove(&0);
             assert_eq!(
-                scores,
+                scores.map(|scored| scored.sums),
                 Some(pooled(&world, 2)),
                 "p{who} after {after}: {:?}",
                 world.refusals()
@@ -181,11 +212,8 @@ fn a_restart_of_anybody_changes_no_score() {
 fn a_lost_attribute_party_reads_as_missing() {
     for after in [0, 4, 9] {
         let mut world = grown(Shape::of(3), EXACT);
-        let rows = Arc::new(rows_of(&world, 3));
-        let party = &mut world.parties[3];
-        party.machine.score(0, rows, party.now);
-        party.drain();
-        world.flush(3);
+        let rows = rows_of(&world, 3);
+        begin(&mut world, 3, &[rows]).unwrap();
         for _ in 0..after {
             world.work();
         }
@@ -193,36 +221,147 @@ fn a_lost_attribute_party_reads_as_missing() {
         for _ in 0..6 {
             world.settle();
         }
-        let scores = world.parties[3].scored.remove(&0);
+        let scored = world.parties[3].scored.remove(&0).expect("scores");
         let refusals = world.refusals();
-        assert_eq!(scores, Some(pooled(&world, 3)), "after {after}: {refusals:?}");
+        assert_eq!(scored.sums, pooled(&world, 3), "after {after}: {refusals:?}");
+        assert_eq!(scored.absent, [id(1)]);
     }
 }
 
+/// What an attribute party allows holds over all row parties, and it does not rely on theirs to count.
 #[test]
 fn no_more_scores_than_declared() {
-    let mut world = grown(Shape::of(2), Prediction { rows: 20, ..EXACT });
-    let rows = Arc::new(rows_of(&world, 2));
-    let party = &mut world.parties[2];
-    party.machine.score(0, rows, party.now);
-    party.drain();
-    world.flush(2);
+    let shape = Shape {
+        rows: 2,
+        ..Shape::of(2)
+    };
+    let most = |world: &JoinedWorld, index| {
+        let of_party = |(_, range): &(_, std::ops::Range<u32>)| {
+            let entities = rows_of(world, index).asked_per_entity();
+            let own = entities.iter().filter(|(entity, _)| range.contains(entity));
+            own.map(|(_, count)| u64::from(*count)).sum::<u64>()
+        };
+        rows_of(world, index).ranges.iter().map(of_party).max().unwrap()
+    };
+    let world = JoinedWorld::new(shape.clone());
+    let rows = most(&world, 2).max(most(&world, 3));
+    let mut world = grown(shape, Prediction { rows, ..EXACT });
+    ask(&mut world, 2);
+    let (rows, few) = (rows_of(&world, 3), part_of(&rows_of(&world, 3), 0..1));
+    assert_eq!(begin(&mut world, 3, &[rows, few]), Ok(vec![0, 1]));
     world.settle();
-    // CHK-078
-    super::checks::assert_refused(&world, 0, "CHK-078");
-    // And a row party does not ask more often about one entity than the run allows.
-    let mut world = grown(
-        Shape::of(2),
-        Prediction {
-            per_entity: 1,
-            ..EXACT
-        },
+    // CHK-078: the batch is refused, not the run.
+    let party = &world.parties[3];
+    assert!(matches!(party.not_scored[&0], ScoreRefusal::ByParty { .. }));
+    assert!(
+        !party.scored.contains_key(&0) && world.refusals().is_empty(),
+        "{:?}",
+        world.refusals()
     );
-    let rows = Arc::new(rows_of(&world, 2));
-    let party = &mut world.parties[2];
-    party.machine.score(0, rows, party.now);
-    party.drain();
-    assert!(party.refused.is_some());
+    // What was answered before is answered again, whoever has restarted.
+    world.restart(0);
+    world.restart(2);
+    assert_eq!(ask(&mut world, 2), pooled(&world, 2));
+}
+
+#[test]
+fn limits_hold_over_all_batches_and_restarts() {
+    let once = Prediction {
+        per_entity: 1,
+        ..EXACT
+    };
+    let mut world = grown(Shape::of(2), once);
+    let rows = rows_of(&world, 2);
+    let refused = begin(&mut world, 2, &[rows.clone()]);
+    assert!(
+        matches!(
+            refused,
+            Err(ScoreRefusal::PerEntity {
+                allowed: 1,
+                asked: 2..,
+                ..
+            })
+        ),
+        "{refused:?}"
+    );
+    // The run goes on: a row whose entities differ may be asked about, once.
+    let is_single = |row: &usize| {
+        let named: Vec<u32> = rows.entities.iter().map(|link| link[*row]).collect();
+        named[0] != named[1] && named[0] != NOBODY
+    };
+    let row = (0..rows.rows.rows()).find(is_single).unwrap();
+    let one = part_of(&rows, row..row + 1);
+    assert_eq!(
+        ask_for(&mut world, 2, one.clone()).sums,
+        pooled(&world, 2)[row..row + 1]
+    );
+    let mut other = one.clone();
+    let bins = other.rows.column_mut(0);
+    bins[0] = u8::from(bins[0] == 0);
+    for _ in 0..2 {
+        let refused = begin(&mut world, 2, &[other.clone()]);
+        assert!(
+            matches!(
+                refused,
+                Err(ScoreRefusal::PerEntity {
+                    asked: 2,
+                    entities: 1..,
+                    ..
+                })
+            ),
+            "{refused:?}"
+        );
+        // The same question costs nothing, and the journal remembers all of this.
+        world.restart(2);
+        assert_eq!(begin(&mut world, 2, &[one.clone()]), Ok(vec![0]));
+        world.settle();
+    }
+    // All batches of a call or none: the second of these is one too many, so the first is not asked.
+    let free = (0..rows.rows.rows()).filter(is_single).find(|other| {
+        let named = |row: usize| rows.entities.iter().map(move |link| link[row]);
+        named(*other).all(|entity| named(row).all(|taken| taken != entity))
+    });
+    let free = part_of(&rows, free.map_or(0..0, |row| row..row + 1));
+    assert!(begin(&mut world, 2, &[free.clone(), other]).is_err());
+    assert_eq!(begin(&mut world, 2, &[free]), Ok(vec![1]));
+
+    let few = Prediction { rows: 3, ..EXACT };
+    let mut world = grown(Shape::of(2), few);
+    let refused = begin(&mut world, 2, &[rows]);
+    assert!(
+        matches!(refused, Err(ScoreRefusal::Rows { allowed: 3, .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn keys_that_were_not_aligned_are_refused() {
+    let mut world = grown(Shape::of(2), EXACT);
+    let mut rows = rows_of(&world, 2);
+    rows.keys[1] = keys_digest(&[[7; 32]]);
+    let refused = begin(&mut world, 2, &[rows]);
+    assert_eq!(refused, Err(ScoreRefusal::OtherKeys { party: id(1) }));
+    // Neither an attribute party nor a run without prediction has scores to ask for.
+    let rows = rows_of(&world, 2);
+    assert_eq!(
+        begin(&mut world, 0, &[rows.clone()]),
+        Err(ScoreRefusal::NotOffered)
+    );
+    let mut young = JoinedWorld::new(Shape::of(2));
+    assert_eq!(begin(&mut young, 2, &[rows]), Err(ScoreRefusal::NoModel));
+}
+
+/// A run, its scores included, is about one state of the data.
+#[test]
+fn attributes_that_change_after_a_restart_are_noticed() {
+    let mut world = grown(Shape::of(2), EXACT);
+    world.change_attributes(0);
+    world.restart(0);
+    let rows = rows_of(&world, 2);
+    begin(&mut world, 2, &[rows]).unwrap();
+    world.settle();
+    let refused = world.parties[0].refused.as_ref().expect("refused").to_string();
+    assert!(refused.contains("attributes have changed"), "{refused}");
 }
 
 #[test]
@@ -237,7 +376,7 @@ fn scores_carry_noise_where_the_run_says_so() {
         ..EXACT
     };
     let mut world = grown(Shape::of(2), prediction);
-    let (noised, plain) = (ask(&mut world, 2, 0), pooled(&world, 2));
+    let (noised, plain) = (ask(&mut world, 2), pooled(&world, 2));
     let differ: Vec<i64> = noised
         .iter()
         .zip(&plain)
@@ -245,9 +384,5 @@ fn scores_carry_noise_where_the_run_says_so() {
         .collect();
     let deviation = (differ.iter().map(|d| (*d as f64).powi(2)).sum::<f64>() / differ.len() as f64).sqrt();
     assert!(deviation > 1e4 && deviation < 1e9, "{deviation}");
-    assert_eq!(
-        noised,
-        ask(&mut world, 2, 0),
-        "the same batch draws no noise again"
-    );
+    assert_eq!(noised, ask(&mut world, 2), "the same batch draws no noise again");
 }
