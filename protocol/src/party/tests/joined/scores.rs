@@ -1,5 +1,6 @@
 //! Private scores are those of the pooled rows, to the last unit.
 
+use std::slice;
 use std::sync::Arc;
 
 use hedgerow_forest::binning::Binned;
@@ -187,7 +188,7 @@ fn a_restart_of_anybody_changes_no_score() {
         for after in [1, 3, 5, 7, 9] {
             let mut world = grown(Shape::of(2), EXACT);
             let rows = rows_of(&world, 2);
-            begin(&mut world, 2, &[rows.clone()]).unwrap();
+            begin(&mut world, 2, slice::from_ref(&rows)).unwrap();
             for _ in 0..after {
                 world.work();
             }
@@ -272,7 +273,7 @@ fn limits_hold_over_all_batches_and_restarts() {
     };
     let mut world = grown(Shape::of(2), once);
     let rows = rows_of(&world, 2);
-    let refused = begin(&mut world, 2, &[rows.clone()]);
+    let refused = begin(&mut world, 2, slice::from_ref(&rows));
     assert!(
         matches!(
             refused,
@@ -313,7 +314,7 @@ fn limits_hold_over_all_batches_and_restarts() {
         );
         // The same question costs nothing, and the journal remembers all of this.
         world.restart(2);
-        assert_eq!(begin(&mut world, 2, &[one.clone()]), Ok(vec![0]));
+        assert_eq!(begin(&mut world, 2, slice::from_ref(&one)), Ok(vec![0]));
         world.settle();
     }
     // All batches of a call or none: the second of these is one too many, so the first is not asked.
@@ -344,7 +345,7 @@ fn keys_that_were_not_aligned_are_refused() {
     // Neither an attribute party nor a run without prediction has scores to ask for.
     let rows = rows_of(&world, 2);
     assert_eq!(
-        begin(&mut world, 0, &[rows.clone()]),
+        begin(&mut world, 0, slice::from_ref(&rows)),
         Err(ScoreRefusal::NotOffered)
     );
     let mut young = JoinedWorld::new(Shape::of(2));
