@@ -1,7 +1,7 @@
 //! The three networks, encrypted: predicted and measured seconds, bytes, keys, precision, decisions.
 //!
 //! `RAYON_NUM_THREADS=1 cargo bench -p hedgerow-inference --bench networks -- [mlp|lola|lenet5|mlp:512 ...]`
-//! (`NAME:BATCH`; `COUNT` images, of the file that `IMAGES` names). CPU seconds of all threads, the least of five means: what a machine does that others use too. The
+//! (`NAME:BATCH`; `COUNT` images, of the file that `IMAGES` names; `COMPACT` masks). CPU seconds of all threads, the least of five means: what a machine does that others use too. The
 //! images are the first hundred of MNIST's test set.
 
 use std::time::Instant;
@@ -128,6 +128,7 @@ fn run(graph: &Graph, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
         keys.bytes() as f64 / 1e6
     );
     let server = Ckks::new(&params, std::sync::Arc::new(keys))?;
+    let server = server.compact(std::env::var_os("COMPACT").is_some());
     let start = Instant::now();
     let (prepare_seconds, model) = mean(1, || Prepared::new(&server, graph, plan));
     let model = model?;
@@ -199,7 +200,7 @@ fn run(graph: &Graph, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
             .and_then(|count| count.parse().ok())
             .unwrap_or(20);
         for sample in images(more).into_iter().skip(1) {
-            let slots = &encode(plan, &[sample.0.clone()])?[0];
+            let slots = &encode(plan, std::slice::from_ref(&sample.0))?[0];
             let ct = client
                 .encrypt(plan.ring.levels, slots, &mut rng)?
                 .expand(&params)?;

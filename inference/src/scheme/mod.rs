@@ -17,7 +17,7 @@ mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use ckks::{Ckks, CkksClient};
+pub use ckks::{Ckks, CkksClient, Mask};
 pub use clear::{Clear, ClearCiphertext, Noop, Sim, Slots};
 pub use error::SchemeError;
 pub use map::{MapShape, PreparedMap, Term};

@@ -119,22 +119,23 @@ fn all_schemes_keep_the_same_books() {
     );
     assert_eq!(sim.tally(), tally);
     // The keys that the simulation names are all that the real run needs.
-    let (client, server) = pair(&params, &tally.keys);
-    let (a, b) = (
-        encrypt(&client, &params, TOP, &x(slots)),
-        encrypt(&client, &params, TOP, &y(slots)),
-    );
-    let real = suite(&server, &a, &b).unwrap();
-    assert_eq!(real.iter().map(|ct| server.level(ct)).collect::<Vec<_>>(), levels);
-    assert_eq!(server.tally(), tally);
-    for (i, (ct, expected)) in real.iter().zip(&expected).enumerate() {
-        let actual = client.decrypt(ct).unwrap();
-        let worst = actual
-            .iter()
-            .zip(expected)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f64::max);
-        assert!(worst < 2f64.powi(-22), "result {i}: error 2^{:.1}", worst.log2());
+    for compact in [false, true] {
+        let (client, server) = pair(&params, &tally.keys);
+        let server = server.compact(compact);
+        let a = encrypt(&client, &params, TOP, &x(slots));
+        let b = encrypt(&client, &params, TOP, &y(slots));
+        let real = suite(&server, &a, &b).unwrap();
+        assert_eq!(real.iter().map(|ct| server.level(ct)).collect::<Vec<_>>(), levels);
+        assert_eq!(server.tally(), tally);
+        for (i, (ct, expected)) in real.iter().zip(&expected).enumerate() {
+            let actual = client.decrypt(ct).unwrap();
+            let worst = actual
+                .iter()
+                .zip(expected)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f64::max);
+            assert!(worst < 2f64.powi(-22), "result {i}: error 2^{:.1}", worst.log2());
+        }
     }
 }
 

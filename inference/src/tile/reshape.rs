@@ -26,7 +26,7 @@ impl<C: Clone> TileTensor<C> {
             });
         }
         let slots = scheme.slots();
-        for wrong in [shape, self.shape()].into_iter().filter(|s| s.slots() != slots) {
+        if let Some(wrong) = [shape, self.shape()].into_iter().find(|s| s.slots() != slots) {
             return Err(TileError::Slots {
                 shape: wrong.clone(),
                 expected: wrong.slots(),
