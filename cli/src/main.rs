@@ -117,6 +117,28 @@ fn run(command: &Command) -> Result<()> {
             println!("{}", bench::train::run(*rows, out).await?);
             Ok(())
         }),
+        Command::Bench(Bench::Growth {
+            data,
+            growths,
+            epsilons,
+            nodes,
+            seeds,
+            rows,
+            sets,
+            out,
+        }) => block_on(async {
+            let asked = bench::growth::Asked {
+                data,
+                growths,
+                epsilons,
+                nodes,
+                seeds: *seeds,
+                rows: *rows,
+                sets,
+            };
+            println!("{}", bench::growth::run(&asked, out).await?);
+            Ok(())
+        }),
         Command::Bench(Bench::Sum { out }) => {
             println!("{}", bench::sum::run(out)?);
             Ok(())

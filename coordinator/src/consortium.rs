@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use hedgerow_crypto::exact::count::PLAINTEXT;
 use hedgerow_crypto::hash::hash;
 use hedgerow_crypto::mask::modulus::Modulus;
+use hedgerow_dp::{Budget, rho_for};
 use hedgerow_edge::configfile::{self, ConfigFileError};
 use hedgerow_edge::files;
 use hedgerow_forest::params::ForestParams;
@@ -17,16 +18,18 @@ use hedgerow_protocol::config::{
 use hedgerow_protocol::ids::RunId;
 
 mod file;
+mod forest;
 mod join;
 
 #[cfg(test)]
 mod tests;
 
 pub use file::{
-    AggregationName, AlignmentName, AttributesSection, ConsortiumFile, DataSection, Epsilon, ForestSection,
-    JoinSection, LinkSection, PartitionName, PredictionSection, PrivacySection, RunSection, SchemaSource,
-    TaskSection, TestSection, UnitName,
+    AggregationName, AlignmentName, AttributesSection, ConsortiumFile, DataSection, Epsilon, JoinSection,
+    LinkSection, PartitionName, PredictionSection, PrivacySection, RunSection, SchemaSource, TaskSection,
+    TestSection, UnitName,
 };
+pub use forest::{Chosen, ForestSection, GrowthName};
 
 /// What a run has that no file says: chosen once, and kept with its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +86,26 @@ impl Consortium {
         Ok(consortium)
     }
 
+    /// How trees grow, and why.
+    ///
+    /// # Errors
+    /// [`ConfigFileError`] at the key at fault.
+    pub fn forest(&self) -> Result<Chosen, ConfigFileError> {
+        let ConsortiumFile {
+            data,
+            forest,
+            privacy,
+            ..
+        } = &self.file;
+        forest
+            .choose(
+                &self.schema,
+                noise(privacy.epsilon.value(), privacy.delta),
+                data.rows,
+            )
+            .map_err(|(key, message)| self.invalid(key, message))
+    }
+
     /// The run that the file describes.
     ///
     /// # Errors
@@ -90,7 +113,8 @@ impl Consortium {
     pub fn config(&self, drawn: &Drawn) -> Result<RunConfig, ConfigFileError> {
         let partition = self.partition()?;
         let unit = self.unit()?;
-        RunConfig::new(self.literal(drawn, partition, unit))
+        let forest = self.forest()?.params;
+        RunConfig::new(self.literal(drawn, partition, unit, forest))
             .map_err(|error| self.invalid(key_of(&error), error))
     }
 
@@ -124,12 +148,17 @@ impl Consortium {
         }
     }
 
-    fn literal(&self, drawn: &Drawn, partition: Partition, unit: Unit) -> RunConfigLiteral {
+    fn literal(
+        &self,
+        drawn: &Drawn,
+        partition: Partition,
+        unit: Unit,
+        forest: ForestParams,
+    ) -> RunConfigLiteral {
         let ConsortiumFile {
             parties,
             task,
             data,
-            forest,
             privacy,
             test,
             run,
@@ -142,7 +171,6 @@ impl Consortium {
                 epsilon,
                 delta: privacy.delta,
                 unit,
-                threshold_share: privacy.threshold_share(data.partition),
             }),
         };
         let modulus = match partition {
@@ -150,19 +178,13 @@ impl Consortium {
             // Tables end as additive shares of the joins' plaintexts.
             _ => Modulus::power_of_two(PLAINTEXT.ilog2()).unwrap_or(Modulus::TWO_TO_64),
         };
-        let fitting = ForestParams::default_for(privacy.is_some());
         RunConfigLiteral {
             run: drawn.run,
             name: task.name.clone(),
             task: format!("{} = {}", task.label, task.positive),
             partition,
             schema: self.schema.clone(),
-            forest: ForestParams::new(
-                forest.trees.unwrap_or(fitting.trees),
-                forest.depth.unwrap_or(fitting.depth),
-                forest.bins.unwrap_or(fitting.bins),
-                forest.growth,
-            ),
+            forest,
             privacy,
             aggregation: match run.aggregation {
                 AggregationName::Masked => Aggregation::Masked,
@@ -190,6 +212,15 @@ impl Consortium {
     fn invalid(&self, key: &str, message: impl fmt::Display) -> ConfigFileError {
         configfile::invalid(&self.text, &self.path, key, message)
     }
+}
+
+/// Standard deviation of a count that a whole budget buys; none without noise, or for a budget that there is not, which
+/// is refused elsewhere.
+#[must_use]
+pub fn noise(epsilon: Option<f64>, delta: f64) -> Option<f64> {
+    let budget = Budget::new(epsilon?, delta).ok()?;
+    let rho = rho_for(&budget).ok()?;
+    Some(1.0 / (2.0 * rho.value()).sqrt())
 }
 
 /// The 32 bytes of a seed that people write as a number.

@@ -165,8 +165,8 @@ pub fn attack(
     let mut tables = Evidence::new(canaries.included.len());
     let mut progression = Progression::start(config)?;
     let mut leaf_sigma = 0.0;
-    while let Some(query) = progression.query() {
-        let mechanism = privacy::mechanism(config, &privacy::Planned::of(query))?;
+    while let (Some(query), Some(planned)) = (progression.query(), progression.planned()) {
+        let mechanism = privacy::mechanism(config, planned)?;
         let router = Router::new(query);
         let known = count(&router, blocks);
         let moved = canaries.cells(&router);

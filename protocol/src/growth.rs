@@ -1,10 +1,12 @@
 //! The learning algorithm as both sides run it: the released totals go in, the next query comes out.
 
+use std::collections::VecDeque;
+
 use hedgerow_crypto::hash::{Digest, hash};
 use hedgerow_forest::binning::Binner;
 use hedgerow_forest::grow::{self, Grow, GrowError, Step};
 use hedgerow_forest::model::{Forest, ModelError, PrivacyStatement};
-use hedgerow_forest::query::TableQuery;
+use hedgerow_forest::query::{QueryKind, TableQuery};
 use hedgerow_forest::table::Table;
 
 use crate::binding;
@@ -30,6 +32,14 @@ pub enum GrowthError {
         /// Cells of the query.
         expected: usize,
     },
+    /// The algorithm asks what its plan does not hold, or not there: nobody would have paid for it.
+    #[error("the growth asks for {kind} in {cells} cells, which its plan does not hold any more")]
+    Unplanned {
+        /// What it asks.
+        kind: QueryKind,
+        /// Its cells.
+        cells: usize,
+    },
     /// There is no open query.
     #[error("the model is complete, nothing is asked")]
     Complete,
@@ -38,8 +48,8 @@ pub enum GrowthError {
 /// What the algorithm wants now.
 #[derive(Clone, Debug)]
 enum Wanted {
-    /// With its digest: hashing a large query again for every round would be noticed.
-    Table(TableQuery, Digest),
+    /// With its place in the plan, and its digest: hashing a large query again for every round would be noticed.
+    Table(TableQuery, Planned, Digest),
     Nothing(Box<Forest>),
 }
 
@@ -48,6 +58,8 @@ enum Wanted {
 pub struct Progression {
     growth: Box<dyn Grow + Send>,
     statement: PrivacyStatement,
+    /// What may still be asked, in order.
+    plan: VecDeque<Planned>,
     step: u32,
     answers: Digest,
     wanted: Wanted,
@@ -61,10 +73,12 @@ impl Progression {
     pub fn start(config: &RunConfig) -> Result<Self, GrowthError> {
         let mut growth = start_growth(config)?;
         let statement = privacy::statement(config)?;
-        let wanted = Wanted::new(growth.next(None)?, &statement);
+        let mut plan = privacy::plan(config)?.into();
+        let wanted = Wanted::new(growth.next(None)?, &statement, &mut plan)?;
         Ok(Self {
             growth,
             statement,
+            plan,
             step: 0,
             answers: binding::no_answers(&config.digest()),
             wanted,
@@ -81,7 +95,16 @@ impl Progression {
     #[must_use]
     pub fn query(&self) -> Option<&TableQuery> {
         match &self.wanted {
-            Wanted::Table(query, _) => Some(query),
+            Wanted::Table(query, ..) => Some(query),
+            Wanted::Nothing(_) => None,
+        }
+    }
+
+    /// What the plan of the run holds for the open query, unless the model is complete.
+    #[must_use]
+    pub fn planned(&self) -> Option<&Planned> {
+        match &self.wanted {
+            Wanted::Table(_, planned, _) => Some(planned),
             Wanted::Nothing(_) => None,
         }
     }
@@ -90,7 +113,7 @@ impl Progression {
     #[must_use]
     pub fn query_digest(&self) -> Option<&Digest> {
         match &self.wanted {
-            Wanted::Table(_, digest) => Some(digest),
+            Wanted::Table(.., digest) => Some(digest),
             Wanted::Nothing(_) => None,
         }
     }
@@ -120,7 +143,8 @@ impl Progression {
         let digest = binding::answers_with(&self.answers, self.step, survivors, &totals);
         let table =
             Table::from_cells(query.shape(), totals).map_err(|_| GrowthError::Cells { actual, expected })?;
-        self.wanted = Wanted::new(self.growth.next(Some(table))?, &self.statement);
+        let step = self.growth.next(Some(table))?;
+        self.wanted = Wanted::new(step, &self.statement, &mut self.plan)?;
         self.answers = digest;
         self.step += 1;
         Ok(())
@@ -128,16 +152,28 @@ impl Progression {
 }
 
 impl Wanted {
-    fn new(step: Step, statement: &PrivacyStatement) -> Self {
+    /// Takes what is asked from the plan, with everything before it: a growth may leave queries out, and never ask
+    /// one twice.
+    fn new(
+        step: Step,
+        statement: &PrivacyStatement,
+        plan: &mut VecDeque<Planned>,
+    ) -> Result<Self, GrowthError> {
         match step {
             Step::Ask(query) => {
-                let digest = query_digest(&query);
-                Self::Table(query, digest)
+                while let Some(planned) = plan.pop_front() {
+                    if planned.covers(&query) {
+                        let digest = query_digest(&query);
+                        return Ok(Self::Table(query, planned, digest));
+                    }
+                }
+                let (kind, cells) = (query.kind(), query.cells());
+                Err(GrowthError::Unplanned { kind, cells })
             }
-            Step::Done(forest) => Self::Nothing(Box::new(Forest {
+            Step::Done(forest) => Ok(Self::Nothing(Box::new(Forest {
                 statement: Some(statement.clone()),
                 ..forest
-            })),
+            }))),
         }
     }
 }
@@ -145,7 +181,7 @@ impl Wanted {
 /// The growth that a configuration names, before its first query.
 fn start_growth(config: &RunConfig) -> Result<Box<dyn Grow + Send>, GrowthError> {
     let binner = Binner::new(&config.schema, config.forest.bins).map_err(GrowError::from)?;
-    let noise = noise_scales(config)?;
+    let noise = noise(config)?;
     Ok(grow::growth(
         &config.schema,
         &binner,
@@ -155,12 +191,13 @@ fn start_growth(config: &RunConfig) -> Result<Box<dyn Grow + Send>, GrowthError>
     )?)
 }
 
-/// How noisy released cells are if every party survives, one for each planned query, none without noise; the growth
-/// must not depend on who really does.
-fn noise_scales(config: &RunConfig) -> Result<Option<Vec<f64>>, PrivacyError> {
+/// How noisy a released cell of each planned query is if every party survives, as standard deviations; the growth must
+/// not depend on who really does.
+fn noise(config: &RunConfig) -> Result<Option<Vec<f64>>, PrivacyError> {
     let shares = u32::try_from(config.parties.len()).unwrap_or(u32::MAX);
-    let plan = privacy::plan(config);
-    let sigma = |planned: &Planned| Ok(privacy::mechanism(config, planned)?.total_sigma(shares));
+    let plan = privacy::plan(config)?;
+    let sigma =
+        |planned: &Planned| Ok::<_, PrivacyError>(privacy::mechanism(config, planned)?.total_sigma(shares));
     plan.iter().map(sigma).collect()
 }
 

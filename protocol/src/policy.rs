@@ -3,6 +3,7 @@
 use std::fmt;
 
 use hedgerow_dp::{Budget, BudgetError, Rho, rho_for};
+use hedgerow_forest::params::Growth;
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Alignment, Partition, RunConfig, Unit};
@@ -18,7 +19,8 @@ use crate::refusal::Refusal;
 /// min_parties = 3              # fewest parties in any released sum
 /// min_collusion = 1
 /// allowed_columns = ["age", "education"]   # without it, every column of the own data
-/// max_queries = 8              # of one run, repeated attempts included
+/// max_queries = 1024           # of one run, repeated attempts included
+/// allowed_growths = ["random", "greedy"]   # how trees may grow; without it, every way
 /// require_noise = true
 /// release_metrics = false      # metrics on own test rows
 /// # joined runs:
@@ -47,6 +49,8 @@ pub struct Policy {
     pub allowed_columns: Option<Vec<String>>,
     /// Most queries of one run, repeated attempts included.
     pub max_queries: u32,
+    /// How trees may grow; `None` allows all.
+    pub allowed_growths: Option<Vec<Growth>>,
     /// Refuse runs with `epsilon = "none"`.
     pub require_noise: bool,
     /// Release metrics on own test rows if the run asks for them.
@@ -108,7 +112,8 @@ impl Default for Policy {
             min_parties: 2,
             min_collusion: 1,
             allowed_columns: None,
-            max_queries: 8,
+            max_queries: 1024,
+            allowed_growths: None,
             require_noise: true,
             release_metrics: false,
             allowed_partitions: None,
@@ -170,7 +175,18 @@ impl Policy {
                 }
             }
         }
-        let asked = u32::try_from(privacy::plan(config).len()).unwrap_or(u32::MAX);
+        let asked = config.forest.growth;
+        if let Some(allowed) = &self.allowed_growths
+            && !allowed.contains(&asked)
+        {
+            return Err(Refusal::Growth {
+                asked: asked.as_str().to_owned(),
+            });
+        }
+        let plan = privacy::plan(config).map_err(|error| Refusal::Internal {
+            detail: error.to_string(),
+        })?;
+        let asked = u32::try_from(plan.len()).unwrap_or(u32::MAX);
         if asked > self.max_queries {
             return Err(Refusal::Queries {
                 asked,

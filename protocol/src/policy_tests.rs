@@ -66,6 +66,13 @@ fn each_key_refuses_by_its_own_name() {
             },
             "max_queries",
         ),
+        (
+            Policy {
+                allowed_growths: Some(vec![Growth::Greedy]),
+                ..fits.clone()
+            },
+            "allowed_growths",
+        ),
     ];
     for (policy, key) in refusals {
         let text = check(&policy).unwrap_err().to_string();
@@ -136,7 +143,6 @@ fn each_key_about_joins_refuses_by_its_own_name() {
         move |c: &mut RunConfigLiteral| {
             *c = noisy(c.clone());
             let privacy = c.privacy.as_mut().unwrap();
-            privacy.threshold_share = 0.0;
             privacy.unit = unit;
         }
     };

@@ -1,29 +1,32 @@
 //! From the budget of a run to the noise of one query.
 //!
 //! **Mechanism** discrete Gaussian in shares · **neighbours** add or remove one row of one row party, or change one
-//! entity · **sensitivity** L2, `sqrt(trees)` for leaf counts (`K sqrt(2 trees)` for an entity of K rows), 1 for the
-//! histogram of scores · **measure** zCDP: the run's (epsilon, delta) becomes one rho (Canonne, Kamath, Steinke
-//! 2020), divided between the queries.
+//! entity · **sensitivity** L2, as the growth's plan says of one row: `sqrt(trees)` for leaf counts, `sqrt(trees
+//! features)` for histograms of so many features per tree, 1 for the histogram of scores; times `K sqrt(2)` for an
+//! entity of K rows · **measure** zCDP: the run's (epsilon, delta) becomes one rho (Canonne, Kamath, Steinke 2020),
+//! divided between the planned queries by their parts.
 
 use hedgerow_dp::{
     Budget, BudgetError, CalibrationError, DistributedGaussian, L2Squared, Mechanism, NoDifferentialPrivacy,
     Rho, rho_for,
 };
-use hedgerow_forest::grow::{self, GrowError, PlannedQuery};
-use hedgerow_forest::query::{QueryKind, TableQuery};
+use hedgerow_forest::grow::{self, GrowError};
+use hedgerow_forest::query::{MAX_GRADIENT_BITS, QueryKind, TableQuery};
 
 use crate::config::{PrivacyParams, RunConfigLiteral, Unit};
 use crate::ids::{RoundId, RunId};
 
+mod stages;
 mod statement;
 
+pub use stages::{Stage, stages};
 pub use statement::{learns, promise, statement};
 
 /// Totals stay within the declared rows plus the noise's tail but for a probability of `2^-TAIL_BITS`.
 pub const TAIL_BITS: u32 = 40;
 
-/// The budget is divided in parts of this many.
-const PARTS: u32 = 1 << 20;
+/// Largest clipped gradient of a row, in its own units.
+const MAX_GRADIENT: u64 = 1 << MAX_GRADIENT_BITS;
 
 /// Noise that cannot be had.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -32,82 +35,79 @@ pub enum PrivacyError {
     /// The budget itself.
     #[error(transparent)]
     Budget(#[from] BudgetError),
-    /// No growth to plan for.
-    #[error(transparent)]
-    Grow(#[from] GrowError),
     /// The noise for it.
     #[error(transparent)]
     Calibration(#[from] CalibrationError),
-    /// A query that the plan does not know.
-    #[error("no part of the budget is planned for {kind:?} queries")]
-    Unplanned {
-        /// What was asked.
+    /// The growth cannot say what it would ask.
+    #[error(transparent)]
+    Growth(#[from] GrowError),
+    /// A query that the plan gives nothing.
+    #[error("no part of the budget is planned for {kind}")]
+    NoPart {
+        /// What would be asked.
         kind: QueryKind,
-    },
-    /// The share of the histogram is no proper part.
-    #[error("threshold_share is {actual}, expected a number above 0 and below 1")]
-    ThresholdShare {
-        /// Share given.
-        actual: f64,
     },
 }
 
 /// One query of the plan of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// Which part of the budget pays.
+    /// Which step of the growth it is; unique in a plan.
     pub kind: QueryKind,
-    /// Cells of the answer.
+    /// Most cells of the answer.
     pub cells: usize,
-    /// Squared L2 sensitivity per row.
+    /// Largest squared L2 norm of what one row adds.
     pub sensitivity: L2Squared,
+    /// Its part of the budget, of `whole`.
+    pub parts: u32,
+    /// All parts of the plan together.
+    pub whole: u32,
 }
 
 impl Planned {
-    /// The plan's view of a query.
+    /// The most that one row adds to one cell, in absolute value.
     #[must_use]
-    pub fn of(query: &TableQuery) -> Self {
-        Self {
-            kind: query.kind(),
-            cells: query.cells(),
-            sensitivity: L2Squared(query.l2_squared_sensitivity_per_row()),
+    pub fn of_one_row(&self) -> u64 {
+        match self.kind {
+            QueryKind::Gradients { .. } => MAX_GRADIENT,
+            _ => 1,
         }
+    }
+
+    /// Whether a query is this one: of its kind, no larger, no more sensitive.
+    #[must_use]
+    pub fn covers(&self, query: &TableQuery) -> bool {
+        query.kind() == self.kind
+            && query.cells() <= self.cells
+            && query.l2_squared_sensitivity_per_row() <= self.sensitivity.0
     }
 }
 
-impl From<PlannedQuery> for Planned {
-    fn from(query: PlannedQuery) -> Self {
-        Self {
-            kind: query.kind,
-            cells: query.cells,
-            sensitivity: L2Squared(query.l2_squared),
-        }
-    }
+/// The queries that the run's growth may ask if no attempt fails, in their order, known before any is asked. It may
+/// end early or leave some out; what it does not ask is not paid for.
+///
+/// # Errors
+/// [`PrivacyError::Growth`]; not for a checked configuration.
+pub fn plan(config: &RunConfigLiteral) -> Result<Vec<Planned>, PrivacyError> {
+    let asked = grow::plan(&config.schema, &config.forest)?;
+    let whole = asked
+        .iter()
+        .fold(0u32, |sum, query| sum.saturating_add(query.parts));
+    let planned = asked.into_iter().map(|query| Planned {
+        kind: query.kind,
+        cells: query.cells,
+        sensitivity: L2Squared(query.l2_squared),
+        parts: query.parts,
+        whole,
+    });
+    Ok(planned.collect())
 }
 
-/// The queries that the run's growth may ask if no attempt fails, known before any is asked; none if the growth cannot
-/// start, which no checked configuration has. Joined runs ask no histogram of scores: nobody has scores.
-#[must_use]
-pub fn plan(config: &RunConfigLiteral) -> Vec<Planned> {
-    queries(config)
-        .unwrap_or_default()
-        .into_iter()
-        .map(Planned::from)
-        .collect()
-}
-
-fn queries(config: &RunConfigLiteral) -> Result<Vec<PlannedQuery>, GrowError> {
-    grow::plan(&config.schema, &config.forest)
-}
-
-/// Cells of the largest query of a run.
+/// Cells of the largest query of a run; 0 where nothing can be planned, which no checked configuration is.
 #[must_use]
 pub fn largest_query(config: &RunConfigLiteral) -> usize {
-    plan(config)
-        .iter()
-        .map(|planned| planned.cells)
-        .max()
-        .unwrap_or(0)
+    let plan = plan(config).unwrap_or_default();
+    plan.iter().map(|planned| planned.cells).max().unwrap_or(0)
 }
 
 /// The whole budget of a run in zCDP.
@@ -118,39 +118,17 @@ pub fn total_rho(privacy: &PrivacyParams) -> Result<Rho, BudgetError> {
     rho_for(&Budget::new(privacy.epsilon, privacy.delta)?)
 }
 
-/// The part of the budget that pays for one query of this kind.
+/// The part of the budget that pays for one query of the plan.
 ///
 /// # Errors
-/// As [`total_rho`]; [`PrivacyError::ThresholdShare`]; [`PrivacyError::Unplanned`].
-pub fn rho_of(
-    config: &RunConfigLiteral,
-    privacy: &PrivacyParams,
-    kind: QueryKind,
-) -> Result<Rho, PrivacyError> {
-    let plan = queries(config)?;
-    let planned = plan
-        .iter()
-        .find(|planned| planned.kind == kind)
-        .ok_or(PrivacyError::Unplanned { kind })?;
+/// As [`total_rho`]; [`PrivacyError::NoPart`] for a query without any part.
+pub fn rho_of(privacy: &PrivacyParams, query: &Planned) -> Result<Rho, PrivacyError> {
     let total = total_rho(privacy)?;
-    let asks_threshold = plan.iter().any(|planned| planned.kind == QueryKind::Threshold);
-    // Rounded to a grid that both sides compute alike; never 0 nor everything.
-    let threshold = if asks_threshold {
-        let share = privacy.threshold_share;
-        if !(share > 0.0 && share < 1.0) {
-            return Err(PrivacyError::ThresholdShare { actual: share });
-        }
-        ((share * f64::from(PARTS)) as u32).clamp(1, PARTS - 1)
-    } else {
-        0
-    };
-    if kind == QueryKind::Threshold {
-        return Ok(total.share(threshold, PARTS));
+    match query.parts {
+        0 => Err(PrivacyError::NoPart { kind: query.kind }),
+        parts if parts == query.whole => Ok(total),
+        parts => Ok(total.share(parts, query.whole)),
     }
-    let others = plan.iter().filter(|planned| planned.kind != QueryKind::Threshold);
-    let parts: u64 = others.map(|planned| u64::from(planned.parts)).sum();
-    let own = u64::from(planned.parts) * u64::from(PARTS - threshold) / parts.max(1);
-    Ok(total.share(u32::try_from(own).unwrap_or(PARTS).max(1), PARTS))
 }
 
 /// Parties whose noise counts: the fewest survivors less those that may collude.
@@ -167,7 +145,7 @@ pub fn mechanism(config: &RunConfigLiteral, query: &Planned) -> Result<Mechanism
     match &config.privacy {
         None => Ok(Mechanism::None(NoDifferentialPrivacy::chosen_by_configuration())),
         Some(privacy) => {
-            let rho = rho_of(config, privacy, query.kind)?;
+            let rho = rho_of(privacy, query)?;
             let gaussian = DistributedGaussian::calibrate(
                 rho,
                 sensitivity(privacy.unit, query),
@@ -181,19 +159,24 @@ pub fn mechanism(config: &RunConfigLiteral, query: &Planned) -> Result<Mechanism
 
 /// Squared L2 sensitivity of a query per unit.
 ///
-/// For an entity whose rows are at most K in all: a changed attribute moves up to K rows of each tree from one
-/// cell to another, `K sqrt(2 trees)`; adding or removing it changes one cell of each tree by up to K.
+/// Let one row add a vector of norm at most `s`. For an entity whose rows are at most K in all, adding or removing it
+/// changes a table by up to `K s`. A changed attribute replaces K vectors by K others: counts only ever add, and two
+/// vectors without a negative entry differ by at most `sqrt(2) s`; gradients have signs, and differ by at most `2 s`.
 fn sensitivity(unit: Unit, query: &Planned) -> L2Squared {
     match unit {
         Unit::Row => query.sensitivity,
         Unit::Entity { rows } => {
             let rows = u64::from(rows);
+            let change = match query.kind {
+                QueryKind::Gradients { .. } => 4,
+                _ => 2,
+            };
             L2Squared(
                 query
                     .sensitivity
                     .0
                     .saturating_mul(rows.saturating_mul(rows))
-                    .saturating_mul(2),
+                    .saturating_mul(change),
             )
         }
     }
@@ -212,13 +195,15 @@ pub fn rows_per_entity(config: &RunConfigLiteral) -> Option<u32> {
     }
 }
 
-/// A bound on the absolute value of every total, but for a probability of `2^-TAIL_BITS`.
+/// A bound on the absolute value of every total of a planned query, but for a probability of `2^-TAIL_BITS`.
 #[must_use]
-pub fn largest_total(config: &RunConfigLiteral, mechanism: &Mechanism) -> u64 {
+pub fn largest_total(config: &RunConfigLiteral, query: &Planned, mechanism: &Mechanism) -> u64 {
     let shares = u32::try_from(config.parties.len()).unwrap_or(u32::MAX);
+    let tail = mechanism.tail_bound(TAIL_BITS, shares);
     config
         .max_rows
-        .saturating_add(mechanism.tail_bound(TAIL_BITS, shares))
+        .saturating_mul(query.of_one_row())
+        .saturating_add(tail)
 }
 
 /// The words under which a round stands in the ledger; one round, one label.
@@ -240,9 +225,9 @@ mod tests {
     fn the_plan_is_what_the_growth_asks() {
         let config = RunConfig::new(literal(4)).unwrap();
         let mut progression = Progression::start(&config).unwrap();
-        for planned in plan(&config) {
+        for planned in plan(&config).unwrap() {
             let query = progression.query().unwrap();
-            assert_eq!(Planned::of(query), planned);
+            assert!(planned.covers(query));
             let cells = query.cells();
             progression.answer(&config.parties, vec![1; cells]).unwrap();
         }
@@ -254,6 +239,7 @@ mod tests {
         let config = RunConfig::new(noisy(literal(4))).unwrap();
         let privacy = config.privacy.unwrap();
         let spent: f64 = plan(&config)
+            .unwrap()
             .iter()
             .map(|planned| mechanism(&config, planned).unwrap().cost().value())
             .sum();
@@ -276,7 +262,7 @@ mod tests {
                 ..noisy(literal(5))
             });
             let config = config.unwrap();
-            match mechanism(&config, &plan(&config)[0]).unwrap() {
+            match mechanism(&config, &plan(&config).unwrap()[0]).unwrap() {
                 Mechanism::DiscreteGaussian(gaussian) => gaussian.share_sigma(),
                 other => panic!("no Gaussian noise: {other:?}"),
             }

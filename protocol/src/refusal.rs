@@ -115,6 +115,14 @@ pub enum Refusal {
         /// What was impossible.
         detail: String,
     },
+    /// Trees grow in a way that the policy does not allow.
+    #[error(
+        "the run grows {asked} trees, which the policy of this party does not list (policy key `allowed_growths`)"
+    )]
+    Growth {
+        /// Growth of the run.
+        asked: String,
+    },
     /// The partition of the run is not one that the policy allows.
     #[error(
         "the run is {asked}, which the policy of this party does not list (policy key `allowed_partitions`)"

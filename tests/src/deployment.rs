@@ -61,6 +61,8 @@ pub struct Shape {
     pub scores: bool,
     /// Whether attribute parties go on answering for scores after the run.
     pub serving: bool,
+    /// How trees grow.
+    pub growth: Growth,
 }
 
 impl Shape {
@@ -82,7 +84,14 @@ impl Shape {
             vertical: false,
             scores: false,
             serving: false,
+            growth: Growth::Random,
         }
+    }
+
+    /// The same with another growth.
+    #[must_use]
+    pub fn grown(self, growth: Growth) -> Self {
+        Self { growth, ..self }
     }
 
     /// One party with rows, and one with further columns for each of two links; without noise.
@@ -192,7 +201,6 @@ impl Deployment {
                 epsilon,
                 delta: 1e-6,
                 unit: Unit::Row,
-                threshold_share: if shape.attributes > 0 { 0.0 } else { 0.2 },
             }),
             aggregation,
             parties: ids.clone(),

@@ -1,7 +1,9 @@
 //! The same computation without protocol: one row at a time, one node at a time.
 
+use hedgerow_forest::binning::Binned;
 use hedgerow_forest::model::Forest;
 use hedgerow_forest::query::{Measure, SCALE, TableQuery};
+use hedgerow_forest::route::Router;
 use hedgerow_forest::table::{CLASSES, Table};
 use hedgerow_protocol::config::RunConfig;
 use hedgerow_protocol::growth::Progression;
@@ -44,6 +46,30 @@ pub fn count(query: &TableQuery, rows: &[Row]) -> Table {
                     .sum();
                 let bin = score * u64::from(*bins) / (u64::from(SCALE) * trees.len() as u64);
                 table.cells_mut()[bin as usize * CLASSES + usize::from(row.label)] += row.copies;
+            }
+            Measure::Histograms(axes) => {
+                let slots = usize::from(axes.slots());
+                for (tree, leaf) in leaves.enumerate() {
+                    let first = (tree * query.leaves() + leaf) * usize::from(axes.per_tree());
+                    for (number, feature) in axes.of_tree(tree).iter().enumerate() {
+                        let bin = row.bins[usize::from(*feature)];
+                        let slot = usize::from(axes.slots_of(*feature)[usize::from(bin)]);
+                        let cell = ((first + number) * slots + slot) * CLASSES + usize::from(row.label);
+                        table.cells_mut()[cell] += row.copies;
+                    }
+                }
+            }
+            // The kernel's own arithmetic, one row at a time: its tests have it against another.
+            Measure::Gradients(_) => {
+                let mut block = Binned::new(1, row.bins.len());
+                for (feature, bin) in row.bins.iter().enumerate() {
+                    block.column_mut(feature)[0] = *bin;
+                }
+                let mut one = vec![0; query.cells()];
+                Router::new(query).count(&block, &[row.label], &mut one);
+                for (cell, one) in table.cells_mut().iter_mut().zip(one) {
+                    *cell += one as i64 * row.copies;
+                }
             }
             other => panic!("no plain count of {other:?}"),
         }

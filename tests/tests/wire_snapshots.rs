@@ -312,7 +312,6 @@ fn mixed() -> RunConfigLiteral {
             epsilon: 1.0,
             delta: 1e-6,
             unit: Unit::Entity { rows: 4 },
-            threshold_share: 0.0,
         }),
         aggregation: Aggregation::Masked,
         modulus: Modulus::power_of_two(30).unwrap(),
@@ -347,7 +346,6 @@ fn horizontal() -> RunConfigLiteral {
             epsilon: 1.0,
             delta: 1e-6,
             unit: Unit::Row,
-            threshold_share: 0.1,
         }),
         aggregation: Aggregation::Shares {
             aggregators: vec![id("alpha"), id("beta")],

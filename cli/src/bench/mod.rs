@@ -2,10 +2,12 @@
 //!
 //! - [`train`]: a whole federated training run against the same forest trained centrally, and the routing kernel
 //! - [`sum`]: the secure sum of a million counters
+//! - [`growth`]: how good forests get, by growth, epsilon and number of parties, over several seeds
 //! - `reference`: smartcore's forest on the same rows
 //! - [`report`]: asked, measured, met; the form of every benchmark
 //! - `simulation`: runs `hedgerow simulate` and reads its report
 
+pub mod growth;
 mod reference;
 pub mod report;
 mod simulation;

@@ -10,7 +10,14 @@ use crate::generate::rows::{RowsSpec, generate};
 const PARTIES: u32 = 10;
 /// 1000 trees of depth 9 with two classes: a table of this many counters.
 const COUNTERS: f64 = 1_024_000.0;
-const SHAPE: [&str; 4] = ["--set", "forest.trees=1000", "--set", "forest.depth=9"];
+const SHAPE: [&str; 6] = [
+    "--set",
+    "forest.growth=random",
+    "--set",
+    "forest.trees=1000",
+    "--set",
+    "forest.depth=9",
+];
 /// So few rows that counting them takes no time beside the sum.
 const ROWS: u64 = 2_000;
 

@@ -28,7 +28,9 @@ const SEED: [u8; 32] = [7; 32];
 /// Rows of the runs that only show that models are identical.
 const SMALL: u64 = 4_000;
 /// A simulation measures its models on test rows; a thousandth of the rows costs no time to speak of.
-const SHAPE: [&str; 6] = [
+const SHAPE: [&str; 8] = [
+    "--set",
+    "forest.growth=random",
     "--set",
     "forest.trees=100",
     "--set",
@@ -208,6 +210,8 @@ fn identical(report: &mut BenchReport, work: &Path) -> Result<()> {
     let common = [
         "--set",
         "privacy.epsilon=none",
+        "--set",
+        "forest.growth=random",
         "--set",
         "forest.trees=20",
         "--set",

@@ -2,9 +2,12 @@
 
 use super::bars::{bytes, timeline, traffic};
 use super::plot::unit_square;
-use super::{Metrics, Report, joined};
+use super::{Metrics, Report, Stage, joined};
 use crate::error::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+/// Entries of one ledger that are shown; a boosted forest has hundreds.
+const SHOWN: usize = 16;
 
 /// The whole page.
 ///
@@ -52,8 +55,9 @@ fn header(report: &Report) -> Markup {
     html! {
         header {
             h1 { (report.task) ": " (report.parties.len()) " parties, one forest" }
-            p { (settings.trees) " trees of depth " (settings.depth) ", learned from " (rows) " rows of "
-                (settings.features) " features that stayed where they were." }
+            p { (settings.trees) " trees of depth " (settings.depth) " (growth: " (settings.growth) "), learned from "
+                (rows) " rows of " (settings.features) " features that stayed where they were." }
+            p.note { (settings.why) }
         }
     }
 }
@@ -174,15 +178,22 @@ fn privacy(report: &Report) -> Markup {
     html! {
         section {
             h2 { "Privacy ledger" }
+            (stages(&promise.stages))
             @if let (Some(epsilon), Some(delta)) = (promise.epsilon, promise.delta) {
                 div.scroll { table {
                     thead { tr { th { "party" } th { "paid for" } th.n { "ρ (zCDP)" } th.n { "ε of all" } } }
                     tbody {
-                        @for ledger in &promise.ledgers { @for (position, charge) in ledger.entries.iter().enumerate() {
-                            tr { th { @if position == 0 { (ledger.id) } } td { (charge.label) }
-                                td.n { (format!("{:.5}", charge.rho)) }
-                                td.n { @if position + 1 == ledger.entries.len() { (format!("{:.4}", ledger.epsilon)) } } }
-                        } }
+                        @for ledger in &promise.ledgers {
+                            @for (position, charge) in ledger.entries.iter().take(SHOWN).enumerate() {
+                                tr { th { @if position == 0 { (ledger.id) } } td { (charge.label) }
+                                    td.n { (format!("{:.5}", charge.rho)) }
+                                    td.n { @if position + 1 == ledger.entries.len() { (format!("{:.4}", ledger.epsilon)) } } }
+                            }
+                            @if ledger.entries.len() > SHOWN {
+                                tr { th {} td { "and " (ledger.entries.len() - SHOWN) " more, in report.json" }
+                                    td.n { (format!("{:.5} in all", ledger.rho)) } td.n { (format!("{:.4}", ledger.epsilon)) } }
+                            }
+                        }
                     }
                 } }
                 p.note { "Promised: ε = " (epsilon) " at δ = " (format!("{delta:.1e}")) " for one " (promise.unit)
@@ -195,17 +206,33 @@ fn privacy(report: &Report) -> Markup {
     }
 }
 
+/// What the budget was divided among, the same for every party.
+fn stages(stages: &[Stage]) -> Markup {
+    html! {
+        div.scroll { table {
+            thead { tr { th { "stage" } th.n { "tables" } th.n { "cells" } th.n { "ρ (zCDP)" } th.n { "noise of a cell (σ)" } } }
+            tbody { @for stage in stages {
+                tr { th { (stage.name) } td.n { (stage.queries) } td.n { (stage.cells) }
+                    td.n { (format!("{:.5}", stage.rho)) } td.n { (stage.noise()) } }
+            } }
+        } }
+        p.note { "As planned before the run. A growth may ask for less, never for more; a table is paid for when it is asked." }
+    }
+}
+
 fn rounds(report: &Report) -> Markup {
+    let hidden = report.rounds.len().saturating_sub(2 * SHOWN);
     html! {
         section {
             h2 { "Tables that were summed" }
             div.scroll { table {
                 thead { tr { th { "round" } th { "table" } th.n { "cells" } th.n { "seconds" } th.after { "summed over" } } }
-                tbody { @for round in &report.rounds {
+                tbody { @for round in report.rounds.iter().take(2 * SHOWN) {
                     tr { th { (round.id) } td { (round.kind) } td.n { (round.cells) }
                         td.n { (round.seconds.map_or("-".into(), |s| format!("{s:.2}"))) } td.after { (round.survivors.join(", ")) } }
                 } }
             } }
+            @if hidden > 0 { p.note { "and " (hidden) " more, in report.json" } }
             p.note { "Summation: " (report.settings.aggregation) ", over at least " (report.settings.min_parties) " parties." }
         }
     }

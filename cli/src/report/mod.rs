@@ -10,6 +10,7 @@ pub mod table;
 pub use bars::bytes;
 
 use crate::error::{CliError, Result};
+use hedgerow_protocol::config::RunConfig;
 use serde::Serialize;
 use std::path::Path;
 
@@ -106,8 +107,50 @@ pub struct Privacy {
     pub unit: &'static str,
     /// Epsilon at `delta` that the dearest party's ledger charged; 0 without noise.
     pub spent: f64,
+    /// What the budget buys, in the order of the run.
+    pub stages: Vec<Stage>,
     /// Each party's ledger.
     pub ledgers: Vec<Ledger>,
+}
+
+/// Queries that serve one purpose, as planned: a run that stops growing early asks fewer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Stage {
+    /// What for.
+    pub name: String,
+    /// How many.
+    pub queries: usize,
+    /// Cells of all of them.
+    pub cells: u64,
+    /// zCDP of all of them; 0 without noise.
+    pub rho: f64,
+    /// Standard deviation of a released cell, of the least and of the most noisy one; none without noise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sigma: Option<(f64, f64)>,
+}
+
+impl Stage {
+    /// The stages of a run.
+    pub fn of(config: &RunConfig) -> Vec<Self> {
+        let stages = hedgerow_protocol::privacy::stages(config).unwrap_or_default();
+        let stages = stages.into_iter().map(|stage| Self {
+            name: stage.name,
+            queries: stage.queries,
+            cells: stage.cells,
+            rho: stage.rho,
+            sigma: stage.sigma,
+        });
+        stages.collect()
+    }
+
+    /// Its noise in words.
+    pub fn noise(&self) -> String {
+        match self.sigma {
+            None => "none".to_owned(),
+            Some((least, most)) if least == most => format!("{least:.1}"),
+            Some((least, most)) => format!("{least:.1} to {most:.1}"),
+        }
+    }
 }
 
 /// One party's privacy ledger.
@@ -208,6 +251,8 @@ pub struct Settings {
     pub bins: u16,
     /// How the trees grow.
     pub growth: &'static str,
+    /// Why that growth and these sizes.
+    pub why: String,
     /// How tables are summed.
     pub aggregation: &'static str,
     /// Fewest parties of a sum.

@@ -56,8 +56,9 @@ pub fn text(report: &Report) -> String {
         true => report.notes.iter().map(|note| format!("- {note}\n")).collect(),
         false => String::new(),
     };
+    let growth = format!("growth: {}\n", report.settings.why);
     format!(
-        "{quality}\n{identical}{scores}{privacy}\n{learned}seconds: {:.1} training, {:.1} prediction, {:.1} in \
+        "{quality}\n{identical}{scores}{growth}{privacy}\n{learned}seconds: {:.1} training, {:.1} prediction, {:.1} in \
          all\n{split}{processes}",
         report.seconds.train, report.seconds.predict, report.seconds.total
     )

@@ -63,6 +63,13 @@ pub fn sample(epsilon: Option<f64>) -> Report {
             delta: epsilon.map(|_| 1e-6),
             unit: "row",
             spent: epsilon.unwrap_or(0.0),
+            stages: vec![Stage {
+                name: "leaf counts".into(),
+                queries: 1,
+                cells: 128,
+                rho: 0.01,
+                sigma: epsilon.map(|_| (3.5, 3.5)),
+            }],
             ledgers: vec![Ledger {
                 id: "a".into(),
                 entries: vec![Charge {
@@ -89,6 +96,7 @@ pub fn sample(epsilon: Option<f64>) -> Report {
             depth: 3,
             bins: 16,
             growth: "random",
+            why: "because it is a test".into(),
             aggregation: "masked",
             min_parties: 2,
             collusion: 1,

@@ -3,6 +3,7 @@
 //! [`super::keys`] documents the same keys for people; a test holds the two together.
 
 pub use super::join::{Features, Join, Link, Prediction, Table};
+pub use hedgerow_coordinator::consortium::ForestSection;
 use serde::{Deserialize, Deserializer};
 
 /// A whole scenario file.
@@ -21,7 +22,7 @@ pub struct ScenarioFile {
     pub prediction: Prediction,
     pub schema: Option<SchemaSource>,
     #[serde(default)]
-    pub forest: Forest,
+    pub forest: ForestSection,
     #[serde(default)]
     pub privacy: Privacy,
     #[serde(default)]
@@ -51,6 +52,8 @@ pub struct Data {
     pub partition: Partition,
     /// `None`: as [`Partition::max_rows`] says.
     pub max_rows: Option<u64>,
+    /// `None`: unknown to the public.
+    pub rows: Option<u64>,
 }
 
 /// Who holds which part of the table.
@@ -127,36 +130,6 @@ impl Role {
 pub enum SchemaSource {
     File(String),
     Table(toml::Table),
-}
-
-/// `[forest]`.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(default, deny_unknown_fields)]
-pub struct Forest {
-    /// `None`: what suits the noise, as `ForestParams::default_for` says.
-    pub trees: Option<u32>,
-    /// `None`: as for `trees`.
-    pub depth: Option<u8>,
-    pub bins: u16,
-    pub growth: Growth,
-}
-
-impl Default for Forest {
-    fn default() -> Self {
-        Self {
-            trees: None,
-            depth: None,
-            bins: 64,
-            growth: Growth::Random,
-        }
-    }
-}
-
-/// The only growth so far: random decision trees (Fan et al. 2003).
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum Growth {
-    Random,
 }
 
 /// `[privacy]`.

@@ -45,6 +45,11 @@ pub const KEYS: &[Key] = &[
         "public bound on the training rows of all parties together; joins need it to size their encryption",
     ),
     key(
+        "data.rows",
+        "unknown",
+        "declared number of training rows of all parties together, as far as it is public: growth `auto` goes by it",
+    ),
+    key(
         "party.*.id",
         REQUIRED,
         "1 to 64 of letters, digits, `.`, `_`, `-`; unique",
@@ -146,21 +151,66 @@ pub const KEYS: &[Key] = &[
         "derived from the pooled data",
         "`[schema]` table or a file: types, categories, public bounds; a deployment must declare it",
     ),
-    key("forest.trees", "100", "trees, 1 to 4096"),
+    key(
+        "forest.growth",
+        "\"auto\"",
+        "`random`: random decision trees (Fan et al. 2003); `quantile`: the same over quantiles of the columns; \
+         `greedy`: the best splits of histograms, level by level; `boosted`: gradient boosting; `auto`: what suits \
+         schema, epsilon and `data.rows`, with its reasons on the terminal and in the report",
+    ),
+    key("forest.trees", "by growth and noise", "trees, 1 to 4096"),
     key(
         "forest.depth",
-        "8 with noise, 10 without",
+        "by growth and noise",
         "levels of splits, 1 to 12: a tree has 2^depth leaves",
     ),
     key(
         "forest.bins",
-        "64",
+        "by growth and noise",
         "bins of equal width between the public bounds, 2 to 254; one more for missing",
     ),
     key(
-        "forest.growth",
-        "\"random\"",
-        "`random`: random decision trees (Fan et al. 2003)",
+        "forest.features_per_tree",
+        "by growth and features",
+        "columns that a tree has histograms of at a level, and may split by there; greedy and boosted",
+    ),
+    key(
+        "forest.slots",
+        "by growth and noise",
+        "most slots of a histogram below the root, 3 to 256, each a group of bins; greedy and boosted",
+    ),
+    key(
+        "forest.levels",
+        "by noise and `data.rows`",
+        "levels of greedy trees that have histograms of their own, 0 for all; the others go by those of all rows",
+    ),
+    key(
+        "forest.criterion",
+        "\"gini\"",
+        "what a greedy split should make purer: `gini` or `entropy`",
+    ),
+    key(
+        "forest.split_share",
+        "by growth",
+        "part of the budget for the structure of the trees, above 0 and below 1; the rest is for their leaves",
+    ),
+    key(
+        "forest.learning_rate",
+        "by growth",
+        "what a boosted tree adds of its step, above 0 and at most 1",
+    ),
+    key("forest.lambda", "by growth", "L2 penalty on a boosted leaf"),
+    key("forest.min_gain", "any", "least gain of a boosted split"),
+    key(
+        "forest.split",
+        "by noise",
+        "where boosted splits come from: `greedy`, the best of histograms; `random`, drawn, guided by one table of \
+         all rows",
+    ),
+    key(
+        "forest.batch",
+        "by noise",
+        "boosted trees that grow on the same gradients",
     ),
     key(
         "privacy.epsilon",

@@ -8,8 +8,8 @@ pub mod source;
 
 use crate::error::{CliError, Result};
 pub use file::{Aggregation, Partition, Role, ScenarioFile, SchemaSource};
-use hedgerow_forest::params::{ForestParams, Growth};
-use hedgerow_forest::schema::Schema;
+use hedgerow_coordinator::consortium::Chosen;
+use hedgerow_forest::schema::{Column, Label, Schema};
 use hedgerow_party::data::{DataSpec, SourceSpec};
 use hedgerow_protocol::ids::PartyId;
 use join::Features;
@@ -29,8 +29,6 @@ pub struct Scenario {
     pub path: PathBuf,
     /// Its tables as written, overrides applied.
     pub file: ScenarioFile,
-    /// Hyper-parameters, defaults filled in.
-    pub forest: ForestParams,
     /// Declared schema; `None`: to be derived.
     pub schema: Option<Schema>,
     /// Parties in the order of the file.
@@ -120,14 +118,6 @@ impl Scenario {
             }
         }
         join::check(&file).map_err(wrong)?;
-        let default = ForestParams::default_for(file.privacy.epsilon.is_some());
-        let forest = ForestParams::new(
-            file.forest.trees.unwrap_or(default.trees),
-            file.forest.depth.unwrap_or(default.depth),
-            file.forest.bins,
-            Growth::Random,
-        );
-        forest.validate().map_err(|error| wrong(error.to_string()))?;
         if !(0.0..=0.9).contains(&file.test.fraction) {
             return Err(wrong(format!(
                 "test.fraction: expected 0 to 0.9, found {}",
@@ -197,9 +187,8 @@ impl Scenario {
             Some(threads) => threads as usize,
             None => (cores / parties.len()).max(1),
         };
-        Ok(Self {
+        let scenario = Self {
             path: path.to_path_buf(),
-            forest,
             schema,
             max_rows: file.data.max_rows.or(file.data.partition.max_rows()),
             min_parties: file.run.min_parties.unwrap_or(count),
@@ -208,7 +197,23 @@ impl Scenario {
             memory_mib: file.resources.memory_mib,
             parties,
             file,
-        })
+        };
+        // Ranges are checked before any data is read, also where the schema is still to be derived.
+        scenario.forest(scenario.schema.as_ref().unwrap_or(&stand_in(&scenario.file)))?;
+        Ok(scenario)
+    }
+
+    /// How the trees grow, every default filled in, and why.
+    ///
+    /// # Errors
+    /// The key at fault.
+    pub fn forest(&self, schema: &Schema) -> Result<Chosen> {
+        let file = &self.file;
+        let delta = file.privacy.delta.unwrap_or(DEFAULT_DELTA);
+        let noise = hedgerow_coordinator::consortium::noise(file.privacy.epsilon, delta);
+        file.forest
+            .choose(schema, noise, file.data.rows)
+            .map_err(|(key, message)| CliError::Config(format!("{}: {key}: {message}", self.path.display())))
     }
 
     /// Delta of the run over this many training rows; `None` without noise.
@@ -227,6 +232,17 @@ impl Scenario {
             ))),
             (Some(_), Some(delta)) => Ok(Some(delta)),
         }
+    }
+}
+
+/// A schema of one column, while there is none.
+fn stand_in(file: &ScenarioFile) -> Schema {
+    Schema {
+        features: vec![Column::numeric("x", 0.0, 1.0)],
+        label: Label {
+            name: file.task.label.clone(),
+            positive: file.task.positive.clone(),
+        },
     }
 }
 

@@ -50,12 +50,10 @@ fn setting_every_documented_default_changes_nothing() {
         .collect();
     assert!(sets.len() > 10, "{sets:?}");
     let sets: Vec<&str> = sets.iter().map(String::as_str).collect();
-    assert_eq!(load(MINIMAL, &sets).unwrap().file, {
-        let mut plain = load(MINIMAL, &[]).unwrap().file;
-        // Said and not said are two things here; the meaning is the same.
-        plain.forest.trees = Some(ForestParams::default_for(true).trees);
-        plain
-    });
+    assert_eq!(
+        load(MINIMAL, &sets).unwrap().file,
+        load(MINIMAL, &[]).unwrap().file
+    );
 }
 
 /// ... and know the same keys: a documented one is accepted by the parser, all that the parser knows are listed.
@@ -111,16 +109,22 @@ fn a_misspelt_key_is_found_with_its_line() {
 fn defaults_follow_the_noise_and_the_parties() {
     let noisy = load(MINIMAL, &[]).unwrap();
     let exact = load(MINIMAL, &["privacy.epsilon=none"]).unwrap();
-    assert_eq!(noisy.forest, ForestParams::default_for(true));
-    assert_eq!(exact.forest, ForestParams::default_for(false));
-    let documented = |name: &str| KEYS.iter().find(|key| key.name == name).unwrap().default;
-    assert_eq!(documented("forest.trees"), noisy.forest.trees.to_string());
-    assert_eq!(noisy.forest.trees, exact.forest.trees);
-    let depths = format!(
-        "{} with noise, {} without",
-        noisy.forest.depth, exact.forest.depth
+    let schema = super::stand_in(&noisy.file);
+    let (with, without) = (noisy.forest(&schema).unwrap(), exact.forest(&schema).unwrap());
+    assert!(!with.why.is_empty() && !without.why.is_empty());
+    let random = load(MINIMAL, &["forest.growth=random"]).unwrap();
+    let params = random.forest(&schema).unwrap().params;
+    assert_eq!(params, ForestParams::default_for(true));
+    let shallow = load(
+        MINIMAL,
+        &[
+            "forest.growth=random",
+            "forest.depth=3",
+            "forest.split_share=0.25",
+        ],
     );
-    assert_eq!(documented("forest.depth"), depths);
+    let params = shallow.unwrap().forest(&schema).unwrap().params;
+    assert_eq!((params.depth, params.split_share), (3, 250));
     assert_eq!(noisy.min_parties, 2);
     assert_eq!(
         load(MINIMAL, &["run.aggregation=shares"]).unwrap().aggregators,
@@ -164,7 +168,11 @@ fn impossible_scenarios_are_explained() {
         ("privacy.epsilon=0", "positive number"),
         ("privacy.epsilon=off", "\"none\", got \"off\""),
         ("run.aggregators=['a']", "only with aggregation"),
-        ("forest.growth=greedy", "greedy"),
+        ("forest.growth=greed", "greed"),
+        (
+            "forest.learning_rate=1.5",
+            "forest.learning_rate: is 1.5, expected 0.001 to 1",
+        ),
         ("schema=none.toml", "none.toml"),
     ] {
         let error = refusal(MINIMAL, &[set]);

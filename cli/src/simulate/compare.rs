@@ -41,7 +41,12 @@ pub async fn compare(
     outcome: &Outcome,
     bars: &Bars,
 ) -> Result<Comparison> {
-    let mut oracle = Oracle::new(&world.pool, &world.schema, scenario.forest, outcome.config.seed);
+    let mut oracle = Oracle::new(
+        &world.pool,
+        &world.schema,
+        outcome.config.forest,
+        outcome.config.seed,
+    );
     let last = outcome.members(usize::MAX, scenario);
     let started = Instant::now();
     let clear = {
@@ -116,7 +121,7 @@ async fn alone(
         Pool::Whole(_) => None,
     };
     if let Some(own) = &own {
-        oracle = Oracle::new(&world.pool, own, scenario.forest, outcome.config.seed);
+        oracle = Oracle::new(&world.pool, own, outcome.config.forest, outcome.config.seed);
     }
     let mut forests = Vec::new();
     for (position, party) in scenario.parties.iter().enumerate() {

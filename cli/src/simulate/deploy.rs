@@ -6,6 +6,7 @@ use crate::scenario::join::Alignment;
 use crate::scenario::source::absolute;
 use crate::scenario::{Aggregation, Role, Scenario};
 use hedgerow_edge::files;
+use hedgerow_forest::params::{Criterion, ForestParams, Growth, SplitChoice, THOUSANDTHS};
 use hedgerow_forest::schema::Schema;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
@@ -26,6 +27,8 @@ pub struct Deployment<'a> {
     pub scenario: &'a Scenario,
     /// Declared or derived.
     pub schema: &'a Schema,
+    /// How trees grow.
+    pub forest: &'a ForestParams,
     /// Delta of the run.
     pub delta: Option<f64>,
     /// Where everything goes.
@@ -82,7 +85,7 @@ impl Deployment<'_> {
     }
 
     fn consortium(&self) -> Table {
-        let (file, forest) = (&self.scenario.file, &self.scenario.forest);
+        let file = &self.scenario.file;
         let mut run = table([
             ("seed", integer(file.run.seed)),
             ("min_parties", integer(self.scenario.min_parties)),
@@ -126,16 +129,7 @@ impl Deployment<'_> {
                 .into(),
             ),
             ("data", data.into()),
-            (
-                "forest",
-                table([
-                    ("trees", integer(forest.trees)),
-                    ("depth", integer(forest.depth)),
-                    ("bins", integer(forest.bins)),
-                    ("growth", "random".into()),
-                ])
-                .into(),
-            ),
+            ("forest", forest(self.forest).into()),
             ("privacy", privacy.into()),
             (
                 "test",
@@ -341,6 +335,52 @@ impl Deployment<'_> {
         write(&path, &text(config)?)?;
         Ok(path)
     }
+}
+
+/// `[forest]` with every parameter that is not 0, which stands for a default.
+fn forest(forest: &ForestParams) -> Table {
+    let thousandths = |value: u32| Value::Float(f64::from(value) / f64::from(THOUSANDTHS));
+    let mut section = table([
+        ("trees", integer(forest.trees)),
+        ("depth", integer(forest.depth)),
+        ("bins", integer(forest.bins)),
+        ("growth", forest.growth.as_str().into()),
+    ]);
+    if forest.criterion == Criterion::Entropy {
+        section.insert("criterion".into(), "entropy".into());
+    }
+    for (key, is_said, value) in [
+        (
+            "features_per_tree",
+            forest.features_per_tree > 0,
+            integer(forest.features_per_tree),
+        ),
+        ("slots", forest.slots > 0, integer(forest.slots)),
+        ("levels", forest.growth == Growth::Greedy, integer(forest.levels)),
+        (
+            "split_share",
+            forest.split_share > 0,
+            thousandths(forest.split_share.into()),
+        ),
+        (
+            "learning_rate",
+            forest.learning_rate > 0,
+            thousandths(forest.learning_rate.into()),
+        ),
+        ("lambda", forest.lambda > 0, thousandths(forest.lambda)),
+        ("min_gain", forest.min_gain > 0, thousandths(forest.min_gain)),
+    ] {
+        if is_said {
+            section.insert(key.into(), value);
+        }
+    }
+    if forest.split == SplitChoice::Random {
+        section.insert("split".into(), "random".into());
+    }
+    if forest.batch > 0 {
+        section.insert("batch".into(), integer(forest.batch));
+    }
+    section
 }
 
 fn table<const N: usize>(entries: [(&str, Value); N]) -> Table {

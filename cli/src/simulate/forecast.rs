@@ -5,8 +5,7 @@ use super::joined::Joined;
 use crate::error::{CliError, Result};
 use crate::report;
 use crate::scenario::Role;
-use hedgerow_coordinator::consortium::{Consortium, Drawn};
-use hedgerow_protocol::ids::{PartyId, RunId};
+use hedgerow_protocol::ids::PartyId;
 use hedgerow_protocol::join::price::{self, Forecast, PairSizes};
 use hedgerow_protocol::join::upload::Engine;
 
@@ -17,13 +16,7 @@ const DOING: &str = "forecast the traffic";
 /// # Errors
 /// A consortium that no run can have.
 pub fn forecast(deployment: &Deployment<'_>, joined: &Joined) -> Result<Forecast> {
-    let drawn = Drawn {
-        run: RunId([0; 16]),
-        seed: [0; 32],
-    };
-    let config = Consortium::load(&deployment.layout.config().join("consortium.toml"))
-        .and_then(|consortium| consortium.config(&drawn))
-        .map_err(|error| CliError::Config(error.to_string()))?;
+    let config = super::measure::config(deployment)?;
     let parties = &deployment.scenario.parties;
     let of = |role: Role| {
         parties
@@ -59,8 +52,11 @@ pub fn sentence(forecast: &Forecast) -> String {
         };
         format!("{id} {}{what}", report::bytes(*bytes))
     });
+    let products: u64 = forecast.pairs.iter().map(|pair| pair.products).sum();
     format!(
-        "predicted to be sent in training: {}",
-        each.collect::<Vec<_>>().join(", ")
+        "predicted to be sent in training{}: {}; {:.1} million encrypted products",
+        if forecast.at_most { ", at most" } else { "" },
+        each.collect::<Vec<_>>().join(", "),
+        products as f64 / 1e6
     )
 }

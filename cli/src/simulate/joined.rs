@@ -52,17 +52,18 @@ pub struct KeyCounts {
 }
 
 impl Joined {
-    /// Reads everybody's data. `specs` are the parties' sources seen through their features, in the scenario's order.
+    /// Reads everybody's data. `specs` are the parties' sources seen through their features, in the scenario's order;
+    /// `bins` are those of a numeric column.
     ///
     /// # Errors
     /// The data's, naming the party.
     pub async fn open(
         scenario: &Scenario,
         specs: &[DataSpec],
-        schema: &Schema,
+        (schema, bins): (&Schema, u16),
         engine: &Engine,
     ) -> Result<Self> {
-        let binner = Binner::new(schema, scenario.forest.bins).map_err(CliError::library("schema"))?;
+        let binner = Binner::new(schema, bins).map_err(CliError::library("schema"))?;
         let names: Vec<&str> = scenario
             .file
             .links

@@ -12,6 +12,7 @@ pub mod deploy;
 mod forecast;
 mod joined;
 mod layout;
+pub mod measure;
 pub mod oracle;
 mod outcome;
 pub mod payments;
@@ -65,6 +66,7 @@ pub async fn run(arguments: &Simulate) -> Result<()> {
     let deployment = Deployment {
         scenario: &scenario,
         schema: &world.schema,
+        forest: &world.forest.params,
         delta: scenario.delta(world.train_rows())?,
         layout: &layout,
         serve: arguments.serve,
@@ -156,6 +158,7 @@ fn written(
                 .iter()
                 .map(|ledger| ledger.epsilon)
                 .fold(0.0, f64::max),
+            stages: report::Stage::of(&outcome.config),
             ledgers: outcome.ledgers.clone(),
         },
         learned: report::learned::of(&outcome.config),
@@ -172,10 +175,11 @@ fn written(
         settings: Settings {
             partition: file.data.partition.as_str(),
             alignment: file.data.partition.joins().then(|| file.join.alignment.as_str()),
-            trees: scenario.forest.trees,
-            depth: scenario.forest.depth,
-            bins: scenario.forest.bins,
-            growth: "random",
+            trees: outcome.config.forest.trees,
+            depth: outcome.config.forest.depth,
+            bins: outcome.config.forest.bins,
+            growth: outcome.config.forest.growth.as_str(),
+            why: world.forest.why.clone(),
             aggregation: file.run.aggregation.as_str(),
             min_parties: scenario.min_parties,
             collusion: file.run.collusion,

@@ -36,7 +36,12 @@ pub struct Oracle<'a> {
     /// Tables of one party each, with the members whose attributes it was counted with: many forests ask the same
     /// first question.
     tables: BTreeMap<(usize, [u8; 32], Vec<usize>), Table>,
+    /// Cells of all these.
+    kept: usize,
 }
+
+/// Most cells that are kept: 256 MiB.
+const MOST_KEPT: usize = 1 << 25;
 
 impl<'a> Oracle<'a> {
     /// Nothing counted yet.
@@ -47,6 +52,7 @@ impl<'a> Oracle<'a> {
             forest,
             seed,
             tables: BTreeMap::new(),
+            kept: 0,
         }
     }
 
@@ -72,7 +78,11 @@ impl<'a> Oracle<'a> {
         unreachable!("growth ends")
     }
 
-    async fn sum(&mut self, query: &TableQuery, binner: &Binner, members: &[usize]) -> Result<Table> {
+    /// The table of all members' training rows.
+    ///
+    /// # Errors
+    /// The data's.
+    pub async fn sum(&mut self, query: &TableQuery, binner: &Binner, members: &[usize]) -> Result<Table> {
         let mut total = Table::zeros(query.shape());
         for &member in members {
             let with = match self.pool {
@@ -80,14 +90,17 @@ impl<'a> Oracle<'a> {
                 Pool::Joined(_) => members.to_vec(),
             };
             let key = (member, query.digest_bytes(), with);
-            if !self.tables.contains_key(&key) {
-                let Some(table) = self.count(member, query, binner, members).await? else {
-                    continue;
-                };
-                self.tables.insert(key.clone(), table);
-            }
             if let Some(table) = self.tables.get(&key) {
                 total.add(table).map_err(CliError::library("add tables"))?;
+                continue;
+            }
+            let Some(table) = self.count(member, query, binner, members).await? else {
+                continue;
+            };
+            total.add(&table).map_err(CliError::library("add tables"))?;
+            if self.kept + query.cells() <= MOST_KEPT {
+                self.kept += query.cells();
+                self.tables.insert(key, table);
             }
         }
         Ok(total)

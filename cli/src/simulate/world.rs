@@ -5,6 +5,7 @@ use super::joined::Joined;
 use super::oracle::Pool;
 use crate::error::{CliError, Result};
 use crate::scenario::{Partition, Role, Scenario, ScenarioParty};
+use hedgerow_coordinator::consortium::Chosen;
 use hedgerow_forest::schema::{Column, Schema};
 use hedgerow_party::data::{
     DataSet, DataSpec, Engine, EngineOptions, Features, SchemaRequest, SourceSpec, Split, column_names,
@@ -17,6 +18,8 @@ use std::sync::Arc;
 pub struct World {
     /// Declared or derived.
     pub schema: Schema,
+    /// How trees grow over it, and why.
+    pub forest: Chosen,
     /// Was it derived?
     pub derived: bool,
     /// Everybody's data.
@@ -53,10 +56,11 @@ impl World {
             Some(schema) => schema.clone(),
             None => derived(&engine, scenario, &specs).await?,
         };
+        let forest = scenario.forest(&schema)?;
         let (pool, sizes) = match scenario.file.data.partition {
             Partition::Horizontal => whole(&engine, scenario, &specs, &schema).await?,
             Partition::Mixed | Partition::Vertical => {
-                let joined = Joined::open(scenario, &specs, &schema, &engine).await?;
+                let joined = Joined::open(scenario, &specs, (&schema, forest.params.bins), &engine).await?;
                 let sizes = joined
                     .positions()
                     .map(|position| joined.sizes(position))
@@ -66,6 +70,7 @@ impl World {
         };
         let world = Self {
             schema,
+            forest,
             derived: scenario.schema.is_none(),
             pool,
             sizes,

@@ -71,6 +71,7 @@ pad = 8
 segments = 4
 
 [forest]
+growth = "random"
 trees = 12
 depth = 4
 bins = 8
@@ -327,6 +328,7 @@ key_columns = ["id"]
 [join]
 segments = 1
 [forest]
+growth = "random"
 trees = 6
 depth = 4
 bins = 32

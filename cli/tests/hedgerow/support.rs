@@ -129,7 +129,7 @@ impl World {
         };
         let mut scenario = String::from(
             "[task]\nname = \"toy\"\nlabel = \"rich\"\npositive = \"yes\"\n\n[data]\npartition = \"horizontal\"\n\n\
-             [forest]\ntrees = 10\ndepth = 4\nbins = 16\n\n[privacy]\nepsilon = 2.0\ndelta = 1e-4\n\n\
+             [forest]\ngrowth = \"random\"\ntrees = 10\ndepth = 4\nbins = 16\n\n[privacy]\nepsilon = 2.0\ndelta = 1e-4\n\n\
              [timeouts]\ngrace_s = 1\n",
         );
         for party in 1..=parties {

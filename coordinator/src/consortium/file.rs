@@ -3,11 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 
+pub use super::forest::ForestSection;
 pub use super::join::{
     AlignmentName, AttributesSection, JOINED_MAX_ROWS, JoinSection, LinkSection, PartitionName,
     PredictionSection, UnitName,
 };
-use hedgerow_forest::params::Growth;
 use hedgerow_forest::schema::Schema;
 use hedgerow_protocol::config::DEFAULT_MAX_ROWS;
 use hedgerow_protocol::ids::PartyId;
@@ -29,18 +29,25 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 /// [data]
 /// partition = "horizontal"           # each party has whole rows; or "mixed", "vertical": see `join`
 /// # max_rows = 1_099_511_627_776     # declared bound on all parties' rows together; 2^22 where tables are joined
+/// # rows = 30_000                     # declared number of training rows: growth "auto" goes by it
 ///
 /// [forest]                           # every key may be left out
+/// growth = "greedy"                  # or "random", "quantile", "boosted"; "auto" says what it takes and why
 /// trees = 32
 /// depth = 6
 /// bins = 64
-/// growth = "random"
+/// # features_per_tree = 4            # that a tree may split by at a level
+/// # slots = 32                       # of a histogram, below the root
+/// # criterion = "gini"               # or "entropy"
+/// # split_share = 0.5                # part of the budget for the structure of the trees
+/// # learning_rate = 0.3              # boosted; so are lambda and min_gain
+/// # lambda = 1.0
+/// # min_gain = 0.1
 ///
 /// [privacy]
 /// epsilon = 1.0                      # or "none"
 /// delta = 1e-6                       # never above 1 / rows
 /// unit = "row"                       # or "entity", with rows_per_entity = 100
-/// # threshold_share = 0.05           # part of the budget for the decision threshold
 ///
 /// [test]
 /// fraction = 0.25                    # of each party's rows, by a seeded hash
@@ -144,6 +151,19 @@ pub struct DataSection {
     pub partition: PartitionName,
     /// Declared bound on the rows of all parties together.
     pub max_rows: Option<u64>,
+    /// Declared number of training rows of all parties together, as far as it is public: what growth "auto" goes by.
+    pub rows: Option<u64>,
+}
+
+impl Epsilon {
+    /// The number, if there is one.
+    #[must_use]
+    pub const fn value(self) -> Option<f64> {
+        match self {
+            Self::None => None,
+            Self::Of(epsilon) => Some(epsilon),
+        }
+    }
 }
 
 impl DataSection {
@@ -156,20 +176,6 @@ impl DataSection {
         };
         self.max_rows.unwrap_or(unsaid)
     }
-}
-
-/// `[forest]`. What is left out suits the noise ([`hedgerow_forest::params::ForestParams::default_for`]).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ForestSection {
-    /// Number of trees.
-    pub trees: Option<u32>,
-    /// Levels of each.
-    pub depth: Option<u8>,
-    /// Bins of a numeric column.
-    pub bins: Option<u16>,
-    /// How trees grow.
-    pub growth: Growth,
 }
 
 /// `[privacy]`.
@@ -186,20 +192,6 @@ pub struct PrivacySection {
     pub unit: UnitName,
     /// Most rows that count for one entity, where the unit is an entity.
     pub rows_per_entity: Option<u32>,
-    /// Part of the budget for the histogram of scores that the decision threshold comes from; joined runs ask none.
-    pub threshold_share: Option<f64>,
-}
-
-impl PrivacySection {
-    /// Part of the budget for the threshold. The histogram has a sensitivity of one and needs little; the leaf
-    /// counts get the rest.
-    #[must_use]
-    pub fn threshold_share(&self, partition: PartitionName) -> f64 {
-        self.threshold_share.unwrap_or(match partition {
-            PartitionName::Horizontal => 0.05,
-            PartitionName::Mixed | PartitionName::Vertical => 0.0,
-        })
-    }
 }
 
 fn default_delta() -> f64 {

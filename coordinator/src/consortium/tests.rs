@@ -1,3 +1,4 @@
+use hedgerow_forest::params::Growth;
 use hedgerow_protocol::ids::PartyId;
 
 use super::*;
@@ -38,7 +39,7 @@ fn the_smallest_file_describes_a_safe_run() {
     assert_eq!(config.run, DRAWN.run);
     let privacy = config.privacy.unwrap();
     assert_eq!((privacy.epsilon, privacy.delta), (1.0, 1e-6));
-    assert_eq!(config.forest, ForestParams::default_for(true));
+    assert_eq!(config.forest.growth, Growth::Greedy, "auto");
     assert_eq!(
         config.test,
         TestSplit {
@@ -132,4 +133,28 @@ fn a_broken_bound_points_at_its_key() {
     );
     let bad = config(&CONSORTIUM.replace("\"a\"", "\"a/b\"")).unwrap_err();
     assert!(bad.starts_with("consortium.toml:1: key `parties`"), "{bad}");
+}
+
+#[test]
+fn growth_is_said_or_chosen_and_explained() {
+    let forest = |section: &str| config(&format!("{CONSORTIUM}\n[forest]\n{section}\n"));
+    assert_eq!(
+        forest("growth = \"random\"").unwrap().forest,
+        ForestParams::default_for(true)
+    );
+    let boosted = forest("growth = \"boosted\"\nlearning_rate = 0.25\ntrees = 7")
+        .unwrap()
+        .forest;
+    assert_eq!(
+        (boosted.growth, boosted.learning_rate, boosted.trees),
+        (Growth::Boosted, 250, 7)
+    );
+    let wrong = forest("growth = \"boosted\"\nlearning_rate = 1.5").unwrap_err();
+    assert!(wrong.contains("forest.learning_rate"), "{wrong}");
+    assert!(wrong.contains("is 1.5, expected 0.001 to 1"), "{wrong}");
+    let schema: Schema = toml::from_str(SCHEMA).unwrap();
+    let chosen = |rows| ForestSection::default().choose(&schema, Some(2.0), rows).unwrap();
+    assert!(chosen(None).why.contains("No data.rows are declared"));
+    assert!(!chosen(Some(1_000_000)).why.contains("No data.rows"));
+    assert!(chosen(Some(1_000_000)).params.levels > chosen(Some(1_000)).params.levels);
 }

@@ -11,11 +11,12 @@ use std::ops::Range;
 use rayon::prelude::*;
 
 use super::JoinError;
+use super::histograms::{self, Axis};
 use super::links::{Links, Owner};
 use super::plan::{JoinPlan, LeafRole};
 use super::rows::{LinkedBlock, Ordered};
 use super::weights::{Pass, Weights};
-use crate::query::TableQuery;
+use crate::query::{Measure, TableQuery};
 use crate::route::lanes::{Mask, ROWS};
 use crate::route::reach::{Reach, ReachScratch, count};
 use crate::table::CLASSES;
@@ -33,6 +34,8 @@ pub struct JoinCounter {
     open: Vec<bool>,
     /// Per predicate: do missing entities pass?
     missing: Vec<bool>,
+    /// Of histograms, one for each tree of the plan.
+    axes: Option<Vec<Axis>>,
 }
 
 impl JoinCounter {
@@ -41,7 +44,8 @@ impl JoinCounter {
     /// # Errors
     /// A plan of another query.
     pub fn new(query: &TableQuery, plan: &JoinPlan) -> Result<Self, JoinError> {
-        super::error::expect("trees of the plan", query.trees().len(), plan.trees())?;
+        let trees = query.trees().len() * plan.features();
+        super::error::expect("trees of the plan", trees, plan.trees())?;
         super::error::expect("leaves of the plan", query.leaves(), plan.leaves())?;
         let (mut trees, mut open) = (Vec::new(), Vec::new());
         for tree in query.trees().iter() {
@@ -50,7 +54,12 @@ impl JoinCounter {
             open.extend(others);
         }
         let predicates = plan.predicates().iter();
+        let axes = match query.measure() {
+            Measure::Histograms(axes) => Some(histograms::axes_of(plan.links(), axes)?),
+            _ => None,
+        };
         Ok(Self {
+            axes,
             trees,
             open,
             missing: predicates.map(|predicate| predicate.accepts_missing()).collect(),
@@ -70,6 +79,9 @@ impl JoinCounter {
     /// Blocks of another schema.
     pub fn local(&self, blocks: &[LinkedBlock]) -> Result<Vec<u64>, JoinError> {
         self.check(blocks)?;
+        if let Some(axes) = &self.axes {
+            return Ok(self.local_histograms(axes, blocks));
+        }
         let mut counts = vec![0; self.plan.cells()];
         for (link, trees) in self.trees_by_link(0..self.trees.len()) {
             let reach = self.reach(&trees);
@@ -134,6 +146,19 @@ impl JoinCounter {
         };
         let range = chunk * ROWS..(chunk + 1) * ROWS;
         reach.for_each_tree(scratch, rows.rows(), range, &rows.present(chunk), visit);
+    }
+
+    /// Whether the query is one of histograms, whose weights are [`JoinCounter::histogram_weights`].
+    pub const fn is_of_histograms(&self) -> bool {
+        self.axes.is_some()
+    }
+
+    pub(super) fn axes(&self) -> Option<&[Axis]> {
+        self.axes.as_deref()
+    }
+
+    pub(super) fn accepts_missing(&self, predicate: usize) -> bool {
+        self.missing[predicate]
     }
 
     /// Bytes of [`JoinCounter::weights`] of these trees over so many entities.
@@ -202,7 +227,7 @@ impl JoinCounter {
     }
 
     /// The trees that are counted over the rows in the same order.
-    fn trees_by_link(&self, trees: Range<usize>) -> BTreeMap<Option<usize>, Vec<usize>> {
+    pub(super) fn trees_by_link(&self, trees: Range<usize>) -> BTreeMap<Option<usize>, Vec<usize>> {
         let mut by_link: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for tree in trees {
             by_link
@@ -213,7 +238,8 @@ impl JoinCounter {
         by_link
     }
 
-    fn reach(&self, trees: &[usize]) -> Reach {
+    /// Of these trees of the query.
+    pub(super) fn reach(&self, trees: &[usize]) -> Reach {
         let own: Vec<Tree> = trees.iter().map(|tree| self.trees[*tree].clone()).collect();
         let nodes = self.plan.leaves() - 1;
         let open = trees.iter().flat_map(|tree| &self.open[tree * nodes..][..nodes]);
@@ -249,7 +275,7 @@ impl JoinCounter {
             .collect()
     }
 
-    fn check(&self, blocks: &[LinkedBlock]) -> Result<(), JoinError> {
+    pub(super) fn check(&self, blocks: &[LinkedBlock]) -> Result<(), JoinError> {
         let links = self.plan.links();
         blocks
             .iter()

@@ -226,6 +226,41 @@ impl Links {
         Ok(found)
     }
 
+    /// The link of a histogram of a feature over the leaves of a tree; `None` if it is about the row alone.
+    ///
+    /// # Errors
+    /// As [`Links::link_of_tree`], the feature's link among those tested.
+    pub(super) fn link_of_histogram(
+        &self,
+        position: usize,
+        tree: &Tree,
+        feature: u16,
+    ) -> Result<Option<usize>, JoinError> {
+        let tested = self.link_of_tree(position, tree)?;
+        if usize::from(feature) >= self.columns.len() {
+            return Err(JoinError::Feature {
+                tree: position,
+                seen: feature,
+                expected: self.columns.len(),
+            });
+        }
+        match (tested, self.link_of(feature.into())) {
+            (Some(first), Some(second)) if first != second => {
+                let name = |link: usize| {
+                    self.links
+                        .get(link)
+                        .map_or_else(String::new, |link| link.name.clone())
+                };
+                Err(JoinError::TwoLinks {
+                    tree: position,
+                    first: name(first),
+                    second: name(second),
+                })
+            }
+            (tested, counted) => Ok(tested.or(counted)),
+        }
+    }
+
     pub(crate) fn owner(&self, feature: u16) -> Option<Owner> {
         self.columns.get(usize::from(feature)).copied()
     }

@@ -16,7 +16,7 @@
 //! - [`links`]: links, their columns, and the [`ProfileDomain`] of what their entities can look like;
 //! - [`predicate`]: what a leaf demands of an entity;
 //! - [`plan`]: which cells are local, which are joined, and which of these share a predicate;
-//! - [`rows`], [`counter`], [`weights`]: the row party's side;
+//! - [`rows`], [`counter`], [`weights`], `histograms`: the row party's side;
 //! - [`scores`], [`predicate_scores`]: the row party's side of a private prediction;
 //! - [`pooled()`]: the joined table in one place, which all of it must equal.
 //!
@@ -70,6 +70,7 @@
 
 pub mod counter;
 mod error;
+mod histograms;
 pub mod links;
 pub mod plan;
 pub mod pooled;

@@ -6,9 +6,10 @@ use super::JoinError;
 use super::links::Links;
 use super::predicate::{AttributePredicate, is_reachable};
 use crate::binning::Binner;
-use crate::query::{Measure, TableQuery};
+use crate::query::{Axes, Measure, TableQuery};
 use crate::schema::Schema;
 use crate::table::CLASSES;
+use crate::tree::{BinSet, Tree};
 
 /// Where the two cells of a leaf are counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,60 +32,128 @@ pub struct Group {
 }
 
 /// The plan of one query: a function of query and schema, which all sides derive alike.
+///
+/// A query of histograms is planned as if every tree were one for each of its features, with a leaf for each of its own
+/// leaves and slot: the conjunction of the path to the leaf and of a test of the slot. What is said of trees and leaves
+/// below is said of these; their cells keep the places that they have in the query's table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct JoinPlan {
     links: Links,
+    /// Leaves of every tree of the query.
     leaves: usize,
+    /// Features that every tree of the query has histograms of, and their slots; 1 and 1 for leaf counts.
+    features: usize,
+    slots: usize,
     /// Per tree.
     tree_links: Vec<Option<usize>>,
-    /// `[trees, leaves]`
+    /// Two cells each, in the order of the table: `[trees, leaves]`, or `[trees, leaves, features, slots]`.
     roles: Vec<LeafRole>,
     predicates: Vec<AttributePredicate>,
 }
 
-impl JoinPlan {
-    /// The plan of a query of leaf counts.
-    ///
-    /// # Errors
-    /// Another measure; a binner of another schema; a tree that tests columns of two links, or one that there is not.
-    pub fn new(query: &TableQuery, schema: &Schema, binner: &Binner) -> Result<Self, JoinError> {
-        if *query.measure() != Measure::LeafCounts {
-            return Err(JoinError::Measure { seen: query.kind() });
-        }
-        let links = Links::new(schema, binner)?;
-        let leaves = query.leaves();
-        let mut plan = Self {
-            links,
-            leaves,
-            tree_links: Vec::with_capacity(query.trees().len()),
-            roles: Vec::with_capacity(query.trees().len() * leaves),
-            predicates: Vec::new(),
+/// A plan in the making.
+struct Draft {
+    plan: JoinPlan,
+    known: HashMap<AttributePredicate, usize>,
+}
+
+impl Draft {
+    /// Where a leaf is counted; with a test that comes after its path, where it passes.
+    fn role(
+        &mut self,
+        link: Option<usize>,
+        tree: &Tree,
+        leaf: usize,
+        also: Option<&(u16, BinSet)>,
+    ) -> LeafRole {
+        let links = &self.plan.links;
+        let Some(link) = link else {
+            return if is_reachable(links, tree, leaf, also) {
+                LeafRole::Local
+            } else {
+                LeafRole::Empty
+            };
         };
-        let mut known: HashMap<AttributePredicate, usize> = HashMap::new();
+        match AttributePredicate::of_leaf(links, link, tree, leaf, also) {
+            Some(all) if all.is_all() => LeafRole::Local,
+            Some(some) if !some.is_none() => {
+                let next = self.plan.predicates.len();
+                let predicate = *self.known.entry(some.clone()).or_insert(next);
+                if predicate == next {
+                    self.plan.predicates.push(some);
+                }
+                LeafRole::Joined(predicate)
+            }
+            _ => LeafRole::Empty,
+        }
+    }
+
+    fn leaf_counts(&mut self, query: &TableQuery) -> Result<(), JoinError> {
         for (position, tree) in query.trees().iter().enumerate() {
-            let link = plan.links.link_of_tree(position, tree)?;
-            plan.tree_links.push(link);
-            for leaf in 0..leaves {
-                let role = match link {
-                    None if is_reachable(&plan.links, tree, leaf) => LeafRole::Local,
-                    None => LeafRole::Empty,
-                    Some(link) => match AttributePredicate::of_leaf(&plan.links, link, tree, leaf) {
-                        Some(all) if all.is_all() => LeafRole::Local,
-                        Some(some) if !some.is_none() => {
-                            let next = plan.predicates.len();
-                            let predicate = *known.entry(some.clone()).or_insert(next);
-                            if predicate == next {
-                                plan.predicates.push(some);
-                            }
-                            LeafRole::Joined(predicate)
-                        }
-                        _ => LeafRole::Empty,
-                    },
-                };
-                plan.roles.push(role);
+            let link = self.plan.links.link_of_tree(position, tree)?;
+            self.plan.tree_links.push(link);
+            for leaf in 0..self.plan.leaves {
+                let role = self.role(link, tree, leaf, None);
+                self.plan.roles.push(role);
             }
         }
-        Ok(plan)
+        Ok(())
+    }
+
+    fn histograms(&mut self, query: &TableQuery, axes: &Axes) -> Result<(), JoinError> {
+        for (position, tree) in query.trees().iter().enumerate() {
+            let features = axes.of_tree(position);
+            let first = self.plan.tree_links.len();
+            for feature in features {
+                let link = self.plan.links.link_of_histogram(position, tree, *feature)?;
+                self.plan.tree_links.push(link);
+            }
+            for leaf in 0..self.plan.leaves {
+                for (number, feature) in features.iter().enumerate() {
+                    let link = self.plan.tree_links.get(first + number).copied().flatten();
+                    let bins = self.plan.links.bins_of(*feature);
+                    for slot in 0..axes.slots() {
+                        let slot = u8::try_from(slot).unwrap_or(u8::MAX);
+                        let also = (*feature, axes.bins_of(*feature, slot, bins));
+                        let role = self.role(link, tree, leaf, Some(&also));
+                        self.plan.roles.push(role);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl JoinPlan {
+    /// The plan of a query of leaf counts or of histograms.
+    ///
+    /// # Errors
+    /// Another measure; a binner of another schema; a tree that tests columns of two links, or one that there is not;
+    /// a histogram of a column of another link than its tree's.
+    pub fn new(query: &TableQuery, schema: &Schema, binner: &Binner) -> Result<Self, JoinError> {
+        let (features, slots) = match query.measure() {
+            Measure::LeafCounts => (1, 1),
+            Measure::Histograms(axes) => (axes.per_tree().into(), axes.slots().into()),
+            _ => return Err(JoinError::Measure { seen: query.kind() }),
+        };
+        let mut draft = Draft {
+            plan: Self {
+                links: Links::new(schema, binner)?,
+                leaves: query.leaves(),
+                features,
+                slots,
+                tree_links: Vec::with_capacity(query.trees().len() * features),
+                roles: Vec::with_capacity(query.cells() / CLASSES),
+                predicates: Vec::new(),
+            },
+            known: HashMap::new(),
+        };
+        match query.measure() {
+            Measure::Histograms(axes) => draft.histograms(query, axes)?,
+            _ => draft.leaf_counts(query)?,
+        }
+        Ok(draft.plan)
     }
 
     /// The links of the schema.
@@ -92,27 +161,47 @@ impl JoinPlan {
         &self.links
     }
 
-    /// Number of trees.
+    /// Number of trees, of histograms one for each feature of each tree of the query.
     pub const fn trees(&self) -> usize {
         self.tree_links.len()
     }
 
-    /// Leaves of every tree.
+    /// Leaves of every tree of the query.
     pub const fn leaves(&self) -> usize {
         self.leaves
     }
 
-    /// Cells of the query: leaf `l` of tree `t` has the cells `2 (t * leaves + l)` and, of positive rows, the next.
+    /// Histograms of every tree of the query; 1 for leaf counts.
+    pub const fn features(&self) -> usize {
+        self.features
+    }
+
+    /// Slots of every histogram; 1 for leaf counts.
+    pub const fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Places of the leaves of a tree in [`JoinPlan::roles`], ascending: those of leaf 0, slot by slot, then of leaf 1.
+    pub fn places(&self, tree: usize) -> impl Iterator<Item = usize> + use<> {
+        let (features, slots) = (self.features.max(1), self.slots);
+        let first = (tree / features * self.leaves * features + tree % features) * slots;
+        (0..self.leaves).flat_map(move |leaf| {
+            let start = first + leaf * features * slots;
+            start..start + slots
+        })
+    }
+
+    /// Cells of the query: place `p` of [`JoinPlan::roles`] has the cells `2 p` and, of positive rows, the next.
     pub const fn cells(&self) -> usize {
         self.roles.len() * CLASSES
     }
 
-    /// The link whose columns a tree tests; `None` if it tests the row alone.
+    /// The link whose columns a tree tests or counts; `None` if it is about the row alone.
     pub fn link_of_tree(&self, tree: usize) -> Option<usize> {
         self.tree_links.get(tree).copied().flatten()
     }
 
-    /// Where every leaf is counted: `[trees, leaves]`.
+    /// Where every leaf is counted, in the order of the table: `[trees, leaves]`, or `[trees, leaves, features, slots]`.
     pub fn roles(&self) -> &[LeafRole] {
         &self.roles
     }
@@ -142,11 +231,10 @@ impl JoinPlan {
     pub fn groups(&self, trees: impl IntoIterator<Item = usize>) -> Vec<Group> {
         let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for tree in trees.into_iter().filter(|tree| *tree < self.trees()) {
-            let first = tree * self.leaves;
-            for (leaf, role) in (first..).zip(self.roles.iter().skip(first).take(self.leaves)) {
-                if let LeafRole::Joined(predicate) = role {
+            for place in self.places(tree) {
+                if let Some(LeafRole::Joined(predicate)) = self.roles.get(place) {
                     let cells = groups.entry(*predicate).or_default();
-                    cells.extend((0..CLASSES).map(|class| leaf * CLASSES + class));
+                    cells.extend((0..CLASSES).map(|class| place * CLASSES + class));
                 }
             }
         }

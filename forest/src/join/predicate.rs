@@ -38,12 +38,18 @@ impl Path {
 }
 
 impl AttributePredicate {
-    /// What the path to `leaf` demands of the entity that `link` names; `None` if no row can pass its tests on the
-    /// row, whatever the entity.
-    pub(super) fn of_leaf(links: &Links, link: usize, tree: &Tree, leaf: usize) -> Option<Self> {
+    /// What the path to `leaf`, and a test after it, demand of the entity that `link` names; `None` if no row can pass
+    /// their tests on the row, whatever the entity.
+    pub(super) fn of_leaf(
+        links: &Links,
+        link: usize,
+        tree: &Tree,
+        leaf: usize,
+        also: Option<&(u16, BinSet)>,
+    ) -> Option<Self> {
         let columns = links.links().get(link)?;
         let domain = links.domains().get(columns.domain)?;
-        let path = path(links, tree, leaf)?;
+        let path = path(links, tree, leaf, also)?;
         let mut known = Some(Vec::new());
         let mut missing = true;
         for (feature, set) in path.0 {
@@ -136,13 +142,13 @@ impl AttributePredicate {
     }
 }
 
-/// Can any row reach the leaf of a tree that tests columns of the rows alone?
-pub(super) fn is_reachable(links: &Links, tree: &Tree, leaf: usize) -> bool {
-    path(links, tree, leaf).is_some_and(|path| path.0.iter().all(|(_, set)| !set.is_empty()))
+/// Can any row reach the leaf of a tree that tests columns of the rows alone, and pass a test after it?
+pub(super) fn is_reachable(links: &Links, tree: &Tree, leaf: usize, also: Option<&(u16, BinSet)>) -> bool {
+    path(links, tree, leaf, also).is_some_and(|path| path.0.iter().all(|(_, set)| !set.is_empty()))
 }
 
-/// The path to a leaf; `None` if it goes right where nothing does.
-fn path(links: &Links, tree: &Tree, leaf: usize) -> Option<Path> {
+/// The path to a leaf, and a test after it; `None` if it goes right where nothing does.
+fn path(links: &Links, tree: &Tree, leaf: usize, also: Option<&(u16, BinSet)>) -> Option<Path> {
     let mut path = Path::default();
     for level in 0..tree.depth() {
         let node = (1usize << level) - 1 + (leaf >> (tree.depth() - level));
@@ -160,6 +166,9 @@ fn path(links: &Links, tree: &Tree, leaf: usize) -> Option<Path> {
             &split.right,
             goes_right,
         );
+    }
+    if let Some((feature, passing)) = also {
+        path.restrict(*feature, links.bins_of(*feature), passing, true);
     }
     Some(path)
 }

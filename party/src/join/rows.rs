@@ -122,6 +122,26 @@ impl RowSide {
         let counter = self.counter(query)?;
         let entities = self.rows.references(self.position(party)?);
         let mut found = Vec::new();
+        if counter.is_of_histograms() {
+            let several = trees.len() > 1;
+            for tree in trees {
+                let weights = counter.histogram_weights(&self.train, tree, entities.clone());
+                found.extend(
+                    weights
+                        .map_err(said)?
+                        .into_iter()
+                        .map(|(cell, reference, count)| Weight {
+                            cell: cell as u32,
+                            reference,
+                            count,
+                        }),
+                );
+            }
+            if several {
+                found.sort_unstable();
+            }
+            return Ok(found);
+        }
         for part in counter.parts(trees.clone(), entities.clone(), WEIGHTS) {
             let first = part.start - entities.start;
             let weights = counter.weights(&self.train, trees.clone(), part).map_err(said)?;

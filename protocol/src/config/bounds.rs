@@ -1,7 +1,5 @@
 //! Every bound that a configuration keeps (protocol.md, "Roles and trust" and "Summation").
 
-use hedgerow_forest::grow;
-
 use super::{Aggregation, ConfigError, MAX_PARTIES, RunConfigLiteral, smallest_threshold};
 use crate::privacy;
 use crate::wire::MAX_CELLS;
@@ -52,7 +50,7 @@ fn model(config: &RunConfigLiteral) -> Result<(), ConfigError> {
         what: "schema",
         reason: error.to_string(),
     })?;
-    grow::plan(&config.schema, &config.forest).map_err(|error| ConfigError::Model {
+    privacy::plan(config).map_err(|error| ConfigError::Model {
         what: "forest",
         reason: error.to_string(),
     })?;
@@ -134,12 +132,13 @@ fn aggregators(config: &RunConfigLiteral) -> Result<(), ConfigError> {
 }
 
 fn noise_and_modulus(config: &RunConfigLiteral) -> Result<(), ConfigError> {
-    for planned in privacy::plan(config) {
-        let mechanism = privacy::mechanism(config, &planned).map_err(|error| ConfigError::Privacy {
-            reason: error.to_string(),
-        })?;
+    let refuse = |error: privacy::PrivacyError| ConfigError::Privacy {
+        reason: error.to_string(),
+    };
+    for planned in privacy::plan(config).map_err(refuse)? {
+        let mechanism = privacy::mechanism(config, &planned).map_err(refuse)?;
         // Totals are decoded centred: M > 2 max|total|.
-        let needed = 2 * u128::from(privacy::largest_total(config, &mechanism));
+        let needed = 2 * u128::from(privacy::largest_total(config, &planned, &mechanism));
         let modulus = config.modulus.value();
         if modulus <= needed {
             return Err(ConfigError::Modulus {

@@ -4,7 +4,7 @@
 //! digest that parties sign must not move when those forms do. Floats keep all their bits.
 
 use hedgerow_crypto::mask::modulus::Modulus;
-use hedgerow_forest::params::{ForestParams, Growth};
+use hedgerow_forest::params::{Criterion, ForestParams, Growth, SplitChoice};
 use hedgerow_forest::schema::{Column, ColumnKind, Label, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,75 @@ struct CanonicalForest {
     depth: u8,
     bins: u16,
     growth: Growth,
+    criterion: Criterion,
+    features_per_tree: u16,
+    slots: u16,
+    levels: u8,
+    split_share: u16,
+    learning_rate: u16,
+    lambda: u32,
+    min_gain: u32,
+    split: SplitChoice,
+    batch: u16,
+}
+
+impl From<ForestParams> for CanonicalForest {
+    // Whole, so that a parameter that is added is added here.
+    fn from(params: ForestParams) -> Self {
+        let ForestParams {
+            trees,
+            depth,
+            bins,
+            growth,
+            criterion,
+            features_per_tree,
+            slots,
+            levels,
+            split_share,
+            learning_rate,
+            lambda,
+            min_gain,
+            split,
+            batch,
+        } = params;
+        Self {
+            trees,
+            depth,
+            bins,
+            growth,
+            criterion,
+            features_per_tree,
+            slots,
+            levels,
+            split_share,
+            learning_rate,
+            lambda,
+            min_gain,
+            split,
+            batch,
+        }
+    }
+}
+
+impl From<CanonicalForest> for ForestParams {
+    fn from(mirror: CanonicalForest) -> Self {
+        Self {
+            trees: mirror.trees,
+            depth: mirror.depth,
+            bins: mirror.bins,
+            growth: mirror.growth,
+            criterion: mirror.criterion,
+            features_per_tree: mirror.features_per_tree,
+            slots: mirror.slots,
+            levels: mirror.levels,
+            split_share: mirror.split_share,
+            learning_rate: mirror.learning_rate,
+            lambda: mirror.lambda,
+            min_gain: mirror.min_gain,
+            split: mirror.split,
+            batch: mirror.batch,
+        }
+    }
 }
 
 pub(super) fn encode(config: &RunConfigLiteral) -> Vec<u8> {
@@ -75,12 +144,7 @@ pub(super) fn encode(config: &RunConfigLiteral) -> Vec<u8> {
         features: config.schema.features.iter().map(column).collect(),
         label: config.schema.label.name.clone(),
         positive: config.schema.label.positive.clone(),
-        forest: CanonicalForest {
-            trees: config.forest.trees,
-            depth: config.forest.depth,
-            bins: config.forest.bins,
-            growth: config.forest.growth,
-        },
+        forest: config.forest.into(),
         privacy: config.privacy,
         aggregation: config.aggregation.clone(),
         parties: config.parties.clone(),
@@ -151,12 +215,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<RunConfigLiteral, ConfigError> {
                 positive: mirror.positive,
             },
         },
-        forest: ForestParams::new(
-            mirror.forest.trees,
-            mirror.forest.depth,
-            mirror.forest.bins,
-            mirror.forest.growth,
-        ),
+        forest: mirror.forest.into(),
         privacy: mirror.privacy,
         aggregation: mirror.aggregation,
         parties: mirror.parties,

@@ -103,12 +103,6 @@ pub enum JoinError {
     /// Shares mode, which has no upload in two steps.
     #[error("a joined run is summed with masks, not with shares")]
     Aggregation,
-    /// A share of the budget for a histogram that is never asked.
-    #[error("threshold_share is {actual}; joined runs ask no histogram of scores, so it must be 0")]
-    ThresholdShare {
-        /// Share given.
-        actual: f64,
-    },
     /// A unit of privacy that this partition or this number of parties cannot keep.
     #[error("the unit \"entity\" with {rows} rows: {what}")]
     Entity {

@@ -66,9 +66,6 @@ pub struct PrivacyParams {
     pub delta: f64,
     /// What neighbouring data sets differ in.
     pub unit: Unit,
-    /// Share of the budget (in zCDP rho) that goes to the histogram of scores, in (0, 1); the rest goes to
-    /// the leaf counts. Joined runs ask no such histogram: there it is 0.
-    pub threshold_share: f64,
 }
 
 /// How masked tables become a sum.

@@ -75,10 +75,6 @@ fn each_bound_is_named_with_what_was_found() {
         ConfigError::Privacy { .. }
     ));
     assert!(matches!(
-        error(|c| c.privacy.as_mut().unwrap().threshold_share = 1.0),
-        ConfigError::Privacy { .. }
-    ));
-    assert!(matches!(
         error(|c| c.schema.features.clear()),
         ConfigError::Model { what: "schema", .. }
     ));

@@ -13,7 +13,6 @@ use super::uploads::Uploads;
 use super::{CoordinatorMachine, Released};
 use crate::growth;
 use crate::ids::{PartyId, RoundId};
-use crate::privacy::Planned;
 use crate::roster::{Roster, strictly_sorted};
 use crate::time::Millis;
 
@@ -187,7 +186,7 @@ impl CoordinatorMachine {
         let Some(progression) = &mut self.progression else {
             return;
         };
-        let Some(planned) = progression.query().map(Planned::of) else {
+        let Some((kind, cells)) = progression.query().map(|query| (query.kind(), query.cells())) else {
             return;
         };
         if let Err(error) = progression.answer(&survivors, totals.clone()) {
@@ -198,9 +197,9 @@ impl CoordinatorMachine {
         }
         let summary = RoundSummary {
             id: round,
-            kind: planned.kind,
+            kind,
             survivors,
-            cells: planned.cells,
+            cells,
         };
         self.history.push(Released { summary, totals });
         match progression.forest().map(growth::model_digest) {

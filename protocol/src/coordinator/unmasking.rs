@@ -11,7 +11,7 @@ use super::record::Record;
 use super::sum::{self, Masks, SumError};
 use crate::binding::{self, RoundView};
 use crate::ids::PartyId;
-use crate::privacy::{self, Planned};
+use crate::privacy;
 use crate::time::Millis;
 
 impl CoordinatorMachine {
@@ -184,11 +184,14 @@ impl CoordinatorMachine {
 
     /// A bound on every total of the present query: masks that came off wrongly leave uniform words.
     pub(super) fn largest_total(&self) -> u64 {
-        let query = self
+        let planned = self
             .progression
             .as_ref()
-            .and_then(|progression| progression.query());
-        let mechanism = query.and_then(|query| privacy::mechanism(&self.config, &Planned::of(query)).ok());
-        mechanism.map_or(0, |mechanism| privacy::largest_total(&self.config, &mechanism))
+            .and_then(|progression| progression.planned());
+        planned.map_or(0, |planned| {
+            privacy::mechanism(&self.config, planned).map_or(0, |mechanism| {
+                privacy::largest_total(&self.config, planned, &mechanism)
+            })
+        })
     }
 }

@@ -19,8 +19,9 @@ use super::stream::items_per_message;
 use super::upload::{Unit, Upload};
 use crate::ids::PartyId;
 
-/// Answers that are computed together: each holds a product of 128 KiB until it is complete.
-const GROUPS_PER_WORK: usize = 512;
+/// Answers that are computed together, at least and at most: each holds a product of 128 KiB until it is complete.
+const FEW_GROUPS: usize = 384;
+const MOST_GROUPS: usize = 768;
 
 /// The blocks of one unit, as they came, and the digest of their bytes.
 pub struct UnitBlocks {
@@ -108,10 +109,29 @@ pub fn groups_of(plan: &JoinPlan, unit: &Unit) -> Vec<(usize, usize)> {
         .collect()
 }
 
-/// The portions in which the answers of a unit are computed, as ranges of its groups.
-pub fn portions(groups: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..groups.div_ceil(GROUPS_PER_WORK))
-        .map(move |portion| portion * GROUPS_PER_WORK..((portion + 1) * GROUPS_PER_WORK).min(groups))
+/// The portions in which the answers of a unit are computed, as ranges of its groups. They end with a tree where that
+/// leaves them large enough, because the weights of a tree are counted once for each portion.
+pub fn portions(groups: &[(usize, usize)]) -> Vec<Range<usize>> {
+    let mut portions = Vec::new();
+    let mut start = 0;
+    while start < groups.len() {
+        let end = groups.len().min(start + MOST_GROUPS);
+        let starts_a_tree = |place: &usize| {
+            let tree = |place: usize| groups.get(place).map(|(tree, _)| *tree);
+            tree(*place) != tree(place - 1)
+        };
+        let end = if end == groups.len() {
+            end
+        } else {
+            (start + FEW_GROUPS..=end)
+                .rev()
+                .find(starts_a_tree)
+                .unwrap_or(end)
+        };
+        portions.push(start..end);
+        start = end;
+    }
+    portions
 }
 
 /// What is needed to answer one attribute party.
@@ -384,4 +404,25 @@ pub fn own_shares(
         }
     }
     shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn portions_hold_every_group_once_and_end_with_trees_where_they_can() {
+        let trees = [10, 500, 3000, 5, 5, 400];
+        let groups: Vec<(usize, usize)> = trees
+            .iter()
+            .enumerate()
+            .flat_map(|(tree, groups)| (0..*groups).map(move |group| (tree, group)))
+            .collect();
+        let portions = portions(&groups);
+        let together: Vec<usize> = portions.iter().cloned().flatten().collect();
+        assert_eq!(together, (0..groups.len()).collect::<Vec<_>>());
+        assert!(portions.iter().all(|portion| portion.len() <= MOST_GROUPS));
+        assert_eq!(portions[0], 0..510, "two whole trees");
+        assert!(super::portions(&[]).is_empty());
+    }
 }

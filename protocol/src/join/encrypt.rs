@@ -70,7 +70,7 @@ impl Attributes {
         fits("aligned entities", positions.len(), entities.len())?;
         let domains = plan.cells().links().domains();
         let mut columns = vec![Vec::new(); domains.len()];
-        for domain in plan.domains_of(party) {
+        for domain in plan.domains_served(party) {
             let (Some(of), Some(columns)) = (domains.get(domain), columns.get_mut(domain)) else {
                 continue;
             };
@@ -217,20 +217,23 @@ pub(in crate::join) fn source_bits(
     positions: Range<usize>,
     block: usize,
 ) -> (Vec<bool>, Vec<u8>) {
-    let plan = plan.cells();
-    let (domain, test, context) = match source {
+    let cells = plan.cells();
+    let (domain, test, numbers, query) = match source {
         Source::Profile { domain, profile } => {
-            let of = plan.links().domains().get(domain);
+            let of = cells.links().domains().get(domain);
             let bins = of.and_then(|of| of.bins_of(profile));
-            (domain, Test::Profile(bins), [0, domain, profile, block])
+            (domain, Test::Profile(bins), [0, domain, profile, block], None)
         }
         Source::Predicate(predicate) => {
-            let Some(of) = plan.predicates().get(predicate) else {
+            let Some(of) = cells.predicates().get(predicate) else {
                 return (Vec::new(), Vec::new());
             };
-            (of.domain(), Test::Predicate(of.clone()), [1, 0, predicate, block])
+            // A number means another predicate in every query.
+            let test = Test::Predicate(of.clone());
+            (of.domain(), test, [1, 0, predicate, block], Some(plan.query()))
         }
     };
-    let context = context.iter().flat_map(|part| (*part as u64).to_le_bytes());
-    (attributes.bits(domain, positions, &test), context.collect())
+    let numbers = numbers.iter().flat_map(|part| (*part as u64).to_le_bytes());
+    let context = numbers.chain(query.into_iter().flatten().copied()).collect();
+    (attributes.bits(domain, positions, &test), context)
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use hedgerow_forest::binning::Binner;
 use hedgerow_forest::join::{JoinPlan, LeafRole};
-use hedgerow_forest::query::TableQuery;
+use hedgerow_forest::query::{Measure, TableQuery};
 use hedgerow_forest::schema::Schema;
 use hedgerow_forest::schema::link::{BIN_OF_KNOWN, BIN_OF_UNKNOWN};
 use hedgerow_forest::table::{CLASSES, Table};
@@ -117,6 +117,50 @@ impl MemoryData {
         })
     }
 
+    /// What a tree of a query counts: its leaves, or one histogram after the other.
+    fn counted(query: &TableQuery, tree: usize) -> Vec<Option<(usize, u16)>> {
+        match query.measure() {
+            Measure::Histograms(axes) => axes.of_tree(tree).iter().copied().enumerate().map(Some).collect(),
+            _ => vec![None],
+        }
+    }
+
+    /// The link that this is about: that of any column that the tree tests, or that is counted.
+    fn link_asked(&self, tree: &Tree, counted: Option<(usize, u16)>) -> Option<usize> {
+        let of_histogram = || counted.and_then(|(_, feature)| self.link_of(feature));
+        self.link_of_tree(tree).or_else(of_histogram)
+    }
+
+    /// Where a row in a leaf counts, in pairs of cells: in the leaf; or in a slot of a histogram, in every slot if it is
+    /// of a column of the entity that the row names.
+    fn places(
+        &self,
+        query: &TableQuery,
+        leaf: usize,
+        counted: Option<(usize, u16)>,
+        (row, names): (&MemoryRow, bool),
+    ) -> Vec<usize> {
+        let (Measure::Histograms(axes), Some((number, feature))) = (query.measure(), counted) else {
+            return vec![leaf];
+        };
+        let slots = usize::from(axes.slots());
+        let first = (leaf * usize::from(axes.per_tree()) + number) * slots;
+        let column = usize::from(feature);
+        let known = self
+            .schema
+            .features
+            .get(column)
+            .is_some_and(|column| column.is_known());
+        let bin = match self.link_of(feature) {
+            Some(_) if names => return (first..first + slots).collect(),
+            Some(_) if known => BIN_OF_UNKNOWN,
+            Some(_) => self.binner.bin_of_missing(column),
+            None => row.bins.get(column).copied().unwrap_or_default(),
+        };
+        let slot = axes.slots_of(feature).get(usize::from(bin)).copied();
+        slot.map(|slot| first + usize::from(slot)).into_iter().collect()
+    }
+
     fn plan(&self, query: &TableQuery) -> Result<JoinPlan, String> {
         JoinPlan::new(query, &self.schema, &self.binner).map_err(|error| error.to_string())
     }
@@ -144,23 +188,25 @@ impl JoinData for MemoryData {
         let leaves = query.leaves();
         let plan = self.plan(query)?;
         for (number, tree) in query.trees().iter().enumerate() {
-            let link = self.link_of_tree(tree);
-            let roles = (0..leaves).map(|leaf| plan.role_of((number * leaves + leaf) * CLASSES));
-            let local: Vec<bool> = roles.map(|role| role == LeafRole::Local).collect();
-            for row in &self.rows {
-                let names = link
-                    .and_then(|link| row.names.get(link))
-                    .is_some_and(Option::is_some);
-                let missing = self.leaf(tree, row, &[]);
-                for (leaf, local) in local.iter().enumerate() {
-                    let counts = if names {
-                        *local && self.reaches(tree, leaf, row)
-                    } else {
-                        leaf == missing
-                    };
-                    let cell = (number * leaves + leaf) * CLASSES + usize::from(row.label);
-                    if let (true, Some(count)) = (counts, table.cells_mut().get_mut(cell)) {
-                        *count += i64::from(row.copies);
+            for counted in Self::counted(query, number) {
+                let link = self.link_asked(tree, counted);
+                for row in &self.rows {
+                    let names = link
+                        .and_then(|link| row.names.get(link))
+                        .is_some_and(Option::is_some);
+                    let missing = self.leaf(tree, row, &[]);
+                    let reached = (0..leaves).filter(|leaf| match names {
+                        true => self.reaches(tree, *leaf, row),
+                        false => *leaf == missing,
+                    });
+                    for leaf in reached {
+                        for place in self.places(query, number * leaves + leaf, counted, (row, names)) {
+                            let cell = place * CLASSES + usize::from(row.label);
+                            let counts = !names || plan.role_of(cell) == LeafRole::Local;
+                            if let (true, Some(count)) = (counts, table.cells_mut().get_mut(cell)) {
+                                *count += i64::from(row.copies);
+                            }
+                        }
                     }
                 }
             }
@@ -178,30 +224,31 @@ impl JoinData for MemoryData {
         let leaves = query.leaves();
         let plan = self.plan(query)?;
         let mut sums: BTreeMap<(usize, usize), u32> = BTreeMap::new();
-        for (number, tree) in query
-            .trees()
-            .iter()
-            .enumerate()
-            .filter(|(number, _)| trees.contains(number))
-        {
-            let Some(link) = self.link_of_tree(tree) else {
-                continue;
-            };
-            for row in &self.rows {
-                let Some(Some((_, key))) = row
-                    .names
-                    .get(link)
-                    .filter(|named| named.as_ref().is_some_and(|(at, _)| at == party))
-                else {
+        for (number, tree) in query.trees().iter().enumerate() {
+            for counted in Self::counted(query, number) {
+                // The plan has a tree for each histogram.
+                let asked = number * plan.features() + counted.map_or(0, |(number, _)| number);
+                let Some(link) = self.link_asked(tree, counted).filter(|_| trees.contains(&asked)) else {
                     continue;
                 };
-                let Ok(reference) = references.binary_search(key) else {
-                    continue;
-                };
-                for leaf in (0..leaves).filter(|leaf| self.reaches(tree, *leaf, row)) {
-                    let cell = (number * leaves + leaf) * CLASSES + usize::from(row.label);
-                    if plan.predicate_of(cell).is_some() {
-                        *sums.entry((cell, reference)).or_default() += row.copies;
+                for row in &self.rows {
+                    let Some(Some((_, key))) = row
+                        .names
+                        .get(link)
+                        .filter(|named| named.as_ref().is_some_and(|(at, _)| at == party))
+                    else {
+                        continue;
+                    };
+                    let Ok(reference) = references.binary_search(key) else {
+                        continue;
+                    };
+                    for leaf in (0..leaves).filter(|leaf| self.reaches(tree, *leaf, row)) {
+                        for place in self.places(query, number * leaves + leaf, counted, (row, true)) {
+                            let cell = place * CLASSES + usize::from(row.label);
+                            if plan.predicate_of(cell).is_some() {
+                                *sums.entry((cell, reference)).or_default() += row.copies;
+                            }
+                        }
                     }
                 }
             }

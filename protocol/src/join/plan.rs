@@ -27,6 +27,8 @@ pub struct Group {
 #[derive(Clone, Debug)]
 pub struct JoinPlan {
     cells: join::JoinPlan,
+    /// Digest of the query: encryptions of several queries of one run never share randomness.
+    query: [u8; 32],
     /// For each tree its groups, in the order of their predicates.
     groups: Vec<Vec<Group>>,
     /// The attribute party that each link goes to; none if it goes to all.
@@ -34,7 +36,7 @@ pub struct JoinPlan {
 }
 
 impl JoinPlan {
-    /// The plan of a leaf-count query of a joined run.
+    /// The plan of a query of a joined run.
     ///
     /// # Errors
     /// [`JoinError`] for a run without a join, another measure, or a tree that tests columns of several links.
@@ -68,9 +70,15 @@ impl JoinPlan {
             .collect();
         Ok(Self {
             cells,
+            query: query.digest_bytes(),
             groups,
             parties,
         })
+    }
+
+    /// Digest of the query.
+    pub fn query(&self) -> &[u8; 32] {
+        &self.query
     }
 
     /// What every cell needs, and what every leaf demands of an entity.
@@ -106,6 +114,18 @@ impl JoinPlan {
             !self.groups(*tree).is_empty() && link.is_some_and(|link| self.goes_to(link, party))
         };
         (0..self.cells.trees()).filter(concerns).collect()
+    }
+
+    /// The domains of all links that go to an attribute party, ascending, whatever the query tests.
+    pub fn domains_served(&self, party: &PartyId) -> Vec<usize> {
+        let links = self.cells.links().links().iter().enumerate();
+        let mut domains: Vec<usize> = links
+            .filter(|(link, _)| self.goes_to(*link, party))
+            .map(|(_, link)| link.domain)
+            .collect();
+        domains.sort_unstable();
+        domains.dedup();
+        domains
     }
 
     /// The domains of the links that go to an attribute party and are tested by any tree, ascending.

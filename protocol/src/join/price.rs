@@ -1,11 +1,12 @@
 //! What a joined run sends, said before it starts: a function of the configuration and of sizes that alignment
-//! reveals anyhow.
+//! reveals anyhow. What a growth asks after its first query depends on the answers: there it is the most that the plan
+//! allows, every cell joined.
 
 use std::collections::BTreeMap;
 
 use super::JoinError;
 use super::plan::JoinPlan;
-use super::upload::{Engine, Upload};
+use super::upload::{Engine, MAX_HELD, Upload};
 use crate::config::{Alignment, RunConfig};
 use crate::growth::Progression;
 use crate::ids::PartyId;
@@ -41,9 +42,9 @@ pub struct PairForecast {
     pub alignment: [u64; 2],
     /// Encrypted attributes, from the attribute party.
     pub upload: u64,
-    /// Answers of one round, from the row party.
+    /// Answers of all rounds, from the row party.
     pub answers: u64,
-    /// Products of one round: blocks times answers, each some 30 microseconds of one core.
+    /// Products of all rounds: blocks times answers, each some 30 microseconds of one core.
     pub products: u64,
 }
 
@@ -52,8 +53,10 @@ pub struct PairForecast {
 pub struct Forecast {
     /// One for each pair, in the order given.
     pub pairs: Vec<PairForecast>,
-    /// Bytes sent by each party, its masked vector among them.
+    /// Bytes sent by each party, its masked vectors among them.
     pub sent: BTreeMap<PartyId, u64>,
+    /// Whether these are bounds, because only the first query is known.
+    pub at_most: bool,
 }
 
 /// The forecast of a joined run.
@@ -65,17 +68,40 @@ pub fn forecast(config: &RunConfig, sizes: &[PairSizes]) -> Result<Forecast, Joi
     let growth = Progression::start(config).map_err(|error| JoinError::Data(error.to_string()))?;
     let query = growth.query().ok_or(JoinError::NoJoin)?;
     let plan = JoinPlan::new(config, query)?;
-    let vector = (privacy::largest_query(config) as u64).saturating_mul(config.modulus.word_bytes() as u64);
+    let planned = privacy::plan(config).map_err(|error| JoinError::Data(error.to_string()))?;
+    let cells: u64 = planned.iter().map(|planned| planned.cells as u64).sum();
+    let vector = cells.saturating_mul(config.modulus.word_bytes() as u64);
+    let later: Vec<u64> = planned
+        .iter()
+        .skip(1)
+        .map(|planned| planned.cells as u64)
+        .collect();
     let mut sent: BTreeMap<PartyId, u64> = config
         .parties
         .iter()
         .map(|party| (party.clone(), vector))
         .collect();
+    let sizes_of_all = sizes.len().max(1) as u64;
     let mut pairs = Vec::with_capacity(sizes.len());
     for sizes in sizes {
         let upload = Upload::new(config, &plan, &sizes.attribute, sizes.union)?;
         let alignment = alignment(join.alignment, sizes);
-        let (bytes, answers) = (upload.bytes(), upload.answer_bytes(&plan));
+        let segments = u64::from(join.segments.max(1));
+        let more: u64 = later.iter().map(|cells| cells.div_ceil(segments)).sum();
+        let count = (upload.answers(&plan) as u64).saturating_add(more);
+        let answers = count.saturating_mul(upload.params.answer_bytes() as u64);
+        let bytes = later
+            .iter()
+            .fold(upload.bytes(), |bytes, cells| match upload.engine {
+                // Kept, or sent again.
+                Engine::Profiles if upload.bytes() <= MAX_HELD / sizes_of_all => bytes,
+                Engine::Profiles => bytes.saturating_add(upload.bytes()),
+                // A predicate for each two cells.
+                Engine::Predicates => {
+                    let items = (cells / 2).saturating_mul(upload.blocks as u64);
+                    bytes.saturating_add(items.saturating_mul(upload.params.block_bytes() as u64))
+                }
+            });
         for (party, bytes) in [
             (&sizes.row, alignment[0].saturating_add(answers)),
             (&sizes.attribute, alignment[1].saturating_add(bytes)),
@@ -88,11 +114,15 @@ pub fn forecast(config: &RunConfig, sizes: &[PairSizes]) -> Result<Forecast, Joi
             alignment,
             upload: bytes,
             answers,
-            products: (upload.answers(&plan) as u64).saturating_mul(upload.blocks as u64),
+            products: count.saturating_mul(upload.blocks as u64),
             sizes: sizes.clone(),
         });
     }
-    Ok(Forecast { pairs, sent })
+    Ok(Forecast {
+        pairs,
+        sent,
+        at_most: !later.is_empty(),
+    })
 }
 
 /// Bytes of an alignment from the row party and from the attribute party; see `hedgerow_crypto::align`.

@@ -1,4 +1,7 @@
 //! What an attribute party encrypts for a row party: profiles once per run, or predicates tree by tree.
+//!
+//! A run of one query takes what costs less for it. A run of several takes profiles if they can be held: they serve
+//! all queries, and their parameters, hence the key, must not depend on any of them.
 
 use hedgerow_crypto::exact::count::CountLiteral;
 use hedgerow_crypto::exact::{CountParams, ExactError};
@@ -7,6 +10,7 @@ use hedgerow_forest::join::AttributePredicate;
 use super::plan::{JoinPlan, MAX_PROFILES};
 use crate::config::RunConfig;
 use crate::ids::PartyId;
+use crate::privacy;
 
 /// Most bytes of foreign ciphertexts that a row party holds at a time, unless a single party's profiles are more.
 pub const MAX_HELD: u64 = 256 << 20;
@@ -66,14 +70,16 @@ impl Upload {
     /// Bounds under which nothing can be encrypted.
     pub fn new(config: &RunConfig, plan: &JoinPlan, party: &PartyId, union: u64) -> Result<Self, ExactError> {
         let predicates = Self::of(config, plan, party, union, Engine::Predicates)?;
-        if profiles(plan, party).is_none() {
+        let several = is_asked_often(config);
+        if profiles(plan, party, several).is_none() {
             return Ok(predicates);
         }
         // More summands than the noise allows are no way at all.
         let Ok(profiles) = Self::of(config, plan, party, union, Engine::Profiles) else {
             return Ok(predicates);
         };
-        if profiles.bytes() <= predicates.bytes() && profiles.bytes() <= MAX_PROFILE_BYTES {
+        let is_cheaper = several || profiles.bytes() <= predicates.bytes();
+        if is_cheaper && profiles.bytes() <= MAX_PROFILE_BYTES {
             Ok(profiles)
         } else {
             Ok(predicates)
@@ -87,14 +93,16 @@ impl Upload {
         union: u64,
         engine: Engine,
     ) -> Result<Self, ExactError> {
+        let several = is_asked_often(config);
         let units = match engine {
             Engine::Profiles => vec![Unit {
                 trees: plan.trees_of(party),
-                sources: profiles(plan, party).unwrap_or_default(),
+                sources: profiles(plan, party, several).unwrap_or_default(),
             }],
             Engine::Predicates => predicates(plan, party),
         };
         let max_summands = match engine {
+            Engine::Profiles if several => units.iter().map(|unit| unit.sources.len()).max().unwrap_or(1),
             Engine::Profiles => most_summands(plan, party),
             Engine::Predicates => 1,
         };
@@ -174,10 +182,20 @@ fn accepted(plan: &JoinPlan, predicate: &AttributePredicate) -> Vec<bool> {
         .unwrap_or_default()
 }
 
-/// All profiles of the domains that matter to a party; none if there are too many.
-fn profiles(plan: &JoinPlan, party: &PartyId) -> Option<Vec<Source>> {
+/// Whether the run asks more than one query.
+fn is_asked_often(config: &RunConfig) -> bool {
+    privacy::plan(config).is_ok_and(|plan| plan.len() > 1)
+}
+
+/// All profiles of the domains that matter to a party, in this query or in any; none if there are too many.
+fn profiles(plan: &JoinPlan, party: &PartyId, any: bool) -> Option<Vec<Source>> {
     let mut sources = Vec::new();
-    for domain in plan.domains_of(party) {
+    let domains = if any {
+        plan.domains_served(party)
+    } else {
+        plan.domains_of(party)
+    };
+    for domain in domains {
         let count = plan
             .cells()
             .links()

@@ -119,7 +119,7 @@ impl PartyMachine {
     fn can_pay(&self, config: &RunConfig) -> Result<(), Refusal> {
         // CHK-005: said before the run begins, not in its middle.
         let mut asked = 0.0;
-        for planned in privacy::plan(config) {
+        for planned in privacy::plan(config).map_err(internal)? {
             asked += privacy::mechanism(config, &planned)
                 .map_err(internal)?
                 .cost()

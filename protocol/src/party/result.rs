@@ -12,7 +12,7 @@ use super::{Output, PartyMachine, PartyProgress, PartySetup, Phase, broken, equi
 use crate::check;
 use crate::growth;
 use crate::ids::{PartyId, RoundId};
-use crate::privacy::{self, Planned};
+use crate::privacy;
 use crate::refusal::Refusal;
 use crate::roster::strictly_sorted;
 use crate::wire::{PartyMetrics, ToCoordinator, ToParty};
@@ -163,6 +163,9 @@ pub(super) fn release(run: &mut Run, request: &ToParty) -> Result<Vec<PartyId>, 
         .map_err(internal)?;
     run.released.push((digest(request), released));
     run.counts = Counts::Unasked;
+    if let (Some(joined), Some(query)) = (&mut run.joined, run.progression.query()) {
+        joined.set_query(run.progression.step(), query)?;
+    }
     run.stage = match run.progression.forest() {
         None => Stage::Between,
         Some(forest) => Stage::Evaluating {
@@ -223,10 +226,9 @@ pub(super) fn check_result(me: &PartySetup, run: &Run, request: &ToParty) -> Res
             "other survivors than those that this party knows of".into(),
         ));
     }
-    let query = run
-        .progression
-        .query()
-        .ok_or_else(|| internal("no query is open"))?;
+    let (Some(query), Some(planned)) = (run.progression.query(), run.progression.planned()) else {
+        return Err(internal("no query is open"));
+    };
     // CHK-039: one total per cell.
     if totals.len() != query.cells() {
         return Err(fail(
@@ -236,8 +238,8 @@ pub(super) fn check_result(me: &PartySetup, run: &Run, request: &ToParty) -> Res
     }
     // CHK-040: as large as they can be, and counts where no noise was added.
     let config = &run.enrolled.config;
-    let mechanism = privacy::mechanism(config, &Planned::of(query)).map_err(internal)?;
-    let bound = privacy::largest_total(config, &mechanism);
+    let mechanism = privacy::mechanism(config, planned).map_err(internal)?;
+    let bound = privacy::largest_total(config, planned, &mechanism);
     if let Some(cell) = totals.iter().position(|total| total.unsigned_abs() > bound) {
         return Err(fail(
             check::RESULT_PLAUSIBLE,
@@ -292,6 +294,30 @@ fn are_counts(totals: &[i64], shape: TableShape) -> bool {
             });
             let first = trees.next();
             trees.all(|tree| Some(tree) == first)
+        }
+        // Every histogram of a tree has the same rows, or fewer where a growth asks for a part of them.
+        TableShape::Histograms {
+            trees,
+            leaves,
+            features,
+            slots,
+        } => {
+            let (features, slots) = (usize::from(features), usize::from(slots) * CLASSES);
+            let tree = (leaves as usize)
+                .saturating_mul(features)
+                .saturating_mul(slots)
+                .max(1);
+            let rows = |tree: &[i64], feature: usize, class: usize| {
+                let own = tree.chunks(slots.max(1)).skip(feature).step_by(features.max(1));
+                let cells = own.flat_map(|histogram| histogram.iter().skip(class).step_by(CLASSES));
+                cells.map(|count| i128::from(*count)).sum::<i128>()
+            };
+            totals.chunks(tree).take(trees as usize).all(|tree| {
+                (0..CLASSES).all(|class| {
+                    let first = rows(tree, 0, class);
+                    (1..features).all(|feature| rows(tree, feature, class) == first)
+                })
+            })
         }
         _ => true,
     }

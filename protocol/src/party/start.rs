@@ -12,7 +12,7 @@ use super::{Output, PartyMachine, PartyProgress, PartySetup, Phase, broken, equi
 use crate::binding;
 use crate::check;
 use crate::config::Role;
-use crate::privacy::{self, Planned};
+use crate::privacy;
 use crate::refusal::Refusal;
 use crate::wire::{SignedRoundKeys, ToCoordinator, ToParty};
 
@@ -179,7 +179,11 @@ pub(super) fn open(
         .progression
         .query()
         .ok_or_else(|| internal("no query is open"))?;
-    let mechanism = privacy::mechanism(config, &Planned::of(query)).map_err(internal)?;
+    let planned = run
+        .progression
+        .planned()
+        .ok_or_else(|| internal("no query is open"))?;
+    let mechanism = privacy::mechanism(config, planned).map_err(internal)?;
     let label = privacy::ledger_label(config.run, id, query.kind());
     let (seal, mask) = (secret.sealing().public(), secret.mask().public());
     let message = binding::keys_message(config.run, id, run.roster.digest(), &me.party, &seal, &mask);

@@ -42,7 +42,7 @@ impl PartyMachine {
                 detail,
             ));
         }
-        if table.cells().iter().any(|cell| *cell < 0) {
+        if !table.shape().is_signed() && table.cells().iter().any(|cell| *cell < 0) {
             return Err(broken(
                 check::COUNTED_SHAPE,
                 Some(id),

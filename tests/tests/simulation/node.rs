@@ -27,7 +27,7 @@ pub struct PartyNode {
     run_secret: Option<(RunId, Seed)>,
     /// What work came to, until the machine hears of it.
     done: BTreeMap<(u32, WorkId), Result<Done, String>>,
-    ledger: Vec<LedgerEntry>,
+    pub ledger: Vec<LedgerEntry>,
     /// Counts its starts, so that what an earlier process asked for goes nowhere.
     pub incarnation: u32,
     /// It dies when it has done so many outputs more.

@@ -77,7 +77,10 @@ fn check(nodes: u32, banks: u64) -> Result<()> {
 pub fn scenario(payments: &Payments, nodes: u32, out: &Path) -> Result<PathBuf> {
     check(nodes, payments.accounts.len() as u64)?;
     let relative = |path: &Path| path.strip_prefix(out).unwrap_or(path).display().to_string();
-    let mut text = String::from(SCENARIO);
+    let mut text = SCENARIO.replace(
+        "@rows@",
+        &payments.rows.first().copied().unwrap_or_default().to_string(),
+    );
     // Of four processes and more one may be lost for good.
     let least = if nodes >= 3 { nodes } else { nodes + 1 };
     // Writing to a string does not fail.

@@ -20,7 +20,7 @@ impl Xorshift {
         self.0 >> 16
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    pub(super) fn below(&mut self, n: usize) -> usize {
         (self.next() % n as u64) as usize
     }
 }

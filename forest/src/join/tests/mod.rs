@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::*;
-use crate::query::{SCALE, TableQuery};
+use crate::query::{Axes, SCALE, TableQuery};
 use crate::route::Router;
 use crate::tree::Tree;
 
@@ -66,6 +66,57 @@ proptest! {
         for (cell, rows) in expected.iter().enumerate() {
             prop_assert!(plan.role_of(cell) != LeafRole::Empty || *rows == 0);
         }
+    }
+
+    /// The same of histograms, row columns and entity columns among them.
+    #[test]
+    fn histograms_add_up_to_the_pooled_ones(case in case(), dropped: u8, seed: u64) {
+        let mut random = Xorshift(seed | 1);
+        let links = Links::new(&case.schema, &case.binner).unwrap();
+        let all = case.schema.features.len() as u16;
+        let features = case.trees.iter().enumerate().flat_map(|(number, tree)| {
+            let fits = |feature: &u16| links.link_of_histogram(number, tree, *feature).is_ok();
+            let fitting: Vec<u16> = (0..all).filter(fits).collect();
+            [(); 2].map(|()| fitting[random.below(fitting.len())])
+        });
+        let features: Arc<[u16]> = features.collect();
+        let slot_of = (0..usize::from(all) * crate::query::BINS).map(|_| random.below(3) as u8);
+        let axes = Axes::new(features, 3, slot_of.collect()).unwrap();
+        let query = TableQuery::histograms(Arc::clone(&case.trees), axes).unwrap();
+        let plan = JoinPlan::new(&query, &case.schema, &case.binner).unwrap();
+        let blocks = case.blocks();
+        let parties = case.parties.len() - 1;
+        let alive: Vec<bool> = (0..parties).map(|party| dropped >> party & 1 == 0).collect();
+        let counter = JoinCounter::new(&query, &plan).unwrap();
+        let mut table = counter.local(&blocks).unwrap();
+        for (party, is_alive) in alive.iter().enumerate() {
+            let range = case.parties[party]..case.parties[party + 1];
+            for tree in 0..plan.trees() {
+                let weights = counter.histogram_weights(&blocks, tree, range.clone()).unwrap();
+                prop_assert!(weights.is_sorted_by(|a, b| (a.0, a.1) < (b.0, b.1)));
+                for (cell, entity, rows) in weights {
+                    let predicate = plan.predicate_of(cell).unwrap();
+                    let entity = case.entity(predicate.domain(), (range.start + entity) as usize);
+                    let passes = match is_alive {
+                        true => predicate.accepts(entity.as_deref()),
+                        false => predicate.accepts_missing(),
+                    };
+                    table[cell] += u64::from(rows) * u64::from(passes);
+                }
+            }
+        }
+        let mut expected = vec![0; query.cells()];
+        Router::new(&query).count(&case.pooled(&plan, &alive), &case.labels, &mut expected);
+        prop_assert_eq!(&table, &expected);
+        for (cell, rows) in expected.iter().enumerate() {
+            prop_assert!(plan.role_of(cell) != LeafRole::Empty || *rows == 0);
+        }
+        // Every joined cell is in one group.
+        let groups = (0..plan.trees()).flat_map(|tree| plan.groups([tree]));
+        let mut grouped: Vec<usize> = groups.flat_map(|group| group.cells).collect();
+        grouped.sort_unstable();
+        let joined = (0..plan.cells()).filter(|cell| plan.predicate_of(*cell).is_some());
+        prop_assert_eq!(grouped, joined.collect::<Vec<_>>());
     }
 
     /// For every row and link the part of its entity's profile, and the rest, are the score of the joined row.

@@ -193,11 +193,6 @@ fn unit(config: &RunConfigLiteral, join: &Join) -> Result<(), JoinError> {
     let Some(privacy) = &config.privacy else {
         return Ok(());
     };
-    if privacy.threshold_share != 0.0 {
-        return Err(JoinError::ThresholdShare {
-            actual: privacy.threshold_share,
-        });
-    }
     match privacy.unit {
         Unit::Row => Ok(()),
         Unit::Entity { rows } => {

@@ -26,6 +26,7 @@ use crate::ids::{PartyId, RoundId};
 use crate::join::align::Aligned;
 use crate::join::score::{Asked, ScoreBooks, ScorePlan};
 use crate::join::stream::Resume;
+use crate::join::upload::Upload;
 use crate::join::{JoinPlan, Work, WorkId};
 use crate::refusal::Refusal;
 use crate::time::Millis;
@@ -52,8 +53,10 @@ pub(super) struct Joined {
     me: PartyId,
     config: Arc<RunConfig>,
     secret: RunSecret,
+    /// What is asked now, and at which step.
     query: TableQuery,
     plan: Arc<JoinPlan>,
+    step: u32,
     /// Counterparts, sorted.
     pairs: Vec<Pair>,
     /// The coordinator has asked to align.
@@ -132,6 +135,7 @@ impl Joined {
             secret,
             query: query.clone(),
             plan: Arc::new(plan),
+            step: 0,
             pairs,
             asked: false,
             joined: None,
@@ -152,6 +156,24 @@ impl Joined {
 
     pub(super) fn role(&self) -> Role {
         self.role
+    }
+
+    /// The growth asks something else: what belongs to the query before is forgotten.
+    pub(super) fn set_query(&mut self, step: u32, query: &TableQuery) -> Result<(), Refusal> {
+        let plan = Arc::new(JoinPlan::new(&self.config, query).map_err(internal)?);
+        for pair in &mut self.pairs {
+            let Some(aligned) = &pair.aligned else { continue };
+            let attributes = match self.role {
+                Role::Row => &pair.peer,
+                Role::Attributes => &self.me,
+            };
+            let upload = Upload::new(&self.config, &plan, attributes, aligned.union).map_err(internal)?;
+            pair.upload = Some(Arc::new(upload));
+        }
+        self.missing.clear();
+        self.round = None;
+        (self.query, self.plan, self.step) = (query.clone(), plan, step);
+        Ok(())
     }
 
     /// The coordinator asks to align, and to be told what is known.

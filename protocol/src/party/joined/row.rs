@@ -11,7 +11,7 @@ use crate::config::Role;
 use crate::ids::PartyId;
 use crate::join::answer::{Answerer, groups_of, own_shares, portions};
 use crate::join::encrypt::messages_of;
-use crate::join::upload::MAX_HELD;
+use crate::join::upload::{Engine, MAX_HELD};
 use crate::join::{Done, Work};
 use crate::refusal::Refusal;
 use crate::time::Millis;
@@ -81,7 +81,13 @@ impl Joined {
             .joined
             .as_ref()
             .is_some_and(|joined| joined.binary_search(&pair.peer).is_ok());
+        // Predicates belong to a round, and a party that has not begun it hears nobody ask: its shares say that it has.
+        let begun = match upload.engine {
+            Engine::Profiles => true,
+            Engine::Predicates => self.round.as_ref().is_some_and(|round| round.holds(&pair.peer)),
+        };
         joined
+            && begun
             && self.forest.is_none()
             && upload.answers(&self.plan) > 0
             && pair.answers.next.0 < upload.units.len()
@@ -220,11 +226,11 @@ impl Joined {
                 outputs.push_back(Output::Persist(record.to_bytes()));
             }
         }
-        let groups = groups_of(&plan, of).len();
-        let Some(range) = portions(groups).nth(portion) else {
+        let groups = groups_of(&plan, of);
+        let Some(range) = portions(&groups).get(portion).cloned() else {
             return Ok(());
         };
-        let ends = range.end == groups;
+        let ends = range.end == groups.len();
         pair.answers.answering = true;
         let task = Task::Answer {
             round: id,
@@ -319,7 +325,8 @@ impl Joined {
                 plan: Arc::clone(&self.plan),
                 party: party.clone(),
             };
-            self.give(0, Task::Missing { party }, work, outputs);
+            let step = self.step;
+            self.give(0, Task::Missing { party, step }, work, outputs);
         }
     }
 

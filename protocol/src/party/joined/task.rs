@@ -43,6 +43,7 @@ pub(super) enum Task {
     },
     Missing {
         party: PartyId,
+        step: u32,
     },
     ScoreOwn {
         batch: u64,
@@ -132,8 +133,10 @@ impl Joined {
             } if open == Some(round) => {
                 self.answer_done(index, (epoch, next, last), done)?;
             }
-            Task::Missing { party } => {
-                if let Done::Missing(sums) = done {
+            Task::Missing { party, step } => {
+                if let Done::Missing(sums) = done
+                    && step == self.step
+                {
                     self.missing.insert(party, Some(sums));
                 }
             }

@@ -185,9 +185,9 @@ fn every_modulus_sums() {
 fn noise_is_in_the_sum_and_within_its_tail() {
     let (sum, plain) = masked_sum(noisy(literal(4)), &[0, 1, 2, 3], &[0, 1, 2, 3], &[0, 1, 2, 3]);
     let config = crate::config::RunConfig::new(noisy(literal(4))).unwrap();
-    let plan = crate::privacy::plan(&config);
-    let mechanism = crate::privacy::mechanism(&config, &plan[0]).unwrap();
-    let tail = crate::privacy::largest_total(&config, &mechanism) - config.max_rows;
+    let planned = &crate::privacy::plan(&config).unwrap()[0];
+    let mechanism = crate::privacy::mechanism(&config, planned).unwrap();
+    let tail = crate::privacy::largest_total(&config, planned, &mechanism) - config.max_rows;
     assert_ne!(sum, plain);
     assert!(
         sum.iter()

@@ -69,7 +69,6 @@ pub(crate) fn noisy(mut literal: RunConfigLiteral) -> RunConfigLiteral {
         epsilon: 1.0,
         delta: 1e-6,
         unit: Unit::Row,
-        threshold_share: 0.1,
     });
     literal
 }
