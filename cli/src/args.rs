@@ -35,6 +35,8 @@ pub enum Command {
     Query(Query),
     /// Describe a model
     Inspect(Inspect),
+    /// Write a model for other programs: ONNX or plain JSON
+    Export(Export),
     /// Measure what is promised, against a baseline of the same run
     #[command(subcommand)]
     Bench(Bench),
@@ -343,8 +345,8 @@ pub enum Generate {
 /// `hedgerow predict`.
 #[derive(Debug, Args)]
 pub struct Predict {
-    /// The model file
-    #[arg(long, value_name = "MODEL.json")]
+    /// The model: model.json, or a tree ensemble of scikit-learn, XGBoost or LightGBM as ONNX
+    #[arg(long, value_name = "MODEL")]
     pub model: PathBuf,
     /// Rows: a CSV or Parquet file, a folder, or SQL
     #[arg(long, value_name = "SOURCE")]
@@ -395,9 +397,38 @@ pub struct Query {
 /// `hedgerow inspect`.
 #[derive(Debug, Args)]
 pub struct Inspect {
-    /// The model file
-    #[arg(value_name = "MODEL.json")]
+    /// The model: model.json, or a tree ensemble as ONNX or JSON
+    #[arg(value_name = "MODEL")]
     pub model: PathBuf,
+}
+
+/// `hedgerow export`.
+#[derive(Debug, Args)]
+pub struct Export {
+    /// The model: model.json, or a tree ensemble as ONNX or JSON
+    #[arg(value_name = "MODEL")]
+    pub model: PathBuf,
+    /// What to write
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub to: ExportFormat,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// ONNX: one input per column under its name, texts for categories, instead of one matrix of numbers
+    #[arg(long)]
+    pub columns: bool,
+    /// ONNX: no operator newer than ai.onnx.ml 3, for older runtimes; scores are then rounded to 32 bits
+    #[arg(long = "ml-3")]
+    pub ml_3: bool,
+}
+
+/// What `export` writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// An ONNX file.
+    Onnx,
+    /// Plain JSON, documented in docs/models.md.
+    Json,
 }
 
 /// `hedgerow ledger`.

@@ -8,8 +8,8 @@
 //! - [`scenario`]: the file that describes a simulation; [`report`]: what it leaves behind.
 //! - [`process`]: coordinator and party; [`provision`]: their keys and certificates.
 //! - [`mod@bench`]: what is promised, measured.
-//! - [`generate`], [`predict`], [`query`], [`ledger`]: data to try; scores of rows, on this machine and with others; a
-//!   party's privacy budget.
+//! - [`model`], [`predict`], [`export`]: models of every kind, scores of rows, files for other programs.
+//! - [`generate`], [`query`], [`ledger`]: data to try; scores of rows with others; a party's privacy budget.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -19,8 +19,10 @@
 mod args;
 mod bench;
 mod error;
+mod export;
 mod generate;
 mod ledger;
+mod model;
 mod predict;
 mod process;
 mod provision;
@@ -34,6 +36,7 @@ use clap::Parser;
 use error::{CliError, Result};
 use generate::payments::PaymentsSpec;
 use generate::rows::RowsSpec;
+use model::Model;
 use std::process::ExitCode;
 
 /// What a shell expects of a program that Ctrl-C ended.
@@ -111,8 +114,9 @@ fn run(command: &Command) -> Result<()> {
         Command::Predict(arguments) => block_on(predict::run(arguments)),
         Command::Query(arguments) => block_on(query::run(arguments)),
         Command::Inspect(arguments) => {
-            predict::model(&arguments.model).map(|forest| print!("{}", forest.inspect()))
+            Model::read(&arguments.model).map(|model| print!("{}", model.inspect()))
         }
+        Command::Export(arguments) => export::run(arguments),
         Command::Bench(Bench::Train { rows, out }) => block_on(async {
             println!("{}", bench::train::run(*rows, out).await?);
             Ok(())

@@ -5,6 +5,7 @@ mod deployment;
 mod growths;
 mod joined;
 mod mistakes;
+mod models;
 mod payments;
 mod query;
 mod rehearsals;

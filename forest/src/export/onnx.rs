@@ -42,7 +42,7 @@ pub struct Options {
 #[non_exhaustive]
 pub enum ExportError {
     /// Something that the chosen operator cannot express.
-    #[error("ONNX export: {what} {needs}")]
+    #[error("ONNX export: {what}: this needs {needs}")]
     Unsupported {
         /// What the ensemble has.
         what: &'static str,

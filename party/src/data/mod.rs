@@ -10,6 +10,7 @@
 //! | [`engine`] | threads, memory limit, and the DataFusion sessions |
 //! | [`dataset`] | a party's rows under a schema: count, stream blocks, number of rows |
 //! | [`linked`] | a row party's rows when they name entities of attribute parties |
+//! | [`values`] | rows as numbers, for imported models |
 //! | [`entities`] | an attribute party's table |
 //! | [`key`] | the one rule by which keys become comparable |
 //! | [`leaf_counts`] | the aggregate function that answers a table query; ships to a cluster as bytes |
@@ -40,6 +41,7 @@ mod scan;
 pub mod source;
 pub mod split;
 mod sql;
+pub mod values;
 pub mod warning;
 pub mod write;
 
@@ -54,6 +56,7 @@ pub use linked::unlabelled::NewRows;
 pub use linked::{LinkColumns, LinkedRows, LinkedSpec, Named, RowStore};
 pub use source::{Features, SourceSpec};
 pub use split::Split;
+pub use values::ValueRows;
 pub use warning::DataWarning;
 
 #[cfg(test)]
