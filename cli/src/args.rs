@@ -1,9 +1,10 @@
 //! What can be typed.
 
 use crate::generate::payments;
+use crate::plan::Plan;
 use crate::simulate::payments::Scale;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Private federated forests: several organisations learn one forest, and nobody shows a row.
 #[derive(Debug, Parser)]
@@ -29,6 +30,11 @@ pub enum Command {
     /// Write data to try things on, with a scenario that runs it
     #[command(subcommand)]
     Generate(Generate),
+    /// Say what a budget will buy, before any data is touched
+    #[command(subcommand)]
+    Plan(Plan),
+    /// Attack what a scenario would release, with canaries: a lower bound on epsilon, and membership inference
+    Audit(Audit),
     /// Score rows with a model
     Predict(Predict),
     /// Score new rows in private, with the running parties of a finished run of joined data
@@ -139,6 +145,64 @@ pub struct Simulate {
     /// Print every key of a scenario file with its default, and stop
     #[arg(long)]
     pub keys: bool,
+}
+
+/// Which scenario, of those that `hedgerow simulate` runs.
+#[derive(Debug, Args)]
+pub struct Which {
+    /// `payments` or `adult` (built-in data), or a scenario file
+    #[arg(default_value = "payments", value_name = "payments|adult|SCENARIO.toml")]
+    pub scenario: PathBuf,
+    /// Of `payments`: how much of it [default: small]
+    #[arg(long, value_enum)]
+    pub scale: Option<Scale>,
+    /// Of `payments`: bank nodes, over which the banks are divided [default: 9]
+    #[arg(long, value_name = "2|4|9")]
+    pub nodes: Option<u32>,
+    /// Of `adult`: how its table is divided over parties [default: horizontal]
+    #[arg(long, value_enum)]
+    pub partition: Option<BuiltInPartition>,
+    /// Override a key of the scenario, as `privacy.epsilon=0.5`; a value that is not TOML is a string
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub sets: Vec<String>,
+}
+
+impl Which {
+    /// As `hedgerow simulate` would be asked for it.
+    pub fn simulate(&self, out: &Path) -> Simulate {
+        Simulate {
+            scenario: self.scenario.clone(),
+            scale: self.scale,
+            nodes: self.nodes,
+            partition: self.partition,
+            sets: self.sets.clone(),
+            out: out.to_path_buf(),
+            resume: false,
+            serve: false,
+            drops: Vec::new(),
+            crashes: Vec::new(),
+            keys: false,
+        }
+    }
+}
+
+/// `hedgerow audit`.
+#[derive(Debug, Args)]
+pub struct Audit {
+    #[command(flatten)]
+    pub which: Which,
+    /// Training runs, each with noise, structure and coins of its own
+    #[arg(long, default_value_t = 20)]
+    pub runs: u64,
+    /// Rows that are made up, each included by a fair coin; half of them are guessed about
+    #[arg(long, default_value_t = 400)]
+    pub canaries: usize,
+    /// Seed of canaries, coins, noise and trees
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where audit.json goes; only our own files there are replaced
+    #[arg(long, default_value = "hedgerow-audit", value_name = "DIR")]
+    pub out: PathBuf,
 }
 
 /// How a built-in table is divided.

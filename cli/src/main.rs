@@ -10,6 +10,7 @@
 //! - [`mod@bench`]: what is promised, measured.
 //! - [`model`], [`predict`], [`export`]: models of every kind, scores of rows, files for other programs.
 //! - [`generate`], [`query`], [`ledger`]: data to try; scores of rows with others; a party's privacy budget.
+//! - [`plan`]: what a budget will buy, before it is spent.
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -23,6 +24,7 @@ mod export;
 mod generate;
 mod ledger;
 mod model;
+mod plan;
 mod predict;
 mod process;
 mod provision;
@@ -59,6 +61,8 @@ fn main() -> ExitCode {
 fn run(command: &Command) -> Result<()> {
     match command {
         Command::Simulate(arguments) => block_on(simulate::run(arguments)),
+        Command::Plan(plan) => plan::run(plan),
+        Command::Audit(arguments) => block_on(simulate::audit::run(arguments)),
         Command::Coordinator(arguments) => block_on(process::coordinator(arguments)),
         Command::Party(arguments) => block_on(process::party(arguments)),
         Command::Provision(command) => provision::run(command),

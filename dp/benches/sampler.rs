@@ -10,7 +10,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput};
-use hedgerow_dp::sampler::{DiscreteGaussian, Variance};
+use hedgerow_dp::sampler::{DiscreteGaussian, Polya, Skellam, Variance};
 use opendp::traits::samplers::sample_discrete_gaussian;
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -58,8 +58,29 @@ fn table() {
     }
 }
 
+/// Skellam and Polya noise of the same standard deviation beside it: tables of partial sums, made at the first sample.
+fn shares() {
+    println!("sigma | Skellam ns | Polya, 5 shares, ns | ours Gaussian ns");
+    for sigma in SIGMAS {
+        let mut rng = ChaCha20Rng::from_seed([7; 32]);
+        let mut cells = vec![0i64; CELLS];
+        let variance = u64::from(sigma).pow(2);
+        let skellam = Skellam::new(Variance::new(variance, 1).unwrap()).unwrap();
+        // A share of a discrete Laplace of scale t has the variance 2 t^2 / 5.
+        let scale = f64::from(sigma) * 2.5f64.sqrt();
+        let polya = Polya::new(5, ((1.0 - (-1.0 / scale).exp()) * 2f64.powi(32)) as u32).unwrap();
+        let gaussian = sampler(sigma);
+        let ns = |seconds: f64| seconds * 1e9 / CELLS as f64;
+        let skellam = ns(best(5, || skellam.add_to(black_box(&mut cells), &mut rng)));
+        let polya = ns(best(5, || polya.add_to(black_box(&mut cells), &mut rng)));
+        let gaussian = ns(best(5, || gaussian.add_to(black_box(&mut cells), &mut rng)));
+        println!("{sigma:5} | {skellam:10.1} | {polya:19.1} | {gaussian:8.1}");
+    }
+}
+
 fn main() {
     table();
+    shares();
     let mut criterion = Criterion::default().configure_from_args();
     let mut group = criterion.benchmark_group("discrete gaussian");
     for sigma in SIGMAS {

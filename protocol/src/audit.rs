@@ -9,6 +9,8 @@
 //!
 //! **Neighbours** add or remove one row; where the unit is an entity, a canary is an entity of one row.
 
+use std::sync::Arc;
+
 use hedgerow_dp::{Accountant, ApplyError, Mechanism, NoDifferentialPrivacy};
 use hedgerow_forest::binning::{Binned, Binner};
 use hedgerow_forest::grow::GrowError;
@@ -55,7 +57,7 @@ pub enum AuditError {
 }
 
 /// Binned training rows with their labels, `[rows]` of each party in turn.
-pub type Block = (Binned, Vec<u8>);
+pub type Block = (Arc<Binned>, Vec<u8>);
 
 /// What an adversary makes of one run. All lists are `[canaries]`.
 #[derive(Clone, Debug)]
@@ -91,7 +93,7 @@ impl Canaries {
                 row.column_mut(feature).fill((fraction(rng) * bins) as u8);
             }
             let coins = rng.next_u64();
-            rows.push((row, vec![(coins & 1) as u8]));
+            rows.push((Arc::new(row), vec![(coins & 1) as u8]));
             included.push(coins & 2 != 0);
         }
         Canaries { rows, included }
@@ -114,11 +116,11 @@ impl Canaries {
 }
 
 fn count(router: &Router, blocks: &[Block]) -> Vec<i64> {
-    let mut counts = vec![0u64; router.cells()];
-    for (block, labels) in blocks {
-        router.count(block, labels, &mut counts);
-    }
-    counts.into_iter().map(|count| count as i64).collect()
+    router
+        .count_parallel(blocks)
+        .into_iter()
+        .map(|count| count as i64)
+        .collect()
 }
 
 /// The sum of the noise shares of all parties, `[cells]`.

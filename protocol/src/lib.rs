@@ -16,7 +16,7 @@
 //! - [`wire`]: frames, messages, vectors; versioned and limited in length.
 //! - [`binding`], [`roster`]: what is signed and hashed; who is who.
 //! - [`party`], [`coordinator`]: the two machines.
-//! - [`audit`]: an attack on what a run would release.
+//! - [`outlook`]: what a budget will buy; [`audit`]: an attack on what a run would release.
 //! - [`check`]: every check that the protocol makes, by id.
 #![forbid(unsafe_code)]
 #![cfg_attr(
@@ -32,6 +32,7 @@ pub mod coordinator;
 pub mod growth;
 pub mod ids;
 pub mod join;
+pub mod outlook;
 pub mod party;
 pub mod policy;
 pub mod privacy;

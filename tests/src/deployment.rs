@@ -196,7 +196,7 @@ impl Deployment {
             } else {
                 schema()
             },
-            forest: ForestParams::new(shape.trees, 2, 4, Growth::Random),
+            forest: ForestParams::new(shape.trees, 2, 4, shape.growth),
             privacy: shape.epsilon.map(|epsilon| PrivacyParams {
                 epsilon,
                 delta: 1e-6,

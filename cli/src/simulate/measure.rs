@@ -52,6 +52,7 @@ pub async fn measure(scenario: &Path, sets: &[String], noise: u64, work: &Path) 
         forest: &world.forest.params,
         delta: scenario.delta(world.train_rows())?,
         layout: &layout,
+        serve: false,
     };
     deployment.write(false)?;
     let config = config(&deployment)?;

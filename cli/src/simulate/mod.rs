@@ -4,14 +4,15 @@
 //! deployment files, talking QUIC with mutual TLS. Only afterwards this process, which may see all the data
 //! because it simulates everybody, grows the forests to compare with ([`oracle`]).
 
+pub mod audit;
 mod bars;
-mod builtin;
+pub mod builtin;
 mod children;
 mod compare;
 pub mod deploy;
 mod forecast;
 mod joined;
-mod layout;
+pub mod layout;
 pub mod measure;
 pub mod oracle;
 mod outcome;

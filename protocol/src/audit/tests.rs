@@ -35,7 +35,7 @@ fn rows(config: &RunConfig, count: usize, rng: &mut ChaCha20Rng) -> Vec<Block> {
     }
     let half = (binner.feature(0).value_bins() / 2) as u8;
     let labels = block.column(0).iter().map(|bin| u8::from(*bin >= half)).collect();
-    vec![(block, labels)]
+    vec![(Arc::new(block), labels)]
 }
 
 fn bounds(config: &RunConfig, seed: u8) -> (f64, f64) {
@@ -77,7 +77,7 @@ fn membership_is_plain_without_noise() {
 #[test]
 fn rows_of_another_schema_are_refused() {
     let config = RunConfig::new(wide()).unwrap();
-    let blocks = vec![(Binned::new(1, 1), vec![0])];
+    let blocks = vec![(Arc::new(Binned::new(1, 1)), vec![0])];
     assert!(matches!(
         attack(&config, &blocks, 1, &mut rng(0)),
         Err(AuditError::Columns { actual: 1, .. })

@@ -184,7 +184,10 @@ fn what_has_no_form_is_refused() {
     let error = encode(&Ensemble::new(parts.clone()).unwrap(), &ml_3)
         .unwrap_err()
         .to_string();
-    assert!(error.contains("tests of categories): this needs ai.onnx.ml 5"), "{error}");
+    assert!(
+        error.contains("tests of categories): this needs ai.onnx.ml 5"),
+        "{error}"
+    );
     parts.base = vec![1.0];
     let error = encode(&Ensemble::new(parts.clone()).unwrap(), &Options::default())
         .unwrap_err()
