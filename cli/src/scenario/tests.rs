@@ -114,7 +114,7 @@ fn defaults_follow_the_noise_and_the_parties() {
     assert!(!with.why.is_empty() && !without.why.is_empty());
     let random = load(MINIMAL, &["forest.growth=random"]).unwrap();
     let params = random.forest(&schema).unwrap().params;
-    assert_eq!(params, ForestParams::default_for(true));
+    assert_eq!(params, hedgerow_forest::params::ForestParams::default_for(true));
     let shallow = load(
         MINIMAL,
         &[
