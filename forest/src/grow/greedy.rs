@@ -275,18 +275,20 @@ impl GreedyGrowth {
     fn infer(&mut self) {
         let depth = usize::from(self.params.depth);
         for (position, (tree, drawn)) in self.trees.iter_mut().zip(&self.drawn).enumerate() {
-            let pool = self.layout.all(drawn.link);
+            let pools: Vec<Vec<u16>> = (0..depth)
+                .map(|level| self.layout.all(level, drawn.link))
+                .collect();
             let judge = Judge {
                 criterion: self.params.criterion,
                 deviation: 0.0,
             };
             let rule = match self.params.growth {
                 Growth::Quantile => Rule::Drawn,
-                _ => Rule::Best(judge, infer::candidates(pool.len())),
+                _ => Rule::Best(judge),
             };
             let inference = Inference {
                 marginals: &self.marginals,
-                pool: &pool,
+                pools: &pools,
                 rule,
                 draw: Draw::of_inferred(&self.seed, position),
                 first: self.level,

@@ -29,14 +29,14 @@ pub(super) struct Marginal {
 /// How splits are inferred.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Rule {
-    /// The best by so many features drawn for each node.
-    Best(Judge, usize),
+    /// The best by some features drawn for each node.
+    Best(Judge),
     /// Drawn: a feature, and a threshold uniform over the ranks of the node's rows, either class half of them.
     Drawn,
 }
 
 /// Features drawn for each node among so many: half of their square root, at least 2.
-pub(super) fn candidates(pool: usize) -> usize {
+fn candidates(pool: usize) -> usize {
     (pool.isqrt().div_ceil(2)).max(2)
 }
 
@@ -108,8 +108,8 @@ struct Node {
 /// One tree whose levels from `first` on are inferred.
 pub(super) struct Inference<'a> {
     pub(super) marginals: &'a [Marginal],
-    /// Features that may be split.
-    pub(super) pool: &'a [u16],
+    /// Per level the features that may be split.
+    pub(super) pools: &'a [Vec<u16>],
     pub(super) rule: Rule,
     pub(super) draw: Draw,
     pub(super) first: usize,
@@ -121,10 +121,7 @@ impl Inference<'_> {
     pub(super) fn complete(mut self, splits: &mut Vec<Split>) {
         splits.resize((1 << self.depth) - 1, Split::DUMMY);
         let left: Vec<BinSet> = self.marginals.iter().map(Marginal::all).collect();
-        let first = self
-            .pool
-            .first()
-            .and_then(|feature| self.marginals.get(usize::from(*feature)));
+        let first = self.marginals.first();
         let rows = first.map_or([0.0; CLASSES], |marginal| marginal.sum(&marginal.all()));
         self.node(0, 0, Node { left, rows }, splits);
     }
@@ -134,7 +131,7 @@ impl Inference<'_> {
             return;
         }
         if level >= self.first
-            && let Some(split) = self.infer(&node)
+            && let Some(split) = self.infer(level, &node)
             && let Some(slot) = splits.get_mut(position)
         {
             *slot = split;
@@ -174,10 +171,11 @@ impl Inference<'_> {
         })
     }
 
-    fn infer(&mut self, node: &Node) -> Option<Split> {
+    fn infer(&mut self, level: usize, node: &Node) -> Option<Split> {
+        let pool = self.pools.get(level)?;
         match self.rule {
-            Rule::Best(judge, candidates) => {
-                let features = self.draw.sample(self.pool, candidates);
+            Rule::Best(judge) => {
+                let features = self.draw.sample(pool, candidates(pool.len()));
                 let found = features
                     .into_iter()
                     .filter_map(|feature| self.best(&judge, node, feature));
@@ -185,7 +183,7 @@ impl Inference<'_> {
                 let best = found.reduce(|best, other| if other.0 > best.0 { other } else { best });
                 best.map(|(_, split)| split)
             }
-            Rule::Drawn => self.drawn(node),
+            Rule::Drawn => self.drawn(pool, node),
         }
     }
 
@@ -232,15 +230,14 @@ impl Inference<'_> {
     }
 
     /// A split of a feature that is uniform among those that have two values left.
-    fn drawn(&mut self, node: &Node) -> Option<Split> {
+    fn drawn(&mut self, pool: &[u16], node: &Node) -> Option<Split> {
         let values = |feature: u16| -> Option<(Vec<u8>, &Marginal)> {
             let marginal = self.marginals.get(usize::from(feature))?;
             let bins = node.left.get(usize::from(feature))?;
             let values: Vec<u8> = bins.iter().filter(|bin| *bin != marginal.missing()).collect();
             (values.len() > 1).then_some((values, marginal))
         };
-        let can: Vec<u16> = self
-            .pool
+        let can: Vec<u16> = pool
             .iter()
             .copied()
             .filter(|feature| values(*feature).is_some())
@@ -302,7 +299,7 @@ mod tests {
         let marginals = marginals();
         let inference = Inference {
             marginals: &marginals,
-            pool: &[0, 1],
+            pools: &vec![vec![0, 1]; depth],
             rule,
             draw: Draw::of_inferred(&[5; 32], 0),
             first: 0,
@@ -319,7 +316,7 @@ mod tests {
             criterion: Criterion::Gini,
             deviation: 0.0,
         };
-        let splits = complete(Rule::Best(judge, 2), 3);
+        let splits = complete(Rule::Best(judge), 3);
         let first = Split {
             feature: 0,
             right: [2, 3].into_iter().collect(),

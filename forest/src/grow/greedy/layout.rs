@@ -12,15 +12,15 @@ const MOST_FEATURES: usize = 8;
 /// Levels with their features.
 ///
 /// Row columns come first: a histogram of a row column at a node whose path tests no attribute is counted by the row
-/// party alone. Only if all levels have histograms are the last ones those of a link's attributes, whose histograms
-/// are joined cells; otherwise attributes are split where splits are inferred, and cost nothing but leaves. A leaf is
-/// a conjunction and knows no order.
+/// party alone. The last levels are those of a link's attributes, whose histograms are joined cells; if not all levels
+/// have histograms, attributes are split where splits are inferred, and cost nothing but leaves. A leaf is a
+/// conjunction and knows no order.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     rows: Vec<u16>,
     /// Per link its columns.
     links: Vec<Vec<u16>>,
-    /// Levels with histograms of row columns.
+    /// The levels below these are those of a link's attributes, with histograms or without.
     row_levels: usize,
     /// Features per tree, for each level with histograms.
     wanted: Vec<usize>,
@@ -48,12 +48,18 @@ impl Layout {
         let fewest = links.iter().map(Vec::len).min().unwrap_or(0);
         let most = links.iter().map(Vec::len).max().unwrap_or(0);
         let attribute_levels = match rows.len() {
-            0 => levels,
+            0 => depth,
             // In proportion, as if order did not matter; but a row column comes first.
-            rows if levels == depth && most > 0 => (depth * most / (rows + most)).clamp(1, depth - 1),
+            rows if most > 0 => (depth * most / (rows + most)).max(1).min(depth - 1),
             _ => 0,
         };
-        let row_levels = levels - attribute_levels.min(levels);
+        let row_levels = depth - attribute_levels;
+        // Attributes have histograms on all their levels or on none.
+        let levels = if levels < depth && !rows.is_empty() {
+            levels.min(row_levels)
+        } else {
+            levels
+        };
         let wish = |pool: usize| match usize::from(params.features_per_tree) {
             0 => pool.div_ceil(3).clamp(2, MOST_FEATURES),
             wish => wish,
@@ -89,10 +95,18 @@ impl Layout {
         }
     }
 
-    /// What a tree of this link may split at a level without histograms, ascending.
-    pub(super) fn all(&self, link: Option<usize>) -> Vec<u16> {
+    /// What a tree of this link may split at a level without histograms, ascending: all, and at last attributes.
+    pub(super) fn all(&self, level: usize, link: Option<usize>) -> Vec<u16> {
+        let rows = if level < self.row_levels {
+            self.rows.as_slice()
+        } else {
+            &[]
+        };
         let of_link = link.and_then(|link| self.links.get(link)).into_iter().flatten();
-        let mut all: Vec<u16> = self.rows.iter().chain(of_link).copied().collect();
+        let mut all: Vec<u16> = rows.iter().chain(of_link).copied().collect();
+        if all.is_empty() {
+            all.clone_from(&self.rows);
+        }
         all.sort_unstable();
         all
     }

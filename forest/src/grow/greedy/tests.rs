@@ -142,7 +142,8 @@ fn attributes_come_last_or_cost_no_histogram() {
     let some = Layout::new(&schema, &ForestParams { levels: 3, ..PARAMS });
     assert_eq!(some.wanted(), [2, 2, 2]);
     assert!((0..3).all(|level| some.pool(level, Some(0)) == [0, 1, 2]));
-    assert_eq!(some.all(Some(0)), [0, 1, 2, 3, 4]);
+    assert_eq!(some.all(2, Some(0)), [0, 1, 2, 3, 4]);
+    assert_eq!(some.all(3, Some(1)), [5, 6]);
     let drawn = draw::trees(&some, 100, &[1; 32]);
     let of_first = drawn.iter().filter(|drawn| drawn.link == Some(0)).count();
     assert!((20..80).contains(&of_first), "{of_first}");
