@@ -1,6 +1,6 @@
 //! Hyper-parameters by public facts alone: the schema, the declared number of rows, the noise.
 
-use crate::params::{ForestParams, Growth, MAX_DEPTH};
+use crate::params::{ForestParams, Growth};
 use crate::schema::Schema;
 
 /// Rows per standard deviation of a count at which a second level of histograms pays.
@@ -11,6 +11,8 @@ use crate::schema::Schema;
 const SECOND_LEVEL: f64 = 8000.0;
 /// See [`SECOND_LEVEL`].
 const PER_LEVEL: f64 = 1.6;
+/// More levels than these make fewer trees better.
+const MANY_LEVELS: u8 = 4;
 /// Rows per standard deviation of the noise that a bin of a histogram of all rows should have, if they were even.
 const PER_BIN: f64 = 12.0;
 
@@ -33,16 +35,24 @@ pub fn choose(schema: &Schema, rows: u64, noise: Option<f64>) -> (ForestParams, 
     // How many rows there are to one row of noise, if all the budget went into one count.
     let rows = rows as f64;
     let signal = rows / noise;
-    let mut params = ForestParams::new(50, 8, 16, Growth::Greedy);
+    // Over links a level is dear: its cells are joined.
+    let depth = if schema.has_links() { 7 } else { 8 };
+    let mut params = ForestParams::new(50, depth, 16, Growth::Greedy);
     let mut bound = SECOND_LEVEL;
     params.levels = 1;
     while signal >= bound && params.levels < params.depth {
         params.levels += 1;
         bound *= PER_LEVEL;
     }
-    params.features_per_tree = features.div_ceil(4).clamp(2, 6) as u16;
-    params.slots = if params.levels > 4 { 33 } else { 17 };
-    let share = if params.levels == 1 { 0.4 } else { 0.15 };
+    params.slots = 33;
+    params.features_per_tree = if params.levels > MANY_LEVELS {
+        // Trees that are grown by themselves are better each; fewer of them share the budget of a level.
+        params.trees = 20;
+        features.div_ceil(2).clamp(2, 6) as u16
+    } else {
+        features.div_ceil(4).clamp(2, 6) as u16
+    };
+    let share = if params.levels == 1 { 0.4 } else { 0.175 };
     let edge_noise = noise * (schema.len() as f64 / share).sqrt();
     while params.bins < 128 && rows / f64::from(2 * params.bins) >= PER_BIN * edge_noise {
         params.bins *= 2;
@@ -69,13 +79,13 @@ pub fn choose(schema: &Schema, rows: u64, noise: Option<f64>) -> (ForestParams, 
     (params, words)
 }
 
-/// Without noise every level has its histograms, but for those of attributes of large joins.
+/// Without noise every level has its histograms; over links there are fewer, because cells are joined.
 fn exact(schema: &Schema, features: usize) -> (ForestParams, String) {
-    let depth = if schema.has_links() { 8 } else { MAX_DEPTH - 3 };
+    let (trees, depth) = if schema.has_links() { (30, 7) } else { (40, 9) };
     let params = ForestParams {
         features_per_tree: features.div_ceil(3).clamp(2, 8) as u16,
         slots: 33,
-        ..ForestParams::new(40, depth, 254, Growth::Greedy)
+        ..ForestParams::new(trees, depth, 254, Growth::Greedy)
     };
     let words = format!(
         "greedy: {} trees of depth {}, {} bins. Counts are exact, so every level has histograms of its own, by {} of \

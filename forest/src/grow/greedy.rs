@@ -37,7 +37,10 @@ use split::Judge;
 
 /// Part of the budget for the structure, in thousandths, without another wish: of histograms of all rows alone, and of
 /// those of several levels.
-const SPLIT_SHARES: (u16, u16) = (400, 550);
+const SPLIT_SHARES: (u16, u16) = (400, 700);
+/// Most slots with values of a numeric column under noise: neighbours tell the same, and fewer of them tell it clearer.
+/// Categories do not, and may have as many as the parameters say.
+const NOISY_SLOTS: usize = 16;
 /// The part of the structure's budget that the histograms of all rows take, if there are others: a quarter.
 const EDGES: u32 = 4;
 
@@ -190,13 +193,12 @@ impl GreedyGrowth {
             let missing = rest.len().saturating_sub(CLASSES);
             let own: Vec<i64> = values.iter().chain(rest.iter().skip(missing)).copied().collect();
             found.push(judge.best(&own, feature.bins, feature.ordered));
-            let slots = slots::slots(
-                values,
-                feature.bins,
-                feature.ordered,
-                self.layout.slots(),
-                deviation,
-            );
+            let last = (self.layout.slots() - 1) as u8;
+            let most = match deviation > 0.0 && feature.ordered {
+                true => usize::from(last).min(NOISY_SLOTS),
+                false => last.into(),
+            };
+            let slots = slots::slots(values, feature.bins, feature.ordered, (most, last), deviation);
             feature.slots = slots.values;
             slot_of.extend_from_slice(&slots.of);
             self.marginals

@@ -287,7 +287,7 @@ mod tests {
 
     /// Two features of four values; the first tells the class by its upper half, the second nothing.
     fn marginals() -> Vec<Marginal> {
-        let slots = || super::super::slots::slots(&[0; 10], 4, true, 9, 0.0);
+        let slots = || super::super::slots::slots(&[0; 10], 4, true, (8, 8), 0.0);
         let telling = [400, 100, 400, 100, 100, 400, 100, 400, 0, 0];
         let even = [250, 250, 250, 250, 250, 250, 250, 250, 0, 0];
         [telling, even]

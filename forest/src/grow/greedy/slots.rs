@@ -15,16 +15,21 @@ pub(super) struct Slots {
     pub(super) values: usize,
 }
 
-/// Groups the `values` bins of `histogram` (`[bins, classes]`) into fewer than `slots` slots; the last slot is that of
-/// missing values.
+/// Groups the `values` bins of `histogram` (`[bins, classes]`) into at most `most` slots; missing values have slot `last`,
+/// which is not below `most`.
 ///
 /// A bin weighs what it holds of all rows of either class, half and half: where positives are rare, cuts are needed
 /// where they are. If there are few enough bins, each has a slot of its own; categories that must share one are first
 /// ordered by their share of positives.
-pub(super) fn slots(histogram: &[i64], values: usize, ordered: bool, slots: u16, deviation: f64) -> Slots {
-    let last = usize::from(slots).saturating_sub(1);
-    let mut of = vec![last as u8; BINS];
-    if values <= last {
+pub(super) fn slots(
+    histogram: &[i64],
+    values: usize,
+    ordered: bool,
+    (most, last): (usize, u8),
+    deviation: f64,
+) -> Slots {
+    let mut of = vec![last; BINS];
+    if values <= most {
         of.iter_mut()
             .zip(0u8..=255)
             .take(values)
@@ -53,10 +58,10 @@ pub(super) fn slots(histogram: &[i64], values: usize, ordered: bool, slots: u16,
     let mut left: f64 = bins.iter().map(|bin| bin.1).sum();
     let (mut slot, mut filled) = (0, 0.0);
     for (position, (bin, weight, _)) in bins.iter().enumerate() {
-        let wanted = left / (last - slot) as f64;
+        let wanted = left / (most - slot) as f64;
         // A bin goes where it makes less of a difference; and every slot that is left has a bin.
-        let is_full = filled + weight / 2.0 > wanted || bins.len() - position < last - slot;
-        if filled > 0.0 && is_full && slot + 1 < last {
+        let is_full = filled + weight / 2.0 > wanted || bins.len() - position < most - slot;
+        if filled > 0.0 && is_full && slot + 1 < most {
             left -= filled;
             slot += 1;
             filled = 0.0;
@@ -80,7 +85,7 @@ mod tests {
         // 64 bins of 1000 rows; 30 positives in each of bins 10 to 13.
         let mut histogram = [1000, 0].repeat(65);
         (10..14).for_each(|bin| histogram[2 * bin + 1] = 30);
-        let slots = slots(&histogram, 64, true, 9, 0.0);
+        let slots = slots(&histogram, 64, true, (8, 8), 0.0);
         assert_eq!(slots.values, 8);
         let distinct: std::collections::BTreeSet<_> = slots.of[9..15].iter().collect();
         assert!(distinct.len() >= 4, "{:?}", &slots.of[..64]);
@@ -88,7 +93,7 @@ mod tests {
 
     #[test]
     fn few_values_have_their_own() {
-        let slots = slots(&[5, 5, 1, 1, 0, 0, 7, 7], 3, false, 9, 0.0);
+        let slots = slots(&[5, 5, 1, 1, 0, 0, 7, 7], 3, false, (8, 8), 0.0);
         assert_eq!((&slots.of[..5], slots.values), ([0, 1, 2, 8, 8].as_slice(), 3));
     }
 
@@ -98,11 +103,11 @@ mod tests {
             cells in proptest::collection::vec(-50i64..1000, 2..500), ordered: bool, wanted in 3u16..60, deviation in 0.0f64..100.0
         ) {
             let values = cells.len() / 2;
-            let found = slots(&cells, values, ordered, wanted, deviation);
+            let found = slots(&cells, values, ordered, (usize::from(wanted) - 1, 70), deviation);
             let used: std::collections::BTreeSet<u8> = found.of[..values].iter().copied().collect();
             prop_assert_eq!(used, (0..found.values as u8).collect());
             prop_assert!(found.values <= values.min(usize::from(wanted) - 1));
-            prop_assert!(found.of[values..].iter().all(|slot| u16::from(*slot) == wanted - 1));
+            prop_assert!(found.of[values..].iter().all(|slot| *slot == 70));
             if ordered {
                 prop_assert!(found.of[..values].is_sorted());
             }
