@@ -272,8 +272,9 @@ impl PartyMachine {
         Ok(numbers)
     }
 
-    /// What a joined run can do now.
+    /// What this party can do by itself now.
     fn go_on(&mut self, now: Millis) {
+        self.ask_for_counts();
         let Phase::Running(run) = &mut self.phase else {
             return;
         };

@@ -12,6 +12,7 @@ use super::{Output, PartyMachine, PartyProgress, PartySetup, Phase, broken, equi
 use crate::binding;
 use crate::check;
 use crate::config::Role;
+use crate::ids::RoundId;
 use crate::privacy;
 use crate::refusal::Refusal;
 use crate::wire::{SignedRoundKeys, ToCoordinator, ToParty};
@@ -61,7 +62,6 @@ impl PartyMachine {
             .push_back(Output::StoreRoundSecret(id, round.secret.seed().clone()));
         self.exchange(request, Some(response));
         self.enter(round);
-        self.ask_for_counts();
         Ok(())
     }
 
@@ -97,38 +97,49 @@ impl PartyMachine {
         }
     }
 
-    /// Asks the data engine, unless the counts of this step are there or on their way.
+    /// Asks the data engine, unless the counts of this step are there or on their way. The next query is known as soon
+    /// as the last answer is, so counting does not wait for the round in which the table is sent; a joined table does,
+    /// because its parts are made for one attempt.
     pub(super) fn ask_for_counts(&mut self) {
         let Phase::Running(run) = &mut self.phase else {
             return;
         };
-        let (Stage::Open(round), Counts::Unasked) = (&run.stage, &run.counts) else {
+        let (stage, Counts::Unasked) = (&run.stage, &run.counts) else {
             return;
         };
-        if !matches!(
-            round.phase,
-            RoundPhase::Keys
-                | RoundPhase::Shares { .. }
-                | RoundPhase::Counting { .. }
-                | RoundPhase::Answering { .. }
-                | RoundPhase::Fixing { .. }
-        ) {
-            return;
-        }
+        let id = match stage {
+            Stage::Between if run.joined.is_none() => RoundId {
+                step: run.progression.step(),
+                attempt: 0,
+            },
+            Stage::Open(round)
+                if matches!(
+                    round.phase,
+                    RoundPhase::Keys
+                        | RoundPhase::Shares { .. }
+                        | RoundPhase::Counting { .. }
+                        | RoundPhase::Answering { .. }
+                        | RoundPhase::Fixing { .. }
+                ) =>
+            {
+                round.id
+            }
+            _ => return,
+        };
         if let Some(joined) = &mut run.joined {
             if joined.role() == Role::Row {
-                joined.count_base(round.id, &mut self.outputs);
+                joined.count_base(id, &mut self.outputs);
                 run.counts = Counts::Asked;
             }
         } else if let Some(query) = run.progression.query() {
-            self.outputs.push_back(Output::Count(round.id, query.clone()));
+            self.outputs.push_back(Output::Count(id, query.clone()));
             run.counts = Counts::Asked;
         }
     }
 }
 
 /// Whether this party may begin the round now: of its present step, and later than any that it knows.
-pub(super) fn is_next(run: &Run, id: crate::ids::RoundId) -> bool {
+pub(super) fn is_next(run: &Run, id: RoundId) -> bool {
     id.step == run.progression.step()
         && run.latest.is_none_or(|latest| id > latest)
         && matches!(run.stage, Stage::Between | Stage::Open(_))
