@@ -90,6 +90,12 @@ pub enum Bench {
         #[arg(long, default_value = "hedgerow-bench/growth", value_name = "DIR")]
         out: PathBuf,
     },
+    /// The repository's networks under encryption: seconds, bytes, decisions
+    Net {
+        /// Where bench.json goes
+        #[arg(long, default_value = "hedgerow-bench/net", value_name = "DIR")]
+        out: PathBuf,
+    },
     /// The secure sum of a million counters of ten parties
     Sum {
         /// Where bench.json and the runs go

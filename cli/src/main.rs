@@ -147,6 +147,10 @@ fn run(command: &Command) -> Result<()> {
             println!("{}", bench::growth::run(&asked, out).await?);
             Ok(())
         }),
+        Command::Bench(Bench::Net { out }) => {
+            println!("{}", bench::net::run(out)?);
+            Ok(())
+        }
         Command::Bench(Bench::Sum { out }) => {
             println!("{}", bench::sum::run(out)?);
             Ok(())

@@ -43,6 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "hedgerow-dp",
             "hedgerow-edge",
             "hedgerow-forest",
+            "hedgerow-inference",
             "hedgerow-party",
             "hedgerow-protocol",
         ],

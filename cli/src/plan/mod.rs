@@ -1,5 +1,6 @@
 //! `hedgerow plan`: what something will cost and yield, said before it is done.
 
+pub mod net;
 pub mod privacy;
 
 use crate::args::Which;
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 pub enum Plan {
     /// Noise of every query, cost of every stage, usable depth, a suggested division of the budget
     Privacy(PrivacyArguments),
+    /// How a network would be evaluated under encryption: layouts, levels, ring, keys, predicted costs
+    Net(net::Net),
 }
 
 /// `hedgerow plan privacy`.
@@ -34,5 +37,6 @@ pub struct PrivacyArguments {
 pub fn run(plan: &Plan) -> Result<()> {
     match plan {
         Plan::Privacy(arguments) => privacy::run(arguments),
+        Plan::Net(arguments) => net::run(arguments),
     }
 }
