@@ -67,7 +67,7 @@ impl Deployment {
         let text = format!(
             "parties = [\"a\", \"b\", \"c\", \"d\"]\nschema = \"schema.toml\"\n\n[task]\nname = \"t\"\n\
              label = \"income\"\npositive = \"1\"\n\n[data]\npartition = \"horizontal\"\n\n[forest]\ntrees = {trees}\n\
-             depth = 2\nbins = 8\n\n[privacy]\nepsilon = \"none\"\n\n[run]\nmin_parties = {min_parties}\n"
+             depth = 2\nbins = 8\ngrowth = \"random\"\n\n[privacy]\nepsilon = \"none\"\n\n[run]\nmin_parties = {min_parties}\n"
         );
         std::fs::write(self.path("consortium.toml"), text).unwrap();
     }
