@@ -49,7 +49,7 @@ impl RenyiCurve {
     /// nothing can be said; `delta` 0 gives the pure epsilon.
     #[must_use]
     pub fn epsilon(&self, delta: f64) -> f64 {
-        if !(delta >= 0.0 && delta < 1.0) {
+        if !(0.0..1.0).contains(&delta) {
             return f64::INFINITY;
         }
         let of = |(order, divergence): (Order, &f64)| epsilon_at(order.value(), *divergence, delta);

@@ -31,14 +31,16 @@ impl Draw {
 
     /// Uniform below `n`; 0 if that is 0.
     pub(super) fn below(&mut self, n: u32) -> u32 {
-        let multiples = (1u64 << 32).checked_div(n.into()).unwrap_or_default() * u64::from(n);
-        while multiples > 0 {
+        if n == 0 {
+            return 0;
+        }
+        let multiples = (1u64 << 32) / u64::from(n) * u64::from(n);
+        loop {
             let word = self.0.next_u32();
             if u64::from(word) < multiples {
                 return word % n;
             }
         }
-        0
     }
 
     /// Uniform from 0 to below 1, in steps of 2^-32.

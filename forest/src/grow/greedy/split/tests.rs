@@ -17,7 +17,7 @@ fn the_logarithm_is_one() {
 #[test]
 fn a_narrow_peak_is_cut_out_at_once() {
     // Positives in the fourth of eight slots alone; no row is missing.
-    let mut histogram = vec![100, 0].repeat(9);
+    let mut histogram = [100, 0].repeat(9);
     histogram[16] = 0;
     (histogram[6], histogram[7]) = (5, 95);
     let found = EXACT.best(&histogram, 8, true).unwrap();
