@@ -71,6 +71,8 @@ struct Draw {
     rng: ChaCha20Rng,
     /// The box of the current node, and per feature the bin of missing values.
     features: Vec<(Remaining, u8)>,
+    /// The features that can be split, 64 to a word.
+    candidates: Vec<u64>,
 }
 
 impl Draw {
@@ -80,6 +82,7 @@ impl Draw {
         let mut draw = Self {
             rng,
             features: Vec::new(),
+            candidates: Vec::new(),
         };
         let links = u32::try_from(binner.links()).ok().filter(|links| *links > 0);
         let link = links.map(|links| draw.below(links) as usize);
@@ -96,6 +99,10 @@ impl Draw {
             (remaining, missing)
         };
         draw.features = binner.features().iter().map(whole).collect();
+        draw.candidates = vec![0; draw.features.len().div_ceil(64)];
+        for feature in 0..draw.features.len() {
+            draw.mark(feature);
+        }
         draw
     }
 
@@ -132,27 +139,47 @@ impl Draw {
     }
 
     fn replace(&mut self, feature: usize, remaining: Remaining) -> Remaining {
-        match self.features.get_mut(feature) {
+        let before = match self.features.get_mut(feature) {
             Some((slot, _)) => std::mem::replace(slot, remaining),
             None => remaining,
+        };
+        self.mark(feature);
+        before
+    }
+
+    /// Notes whether the feature can be split.
+    fn mark(&mut self, feature: usize) {
+        let can_split = self
+            .features
+            .get(feature)
+            .is_some_and(|(box_, _)| box_.can_split());
+        if let Some(word) = self.candidates.get_mut(feature / 64) {
+            *word = *word & !(1 << (feature % 64)) | u64::from(can_split) << (feature % 64);
         }
+    }
+
+    /// The feature at this place among those that can be split.
+    fn candidate(&self, mut place: u32) -> Option<usize> {
+        for (index, word) in self.candidates.iter().enumerate() {
+            let ones = word.count_ones();
+            if place < ones {
+                let left = (0..place).fold(*word, |left, _| left & (left - 1));
+                return Some(index * 64 + left.trailing_zeros() as usize);
+            }
+            place -= ones;
+        }
+        None
     }
 
     /// The test of a node with the boxes of its children on the feature tested.
     fn split(&mut self) -> Option<(usize, Split, Remaining, Remaining)> {
-        let candidates = self
-            .features
-            .iter()
-            .filter(|(remaining, _)| remaining.can_split())
-            .count();
-        let choice = self.below(u32::try_from(candidates).ok().filter(|count| *count > 0)?);
-        let (feature, (remaining, missing)) = self
-            .features
-            .iter()
-            .copied()
-            .enumerate()
-            .filter(|(_, (remaining, _))| remaining.can_split())
-            .nth(choice as usize)?;
+        let candidates = self.candidates.iter().map(|word| word.count_ones()).sum();
+        if candidates == 0 {
+            return None;
+        }
+        let place = self.below(candidates);
+        let feature = self.candidate(place)?;
+        let (remaining, missing) = *self.features.get(feature)?;
         let (mut right, left_box, right_box) = match remaining {
             Remaining::Numeric(from, below) => {
                 let threshold = from + 1 + self.below(u32::from(below - from - 1)) as u8;

@@ -6,6 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Range;
 
+use foldhash::fast::FixedState;
+
 use crate::tree::{BinSet, Tree};
 
 /// Most tests of a group: bounds the table of their masks (`TESTS * ROWS / 8` bytes), which must stay in the
@@ -50,11 +52,11 @@ pub(super) fn compile(trees: &[Tree]) -> Vec<Group> {
     let mut groups = Vec::new();
     let mut draft = Draft::new(0);
     for (position, tree) in trees.iter().enumerate() {
-        if !draft.has_room_for(tree) {
+        if !draft.add(tree) {
             groups.push(draft.finish(position));
             draft = Draft::new(position);
+            draft.add(tree);
         }
-        draft.add(tree);
     }
     groups.push(draft.finish(trees.len()));
     groups
@@ -62,7 +64,9 @@ pub(super) fn compile(trees: &[Tree]) -> Vec<Group> {
 
 struct Draft {
     start: usize,
-    tests: HashMap<Key, TestIndex>,
+    /// Under a fast hash with a fixed seed: what is hashed comes from a public seed or a published model, and an order of
+    /// iteration never reaches the outside.
+    tests: HashMap<Key, TestIndex, FixedState>,
     nodes: Vec<TestIndex>,
 }
 
@@ -70,23 +74,14 @@ impl Draft {
     fn new(start: usize) -> Self {
         Self {
             start,
-            tests: HashMap::new(),
+            tests: HashMap::default(),
             nodes: Vec::new(),
         }
     }
 
-    fn has_room_for(&self, tree: &Tree) -> bool {
-        // An empty draft takes any tree: the deepest has fewer nodes than there is room.
-        let new: BTreeSet<_> = tree
-            .splits()
-            .iter()
-            .filter(|split| !split.is_dummy() && !self.tests.contains_key(&(split.feature, split.right)))
-            .map(|split| (split.feature, split.right.words()))
-            .collect();
-        self.tests.len() + new.len() < TESTS
-    }
-
-    fn add(&mut self, tree: &Tree) {
+    /// Adds the tree unless it has more new tests than there is room for; says if it did.
+    fn add(&mut self, tree: &Tree) -> bool {
+        let (tests, nodes) = (self.tests.len(), self.nodes.len());
         for split in tree.splits() {
             let next = self.tests.len() as TestIndex + 1;
             let index = if split.is_dummy() {
@@ -96,6 +91,13 @@ impl Draft {
             };
             self.nodes.push(index);
         }
+        // An empty draft takes any tree: the deepest has fewer nodes than there is room.
+        let fits = self.tests.len() < TESTS || tests == 0;
+        if !fits {
+            self.nodes.truncate(nodes);
+            self.tests.retain(|_, index| usize::from(*index) <= tests);
+        }
+        fits
     }
 
     fn finish(self, end: usize) -> Group {
@@ -104,7 +106,7 @@ impl Draft {
             by_feature
                 .entry(feature)
                 .or_default()
-                .push((index, boundaries(&right)));
+                .push((index, right.changes().iter().collect()));
         }
         let features = by_feature
             .into_iter()
@@ -138,30 +140,10 @@ impl FeatureTests {
     }
 }
 
-/// The bins at which membership changes, ascending: a bin is in the set if an odd number of them is not above it.
-fn boundaries(set: &BinSet) -> Vec<u8> {
-    let ends = set
-        .ranges()
-        .into_iter()
-        .flat_map(|(first, last)| [Some(first), last.checked_add(1)]);
-    ends.flatten().collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
     use crate::tree::Split;
-
-    proptest! {
-        #[test]
-        fn parity_of_boundaries_is_membership(bins in proptest::collection::vec(any::<u8>(), 0..80), bin: u8) {
-            let set: BinSet = bins.into_iter().collect();
-            let below = boundaries(&set).into_iter().filter(|cut| *cut <= bin).count();
-            prop_assert_eq!(below % 2 == 1, set.contains(bin));
-        }
-    }
 
     #[test]
     fn equal_tests_are_shared_and_groups_are_bounded() {

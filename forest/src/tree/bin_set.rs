@@ -27,7 +27,18 @@ impl BinSet {
 
     /// All bins from `first` to `last`, both included; empty if `last < first`.
     pub fn range(first: u8, last: u8) -> Self {
-        (first..=last).collect()
+        if last < first {
+            return Self::EMPTY;
+        }
+        // Of each word the bits from `first` up, without those above `last`.
+        let word = |index: u8| {
+            let from = |bin: u16| match bin.saturating_sub(u16::from(index) * 64) {
+                shift @ 0..64 => u64::MAX << shift,
+                _ => 0,
+            };
+            from(first.into()) & !from(u16::from(last) + 1)
+        };
+        Self([word(0), word(1), word(2), word(3)])
     }
 
     /// Is `bin` in the set?
@@ -62,8 +73,13 @@ impl BinSet {
     }
 
     /// The bins, ascending.
-    pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {
-        (0..=255).filter(|bin| self.contains(*bin))
+    pub fn iter(&self) -> impl Iterator<Item = u8> + use<> {
+        (0..=192).step_by(64).zip(self.0).flat_map(|(start, word)| {
+            // Clears the lowest bit that is left.
+            let rest = |left: &u64| Some(*left & (*left - 1)).filter(|left| *left != 0);
+            std::iter::successors(Some(word).filter(|word| *word != 0), rest)
+                .map(move |left| start + left.trailing_zeros() as u8)
+        })
     }
 
     /// The 256 bits as words, bin 0 in the lowest bit of the first.
@@ -71,16 +87,23 @@ impl BinSet {
         self.0
     }
 
+    /// The bins at which membership changes, ascending: a bin is in the set if an odd number of them is not above it.
+    pub fn changes(&self) -> Self {
+        let mut below = 0;
+        Self(self.0.map(|word| {
+            let changes = word ^ (word << 1 | below);
+            below = word >> 63;
+            changes
+        }))
+    }
+
     /// The maximal ranges of consecutive bins, ascending, both ends included.
-    pub fn ranges(&self) -> Vec<(u8, u8)> {
-        let mut ranges: Vec<(u8, u8)> = Vec::new();
-        for bin in self.iter() {
-            match ranges.last_mut() {
-                Some((_, last)) if *last + 1 == bin => *last = bin,
-                _ => ranges.push((bin, bin)),
-            }
-        }
-        ranges
+    pub fn ranges(&self) -> impl Iterator<Item = (u8, u8)> + use<> {
+        let mut changes = self.changes().iter();
+        std::iter::from_fn(move || {
+            let first = changes.next()?;
+            Some((first, changes.next().map_or(255, |after| after - 1)))
+        })
     }
 }
 
@@ -94,7 +117,7 @@ impl FromIterator<u8> for BinSet {
 
 impl fmt::Display for BinSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (first, last)) in self.ranges().into_iter().enumerate() {
+        for (index, (first, last)) in self.ranges().enumerate() {
             let comma = if index == 0 { "" } else { "," };
             if first == last {
                 write!(f, "{comma}{first}")?;
@@ -171,6 +194,22 @@ mod tests {
             prop_assert_eq!(set.to_string().parse::<BinSet>(), Ok(set));
             prop_assert_eq!(set.iter().collect::<BinSet>(), set);
             prop_assert_eq!(set.len(), set.iter().count());
+            prop_assert!((0..=255).all(|bin| set.contains(bin) == set.iter().any(|other| other == bin)));
+            let ranges = set.ranges().flat_map(|(first, last)| first..=last);
+            prop_assert_eq!(ranges.collect::<Vec<_>>(), set.iter().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn parity_of_changes_is_membership(words: [u64; 4], bin: u8) {
+            let set = BinSet(words);
+            let below = set.changes().iter().filter(|change| *change <= bin).count();
+            prop_assert_eq!(below % 2 == 1, set.contains(bin));
+        }
+
+        #[test]
+        fn a_range_holds_what_lies_between_its_ends(first: u8, last: u8) {
+            let range = BinSet::range(first, last);
+            prop_assert!((0..=255).all(|bin| range.contains(bin) == (first..=last).contains(&bin)));
         }
     }
 
