@@ -32,6 +32,8 @@ pub const EXACT_BLOCK: &str = "hedgerow/exact/block/1";
 pub const EXACT_ANSWER: &str = "hedgerow/exact/answer/1";
 /// From a seed to the flooding of an answer.
 pub const EXACT_FLOOD: &str = "hedgerow/exact/flood/1";
+/// From a seed to that of the key of one automorphism.
+pub const EXACT_GALOIS: &str = "hedgerow/exact/galois/1";
 /// Digest of the parameters of approximate arithmetic.
 pub const CKKS_PARAMS: &str = "hedgerow/ckks/params/1";
 /// From the seed of a key to its public name.
@@ -47,7 +49,7 @@ pub const ALIGN_ELEMENT: &str = "hedgerow/align/element/1";
 
 /// All of the above, for the test that they differ.
 #[cfg(test)]
-const ALL: [&str; 21] = [
+const ALL: [&str; 22] = [
     SEED_DERIVE,
     SEAL_PAIR,
     SEAL_MESSAGE,
@@ -63,6 +65,7 @@ const ALL: [&str; 21] = [
     EXACT_BLOCK,
     EXACT_ANSWER,
     EXACT_FLOOD,
+    EXACT_GALOIS,
     CKKS_PARAMS,
     CKKS_KEY_ID,
     CKKS_EVAL_KEY,

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`count`] | sums of counts over entities, packed in coefficients: `p = 2^30`, `N = 4096`, two primes (larger sums: as slots) |
 //! | [`slots`] | sums of scores for many rows, packed in slots: a prime `p`, `N = 8192`, three primes |
+//! | [`forms`] | linear forms of encrypted bits, packed into few answers: forests |
 //! | [`block`] | what the attribute party sends |
 //! | [`answer`] | what the row party sends back |
 //! | [`noise`] | what hides the weights, and how surely an answer opens right |
@@ -26,10 +27,12 @@
 pub mod answer;
 pub mod block;
 pub mod count;
+pub mod forms;
 pub mod noise;
 pub mod slots;
 
 mod error;
+mod galois;
 mod scale;
 mod scheme;
 
@@ -37,6 +40,8 @@ pub use answer::Answer;
 pub use block::EncryptedBlock;
 pub use count::{AttributeKey, CountParams, PredicateBlock, Product, Scratch};
 pub use error::ExactError;
+pub use forms::{Evaluator, Form, FormKey, FormLiteral, FormParams};
+pub use galois::GaloisKeys;
 pub use slots::{SlotBlock, SlotKey, SlotParams, SlotProduct, SlotScratch};
 
 pub use crate::rlwe::{KeyId, PublicKey};

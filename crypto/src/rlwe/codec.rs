@@ -25,6 +25,8 @@ pub enum Kind {
     Seeded = 2,
     /// A ciphertext over one prime, as much of its first half as is opened.
     Answer = 3,
+    /// Keys that switch images under automorphisms back to their key.
+    GaloisKeys = 7,
 }
 
 /// What bytes are for: written before them, and compared when they are read.
