@@ -83,27 +83,20 @@ impl Encoder {
         })
     }
 
-    fn encode(&self, mut re: Vec<f64>, mut im: Vec<f64>, scale: f64) -> Result<Plaintext, CkksError> {
-        let slots = self.params.slots();
-        self.fft.inverse(&mut re, &mut im);
-        let factor = scale / slots as f64;
-        let mut largest: f64 = 0.0;
-        // A maximum would pass over what is not a number; a sum does not.
-        let mut sum = 0.0;
-        for (re, im) in re.iter_mut().zip(&mut im) {
-            (*re, *im) = (*re * factor, *im * factor);
-            largest = largest.max(re.abs()).max(im.abs());
-            sum += re.abs() + im.abs();
-        }
-        magnitude(if sum.is_finite() { largest } else { f64::INFINITY })?;
-        let mut coefficients = Vec::with_capacity(2 * slots);
-        for half in [&re, &im] {
-            let places = self.fft.reversed().iter();
-            coefficients.extend(places.map(|place| rounded(half[*place as usize])));
-        }
-        re.zeroize();
-        im.zeroize();
+    fn encode(&self, re: Vec<f64>, im: Vec<f64>, scale: f64) -> Result<Plaintext, CkksError> {
+        let coefficients = coefficients(&self.fft, re, im, scale)?;
         Ok(Plaintext { coefficients, scale })
+    }
+
+    /// The coefficients of the polynomial, of degree below twice as many, that has these numbers in its slots.
+    pub(super) fn coefficients(numbers: &[Complex], scale: f64) -> Result<Vec<i64>, CkksError> {
+        let parts = |part: fn(&Complex) -> f64| numbers.iter().map(part).collect();
+        coefficients(
+            &Fft::new(numbers.len()),
+            parts(|number| number.re),
+            parts(|number| number.im),
+            scale,
+        )
     }
 
     /// Transforms a plaintext for products and sums with ciphertexts up to a level.
@@ -194,6 +187,30 @@ impl Encoder {
         self.fft.forward(&mut re, &mut im);
         (re, im)
     }
+}
+
+/// From numbers to `scale` times the coefficients, rounded; the numbers are wiped.
+fn coefficients(fft: &Fft, mut re: Vec<f64>, mut im: Vec<f64>, scale: f64) -> Result<Vec<i64>, CkksError> {
+    let slots = re.len();
+    fft.inverse(&mut re, &mut im);
+    let factor = scale / slots as f64;
+    let mut largest: f64 = 0.0;
+    // A maximum would pass over what is not a number; a sum does not.
+    let mut sum = 0.0;
+    for (re, im) in re.iter_mut().zip(&mut im) {
+        (*re, *im) = (*re * factor, *im * factor);
+        largest = largest.max(re.abs()).max(im.abs());
+        sum += re.abs() + im.abs();
+    }
+    magnitude(if sum.is_finite() { largest } else { f64::INFINITY })?;
+    let mut coefficients = Vec::with_capacity(2 * slots);
+    for half in [&re, &im] {
+        let places = fft.reversed().iter();
+        coefficients.extend(places.map(|place| rounded(half[*place as usize])));
+    }
+    re.zeroize();
+    im.zeroize();
+    Ok(coefficients)
 }
 
 /// `round(number * scale)`, in range.

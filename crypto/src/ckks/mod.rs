@@ -43,6 +43,7 @@ mod eval_key_codec;
 mod fft;
 mod key_switch;
 mod parallel;
+mod periodic;
 mod plaintext;
 mod tables;
 mod transform;
@@ -57,6 +58,7 @@ pub use evaluator::{Evaluator, Rescale, Scratch};
 pub use fft::Complex;
 pub use key::{PublicKey, SecretKey};
 pub use params::{INSECURE_ParamsLiteral, Params, ParamsLiteral};
+pub use periodic::{Combination, PeriodicPlaintext};
 pub use plaintext::{Decrypted, Plaintext, PreparedPlaintext};
 
 pub use crate::rlwe::KeyId;

@@ -53,6 +53,41 @@ proptest! {
         prop_assert!(left < bound && right < bound, "{left} {right} {bound}");
     }
 
+    /// Numbers that repeat: sums of products as with plaintexts that hold every repetition.
+    #[test]
+    fn numbers_that_repeat_combine_as_others_do(
+        log_degree in 7_u32..10, log_period in 0_u32..6, lower in 0_usize..2, a in vector(), b in vector(),
+        weights in prop::collection::vec(-1.0..1.0, 3 * 32),
+    ) {
+        let mut s = Setting::new(literal(log_degree, 2, 2), |_| KeyPlan::default());
+        let (level, period) = (2 - lower, 1_usize << log_period);
+        prop_assume!(s.encoder.has_period(period));
+        let [a, b] = [a, b].map(|seed| slots(&seed, s.params.slots()));
+        let [x, y] = [&a, &b].map(|numbers| s.encrypt(numbers, level));
+        let parts: Vec<&[f64]> = weights.chunks(32).map(|part| &part[..period]).collect();
+        let wide = |part: usize| -> Vec<Complex> {
+            parts[part].iter().cycle().take(a.len()).map(|n| Complex::new(*n, 0.0)).collect()
+        };
+        let scale = s.params.scale(level);
+        let short: Vec<_> = parts.iter().map(|part| s.encoder.prepare_periodic(part, scale, 2).unwrap()).collect();
+        prop_assert!(short[0].bytes() == 3 * 8 * (2 * period).max(16) && short[0].level() == 2);
+        let rows = [vec![(0, &short[0]), (1, &short[1])], vec![(1, &short[2])]];
+        let outs = s.evaluator.combine(&[&x, &y], &rows).unwrap();
+        let full: Vec<_> = (0..3).map(|part| s.prepare(&wide(part), level)).collect();
+        let expected = [
+            s.evaluator.dot_plain(&[&x, &y], &[&full[0], &full[1]]).unwrap(),
+            s.evaluator.mul_plain(&y, &full[2]).unwrap(),
+        ];
+        for (out, expected) in outs.iter().zip(&expected) {
+            prop_assert_eq!(out.scale(), expected.scale());
+            let numbers = s.encoder.decode_complex(&s.secret.decrypt(expected).unwrap());
+            let error = s.error(out, &numbers);
+            prop_assert!(error < -25.0, "{error}");
+        }
+        prop_assert!(s.evaluator.combine(&[&x, &y], &[vec![(2, &short[0])]]).is_err());
+        prop_assert!(s.evaluator.combine(&[&x, &y], &[vec![]]).is_err());
+    }
+
     /// `(a + b) c = a c + b c`, and what is added and taken away again leaves nothing.
     #[test]
     fn products_distribute(a in vector(), b in vector(), c in vector(), number in -10.0..10.0) {

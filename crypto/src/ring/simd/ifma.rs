@@ -233,6 +233,46 @@ pub fn dot_pair(
 }
 
 #[target_feature(enable = "avx512f,avx512ifma")]
+pub fn combine(out: &mut [u64], sources: &[u64], picks: &[u32], weights: &[u64], reducer: Reducer) {
+    match out.len() {
+        8 => combine_lanes::<1>(out, sources, picks, weights, reducer),
+        16 => combine_lanes::<2>(out, sources, picks, weights, reducer),
+        32 => combine_lanes::<4>(out, sources, picks, weights, reducer),
+        other => panic!("blocks have 8, 16 or 32 words, not {other}"),
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512ifma")]
+fn combine_lanes<const WIDTH: usize>(
+    out: &mut [u64],
+    sources: &[u64],
+    picks: &[u32],
+    weights: &[u64],
+    reducer: Reducer,
+) {
+    assert!(picks.len() == weights.len());
+    let (m, count) = (modulus(reducer), reducer.products() - 1);
+    let sources: &[[Lane; WIDTH]] = lanes(sources).as_chunks().0;
+    let mut words = [_mm512_setzero_si512(); WIDTH];
+    for (picks, weights) in picks.chunks(count).zip(weights.chunks(count)) {
+        let mut sums = words.map(|word| sum_from(word));
+        for (pick, weight) in picks.iter().zip(weights) {
+            let (source, weight) = (&sources[*pick as usize], all(*weight));
+            for (sum, source) in sums.iter_mut().zip(source) {
+                *sum = multiply_add(*sum, load(source), weight);
+            }
+        }
+        for (word, sum) in words.iter_mut().zip(sums) {
+            *word = reduce(sum, m);
+        }
+    }
+    for (out, word) in lanes_mut(out).iter_mut().zip(words) {
+        store(out, word);
+    }
+}
+
+#[target_feature(enable = "avx512f,avx512ifma")]
 pub fn sub_scale(words: &mut [u64], other: &[u64], factor: Factor, reducer: Reducer) {
     check(&[words.len(), other.len()]);
     let (m, factor) = (modulus(reducer), prepared(factor));

@@ -62,6 +62,13 @@ impl Reducer {
         self.modulus
     }
 
+    /// So many products of two reduced words may be summed before a reduction.
+    pub(super) const fn products(&self) -> usize {
+        let bits = 64 - self.modulus.leading_zeros();
+        // The high halves stay below 2^52, the low ones below 2^64.
+        if bits > 46 { 1 << (104 - 2 * bits) } else { 1 << 12 }
+    }
+
     /// Prepares a reduced factor.
     pub const fn factor(&self, value: u64) -> Factor {
         Factor {
@@ -130,6 +137,8 @@ kernels! {
     dot(out: &mut [u64], a: &[&[u64]], b: &[&[u64]], reducer: Reducer);
     /// Both of `out0[i] = sum_j a[j][i] b0[j][i]` and `out1[i] = sum_j a[j][i] b1[j][i]`.
     dot_pair(out0: &mut [u64], out1: &mut [u64], a: &[&[u64]], b0: &[&[u64]], b1: &[&[u64]], reducer: Reducer);
+    /// `out[i] = sum_j weights[j] sources[picks[j] L + i]`, for the length `L` of `out`: at most 32 words.
+    combine(out: &mut [u64], sources: &[u64], picks: &[u32], weights: &[u64], reducer: Reducer);
     /// `words[i] = (words[i] - other[i]) factor`.
     sub_scale(words: &mut [u64], other: &[u64], factor: Factor, reducer: Reducer);
     /// `words[i] += other[i] factor`.

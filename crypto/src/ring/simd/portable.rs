@@ -107,6 +107,23 @@ pub fn dot_pair(
     dot(out1, a, b1, reducer);
 }
 
+pub fn combine(out: &mut [u64], sources: &[u64], picks: &[u32], weights: &[u64], reducer: Reducer) {
+    check(&[out.len()]);
+    assert!(picks.len() == weights.len());
+    let (length, count) = (out.len(), reducer.products() - 1);
+    for (index, out) in out.iter_mut().enumerate() {
+        let mut word = 0;
+        for (picks, weights) in picks.chunks(count).zip(weights.chunks(count)) {
+            let mut sum = Sum { low: word, high: 0 };
+            for (pick, weight) in picks.iter().zip(weights) {
+                sum = sum.add(sources[*pick as usize * length + index], *weight);
+            }
+            word = sum.reduce(reducer);
+        }
+        *out = word;
+    }
+}
+
 pub fn sub_scale(words: &mut [u64], other: &[u64], factor: Factor, reducer: Reducer) {
     check(&[words.len(), other.len()]);
     for (word, other) in words.iter_mut().zip(other) {

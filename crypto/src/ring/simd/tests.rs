@@ -129,6 +129,27 @@ proptest! {
     }
 
     #[test]
+    fn combinations(
+        modulus in modulus(), words in words(8), picks in prop::collection::vec(0_u32..4, 0..60), weights: [u64; 60],
+        width in prop_oneof![Just(8_usize), Just(16), Just(32)],
+    ) {
+        let reducer = Reducer::new(modulus).unwrap();
+        let sources: Vec<u64> = reduced(&words, modulus).concat()[..4 * width].to_vec();
+        let weights: Vec<u64> = picks.iter().zip(weights).map(|(_, weight)| weight % modulus).collect();
+        let out = twins!(|kernels| {
+            let mut out = vec![7; width];
+            kernels::combine(&mut out, &sources, &picks, &weights, reducer);
+            out
+        });
+        for (i, out) in out.into_iter().enumerate() {
+            let sum = picks.iter().zip(&weights).fold(0, |sum, (pick, weight)| {
+                (sum + product(sources[*pick as usize * width + i], *weight, modulus)) % modulus
+            });
+            prop_assert_eq!(out, sum);
+        }
+    }
+
+    #[test]
     fn tensors_and_signed_numbers(modulus in modulus(), words in words(4), numbers in prop::collection::vec(-(1_i64 << 62)..1 << 62, LENGTH)) {
         let reducer = Reducer::new(modulus).unwrap();
         let parts = reduced(&words, modulus);
