@@ -225,7 +225,7 @@ fn by_node(
     let costs = CostTable::default();
     model.run_traced(server, cts, |_, trace| {
         let now = cpu();
-        let predicted = costs.total(&trace.tally, &plan.ring);
+        let predicted = costs.total(&trace.tally, &plan.ring, plan.predicted.memory());
         println!(
             "    {:.4} s (predicted {predicted:.4})  level {}  {}",
             now - last,
@@ -259,7 +259,7 @@ fn kernels(
         .collect();
     let costs = CostTable::default();
     let show = |what: &str, op: Op, seconds: f64| {
-        let predicted = costs.seconds(op, &plan.ring, level);
+        let predicted = costs.seconds(op, &plan.ring, level, costs.coldness(plan.predicted.memory()));
         println!(
             "    {what}: {:.3} ms (table {:.3})",
             seconds * 1e3,

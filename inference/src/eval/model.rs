@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::graph::{Affine, Graph, Operator, Polynomial};
-use crate::linear::{Fold, Layout, Matrix, dense, place, rotations, split};
+use crate::linear::{Fold, Grid, Layout, Matrix, Order, dense, place, rotations, split};
 use crate::plan::{Plan, StepKind};
 use crate::scheme::{PreparedMap, Scheme, SchemeError, Tally};
 
@@ -123,7 +123,7 @@ impl<S: Scheme> Prepared<S> {
         scheme: &S,
         graph: &Graph,
         plan: &Plan,
-        place: impl Fn(&Affine, &Layout, &Layout, Fold, usize) -> Matrix,
+        place: impl Fn(&Affine, &Layout, &Layout, Fold, Grid) -> Matrix,
     ) -> Result<Self, EvalError> {
         let actual = crate::plan::fingerprint(graph);
         if actual != plan.model {
@@ -140,7 +140,7 @@ impl<S: Scheme> Prepared<S> {
                 levels: scheme.top(),
             });
         }
-        let (positions, lanes) = (plan.positions(), plan.lanes);
+        let grid = plan.grid();
         let mut nodes = Vec::with_capacity(plan.steps.len());
         for (node, step) in graph.nodes().iter().zip(&plan.steps) {
             let refused = |source| EvalError::Scheme {
@@ -150,14 +150,18 @@ impl<S: Scheme> Prepared<S> {
             let ready = match (&node.operator, &step.kind) {
                 (Operator::Affine(map), StepKind::Linear { source, fold, steps }) => {
                     let from = &plan.steps[*source];
-                    let matrix = place(map, &from.layout, &step.layout, *fold, positions);
-                    let masks = split(&matrix, *fold, *steps, positions, lanes);
-                    let prepared =
-                        masks.try_map(|mask| scheme.prepare(from.level, || dense(&mask, positions, lanes)));
+                    let matrix = place(map, &from.layout, &step.layout, *fold, grid);
+                    let masks = split(&matrix, *fold, *steps, grid);
+                    let prepared = masks.try_map(|mask| match grid.order {
+                        Order::BatchLast => scheme.prepare(from.level, || dense(&mask, grid)),
+                        Order::BatchFirst => {
+                            scheme.prepare_periodic(from.level, grid.positions, || dense(&mask, grid))
+                        }
+                    });
                     let mut bias = Vec::new();
                     if map.bias().iter().any(|&b| b != 0.0) {
-                        let samples = vec![map.bias().to_vec(); lanes];
-                        for tile in step.layout.pack(&samples, positions, lanes) {
+                        let samples = vec![map.bias().to_vec(); grid.lanes];
+                        for tile in step.layout.pack(&samples, grid) {
                             bias.push(scheme.encode(step.level, || tile).map_err(refused)?);
                         }
                     }
@@ -337,7 +341,7 @@ pub fn encode(plan: &Plan, samples: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, EvalEr
             actual: odd.len(),
         });
     }
-    Ok(layout.pack(samples, plan.positions(), plan.lanes))
+    Ok(layout.pack(samples, plan.grid()))
 }
 
 /// The results of the first `samples` samples, from the slots of the output ciphertexts.
@@ -345,5 +349,5 @@ pub fn decode(plan: &Plan, slots: &[Vec<f64>], samples: usize) -> Vec<Vec<f64>> 
     let Some(last) = plan.steps.last() else {
         return Vec::new();
     };
-    last.layout.unpack(slots, samples, plan.positions(), plan.lanes)
+    last.layout.unpack(slots, samples, plan.grid())
 }

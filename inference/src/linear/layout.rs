@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::Grid;
+
 /// One place: a ciphertext and a position in it. With `lanes` samples in a ciphertext, position `p` is the slots
 /// `p lanes..(p + 1) lanes`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -176,7 +178,8 @@ impl Layout {
     }
 
     /// Cuts one vector for each lane into the slots of ciphertexts; missing samples are zero.
-    pub fn pack(&self, samples: &[Vec<f64>], positions: usize, lanes: usize) -> Vec<Vec<f64>> {
+    pub fn pack(&self, samples: &[Vec<f64>], grid: Grid) -> Vec<Vec<f64>> {
+        let Grid { positions, lanes, .. } = grid;
         let mut tiles = vec![vec![0.0; positions * lanes]; self.tiles(positions)];
         for i in 0..self.size() {
             let place = self.place(i, positions);
@@ -185,7 +188,7 @@ impl Layout {
                 for (lane, sample) in samples.iter().take(lanes).enumerate() {
                     if let (Some(&value), Some(slot)) = (
                         sample.get(i),
-                        tiles[place.tile as usize].get_mut(position * lanes + lane),
+                        tiles[place.tile as usize].get_mut(grid.slot(position, lane)),
                     ) {
                         *slot = value;
                     }
@@ -196,17 +199,12 @@ impl Layout {
     }
 
     /// The vectors of the first `samples` lanes again.
-    pub fn unpack(
-        &self,
-        tiles: &[Vec<f64>],
-        samples: usize,
-        positions: usize,
-        lanes: usize,
-    ) -> Vec<Vec<f64>> {
+    pub fn unpack(&self, tiles: &[Vec<f64>], samples: usize, grid: Grid) -> Vec<Vec<f64>> {
+        let Grid { positions, lanes, .. } = grid;
         let value = |i: usize, lane: usize| {
             let place = self.place(i, positions);
             let tile = tiles.get(place.tile as usize);
-            tile.and_then(|t| t.get(place.position as usize * lanes + lane))
+            tile.and_then(|t| t.get(grid.slot(place.position as usize, lane)))
                 .copied()
                 .unwrap_or(0.0)
         };

@@ -5,12 +5,14 @@
 //! matrices over multiplexed images, so that a layer of any stride costs one level; matrices with few rows are embedded
 //! with partial sums that a rotate-and-sum adds up. The copies of a repeated input do part of the work in parallel.
 
+mod grid;
 mod layout;
 mod place;
 mod split;
 #[cfg(test)]
 mod tests;
 
+pub use grid::{Grid, Order};
 pub use layout::{Layout, LayoutError, Place};
 pub use place::{Fold, Mask, Matrix, place, rotations};
 pub use split::{StepCost, Steps, StepsUsed, dense, split};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use super::Layout;
+use super::{Grid, Layout, Order};
 use crate::graph::Affine;
 
 /// How the partial sums of a row are spread and added up after the product.
@@ -62,24 +62,24 @@ pub struct Matrix {
     pub inputs: usize,
     /// Output ciphertexts.
     pub outputs: usize,
-    /// (output, input) -> rotation to the left, in `0..positions` -> entries.
+    /// (output, input) -> rotation to the left, in `0..turns` of the grid -> entries.
     pub blocks: BTreeMap<(u32, u32), BTreeMap<u32, Mask>>,
 }
 
 /// Places the entries of `map` between two layouts: of the copies of an element and the partial sums of a row, it takes
 /// those with the smallest rotation, so that few rotations serve all.
 ///
-/// Both layouts must fit `positions` and the sizes of `map`.
-pub fn place(map: &Affine, input: &Layout, output: &Layout, fold: Fold, positions: usize) -> Matrix {
-    let placing = Placing::new(input, output, fold, positions);
+/// Both layouts must fit the grid's positions and the sizes of `map`.
+pub fn place(map: &Affine, input: &Layout, output: &Layout, fold: Fold, grid: Grid) -> Matrix {
+    let placing = Placing::new(input, output, fold, grid);
     placing.run(map, placing.replicas.len(), |mask, at, value| {
         mask.push((at, value))
     })
 }
 
 /// The rotations of [`place`], with empty masks: what a search needs.
-pub fn rotations(map: &Affine, input: &Layout, output: &Layout, fold: Fold, positions: usize) -> Matrix {
-    let placing = Placing::new(input, output, fold, positions);
+pub fn rotations(map: &Affine, input: &Layout, output: &Layout, fold: Fold, grid: Grid) -> Matrix {
+    let placing = Placing::new(input, output, fold, grid);
     // Where the input looks the same from every replica, the first says all.
     let same = placing
         .replicas
@@ -94,6 +94,7 @@ struct Placing<'a> {
     input: &'a Layout,
     output: &'a Layout,
     positions: usize,
+    turns: usize,
     /// Rotations that differ by it do the same.
     modulus: usize,
     /// Offsets of the written copies of the result.
@@ -103,13 +104,16 @@ struct Placing<'a> {
 }
 
 impl<'a> Placing<'a> {
-    fn new(input: &'a Layout, output: &'a Layout, fold: Fold, positions: usize) -> Self {
-        // A fully repeated input looks the same from every period.
-        let full = input.copies() * input.period() == positions && input.tiles(positions) == 1;
+    fn new(input: &'a Layout, output: &'a Layout, fold: Fold, grid: Grid) -> Self {
+        let (positions, turns) = (grid.positions, grid.turns());
+        // A fully repeated input looks the same from every period, where rotations go around.
+        let full = input.copies() * input.period() == positions
+            && input.tiles(positions) == 1
+            && grid.order == Order::BatchLast;
         let (modulus, copies) = if full {
             (input.period(), 1)
         } else {
-            (positions, input.copies())
+            (turns, input.copies())
         };
         let every = |count: usize, step: usize| (0..count).map(move |k| k * step);
         let replicas = match fold {
@@ -123,7 +127,7 @@ impl<'a> Placing<'a> {
         for offset in fold.offsets() {
             for copy in every(copies, input.period()) {
                 for (distance, best) in nearest.iter_mut().enumerate() {
-                    let rotation = (distance + copy + positions - offset % positions) % modulus;
+                    let rotation = (distance + copy + turns - offset % turns) % modulus;
                     *best = (*best).min((rotation as u32, offset as u32));
                 }
             }
@@ -132,6 +136,7 @@ impl<'a> Placing<'a> {
             input,
             output,
             positions,
+            turns,
             modulus,
             replicas,
             nearest,
@@ -159,7 +164,7 @@ impl<'a> Placing<'a> {
                             blocks.len() - 1
                         });
                     }
-                    let distance = (column.position as usize + positions - at) % self.modulus;
+                    let distance = (column.position as usize + self.turns - at) % self.modulus;
                     let (rotation, offset) = self.nearest[distance];
                     let mask = blocks[number][rotation as usize].get_or_insert_default();
                     entry(mask, ((at + offset as usize) % positions) as u32, value);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Fold, Mask, Matrix};
+use super::{Fold, Grid, Mask, Matrix, Order};
 use crate::scheme::{PreparedMap, Term};
 
 /// What rotations cost, in any unit.
@@ -42,35 +42,38 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// Giant and baby step; the last giants go once around.
-    fn of(self, rotation: u32, positions: usize) -> (i64, i64) {
-        let moved = rotation as usize + self.shift;
-        let (giant, baby) = (
-            moved / self.width * self.width,
-            (moved % self.width) as i64 - self.shift as i64,
-        );
-        ((giant % positions) as i64, baby)
+    /// Giant and baby step; the last giants go once around where rotations do.
+    fn of(self, rotation: u32, grid: Grid) -> (i64, i64) {
+        let (width, shift) = (self.width as i64, self.shift as i64);
+        let moved = grid.signed(rotation) + shift;
+        let (giant, baby) = (moved.div_euclid(width) * width, moved.rem_euclid(width) - shift);
+        match grid.order {
+            Order::BatchLast => (giant % grid.positions as i64, baby),
+            Order::BatchFirst => (giant, baby),
+        }
     }
 
     /// What this split of `matrix` needs.
-    pub fn used(self, matrix: &Matrix, positions: usize) -> StepsUsed {
+    pub fn used(self, matrix: &Matrix, grid: Grid) -> StepsUsed {
         let mut used = StepsUsed {
             terms: matrix.blocks.values().map(BTreeMap::len).sum(),
             ..StepsUsed::default()
         };
-        let giants = positions.div_ceil(self.width) + 1;
+        let most = grid.positions.div_ceil(self.width) + 1;
+        let giants = 2 * most + 1;
         let mut seen_babies = vec![false; matrix.inputs * self.width];
         let mut seen_giants = vec![false; matrix.outputs * giants];
         let mut hoisted = vec![false; matrix.inputs];
         for (&(output, input), block) in &matrix.blocks {
             for &rotation in block.keys() {
-                let (giant, baby) = self.of(rotation, positions);
+                let (giant, baby) = self.of(rotation, grid);
                 let place = input as usize * self.width + (baby + self.shift as i64) as usize;
                 if baby != 0 && !std::mem::replace(&mut seen_babies[place], true) {
                     used.babies.push((input, baby));
                     hoisted[input as usize] = true;
                 }
-                let place = output as usize * giants + giant as usize / self.width;
+                let number = giant.div_euclid(self.width as i64) + most as i64;
+                let place = output as usize * giants + number as usize;
                 if giant != 0 && !std::mem::replace(&mut seen_giants[place], true) {
                     used.giants.push((output, giant));
                 }
@@ -82,7 +85,8 @@ impl Steps {
 
     /// The cheapest split over all widths: powers of two and multiples of `pitch` (a row of an image), babies to the
     /// right or to both sides.
-    pub fn cheapest(matrix: &Matrix, positions: usize, pitch: usize, cost: StepCost) -> Self {
+    pub fn cheapest(matrix: &Matrix, grid: Grid, pitch: usize, cost: StepCost) -> Self {
+        let positions = grid.positions;
         let mut widths: BTreeSet<usize> = (0..=positions.ilog2()).map(|k| 1 << k).collect();
         widths.extend(
             [pitch, 2 * pitch, 4 * pitch]
@@ -93,7 +97,7 @@ impl Steps {
         for &width in &widths {
             for shift in if width == 1 { vec![0] } else { vec![0, width / 2] } {
                 let steps = Self { width, shift };
-                let used = steps.used(matrix, positions);
+                let used = steps.used(matrix, grid);
                 let total = used.hoists as f64 * cost.hoist
                     + used.babies.len() as f64 * cost.hoisted
                     + used.giants.len() as f64 * cost.rotate;
@@ -107,14 +111,14 @@ impl Steps {
 }
 
 /// The map with its rotations split into baby steps (of the input, hoisted) and giant steps (of the sum); rotations are
-/// in slots, `lanes` for each position.
-pub fn split(matrix: &Matrix, fold: Fold, steps: Steps, positions: usize, lanes: usize) -> PreparedMap<Mask> {
-    let slots = |positions: i64| positions * lanes as i64;
+/// in slots.
+pub fn split(matrix: &Matrix, fold: Fold, steps: Steps, grid: Grid) -> PreparedMap<Mask> {
+    let slots = |positions: i64| positions * grid.stride() as i64;
     let mut outputs = vec![BTreeMap::<i64, Vec<Term<Mask>>>::new(); matrix.outputs];
     let mut place = BTreeMap::new();
     for (&(output, input), block) in &matrix.blocks {
         for (&rotation, entries) in block {
-            let (giant, baby) = steps.of(rotation, positions);
+            let (giant, baby) = steps.of(rotation, grid);
             let Some(map) = outputs.get_mut(output as usize) else {
                 continue;
             };
@@ -128,9 +132,12 @@ pub fn split(matrix: &Matrix, fold: Fold, steps: Steps, positions: usize, lanes:
                 terms.len() - 1
             });
             // The giant rotation comes after the product: the mask stands that far to the right.
-            let turned = entries
-                .iter()
-                .map(|&(at, v)| (((i64::from(at) + giant) as usize % positions) as u32, v));
+            let turned = entries.iter().map(|&(at, v)| {
+                (
+                    (i64::from(at) + giant).rem_euclid(grid.positions as i64) as u32,
+                    v,
+                )
+            });
             terms[term].mask.extend(turned);
         }
     }
@@ -155,12 +162,16 @@ pub fn split(matrix: &Matrix, fold: Fold, steps: Steps, positions: usize, lanes:
     }
 }
 
-/// The slots of a mask.
-pub fn dense(mask: &Mask, positions: usize, lanes: usize) -> Vec<f64> {
-    let mut slots = vec![0.0; positions * lanes];
+/// The slots of a mask; those of one sample with [`Order::BatchFirst`], where all samples have the same.
+pub fn dense(mask: &Mask, grid: Grid) -> Vec<f64> {
+    let run = match grid.order {
+        Order::BatchLast => grid.lanes,
+        Order::BatchFirst => 1,
+    };
+    let mut slots = vec![0.0; grid.positions * run];
     for &(at, value) in mask {
-        let start = at as usize * lanes;
-        if let Some(run) = slots.get_mut(start..start + lanes) {
+        let start = at as usize * run;
+        if let Some(run) = slots.get_mut(start..start + run) {
             run.iter_mut().for_each(|slot| *slot += value);
         }
     }

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{Fold, Layout, StepCost, Steps, dense, place, split};
+use super::{Fold, Grid, Layout, Order, StepCost, Steps, dense, place, split};
 use crate::graph::Affine;
 use crate::scheme::{Noop, Scheme};
 
@@ -28,7 +28,29 @@ fn random(inputs: usize, outputs: usize, density: u64, seed: u64) -> Affine {
 }
 
 fn run(map: &Affine, input: &Layout, output: &Layout, fold: Fold, lanes: usize, rubbish: bool) {
+    // Repeated results of cyclic folds, and rotations of repeated inputs, count on going around.
+    let around = matches!(fold, Fold::Cyclic { .. }) && output.copies() > 1;
+    run_in(Order::BatchLast, map, input, output, fold, lanes, rubbish);
+    if !around {
+        run_in(Order::BatchFirst, map, input, output, fold, lanes, rubbish);
+    }
+}
+
+fn run_in(
+    order: Order,
+    map: &Affine,
+    input: &Layout,
+    output: &Layout,
+    fold: Fold,
+    lanes: usize,
+    rubbish: bool,
+) {
     let positions = POSITIONS;
+    let grid = Grid {
+        positions,
+        lanes,
+        order,
+    };
     input.check(positions).unwrap();
     output.check(positions).unwrap();
     let scheme = Noop::new(positions * lanes, 2);
@@ -39,26 +61,29 @@ fn run(map: &Affine, input: &Layout, output: &Layout, fold: Fold, lanes: usize, 
                 .collect()
         })
         .collect();
-    let mut tiles = input.pack(&samples, positions, lanes);
+    let mut tiles = input.pack(&samples, grid);
     if rubbish {
         // What lies outside of the layout must not matter.
         let ones = vec![vec![1.0; map.inputs()]; lanes];
-        for (tile, used) in tiles.iter_mut().zip(input.pack(&ones, positions, lanes)) {
+        for (tile, used) in tiles.iter_mut().zip(input.pack(&ones, grid)) {
             tile.iter_mut()
                 .zip(used)
                 .for_each(|(slot, used)| *slot += 1e3 * (1.0 - used));
         }
     }
-    let matrix = place(map, input, output, fold, positions);
+    let matrix = place(map, input, output, fold, grid);
     let cost = StepCost {
         hoist: 1.0,
         hoisted: 1.0,
         rotate: 2.0,
     };
-    let steps = Steps::cheapest(&matrix, positions, 6, cost);
-    let map_of_masks = split(&matrix, fold, steps, positions, lanes);
+    let steps = Steps::cheapest(&matrix, grid, 6, cost);
+    let map_of_masks = split(&matrix, fold, steps, grid);
     let prepared = map_of_masks
-        .try_map(|mask| scheme.prepare(2, || dense(&mask, positions, lanes)))
+        .try_map(|mask| match order {
+            Order::BatchLast => scheme.prepare(2, || dense(&mask, grid)),
+            Order::BatchFirst => scheme.prepare_periodic(2, positions, || dense(&mask, grid)),
+        })
         .unwrap();
     let cts: Vec<_> = tiles
         .into_iter()
@@ -68,13 +93,13 @@ fn run(map: &Affine, input: &Layout, output: &Layout, fold: Fold, lanes: usize, 
     let clear: Vec<Vec<f64>> = out.iter().map(|ct| scheme.decrypt(ct).clone()).collect();
     let expected: Vec<Vec<f64>> = samples.iter().map(|s| map.apply(s)).collect();
     assert_eq!(
-        output.unpack(&clear, lanes, positions, lanes),
+        output.unpack(&clear, lanes, grid),
         expected,
         "{input} to {output} by {fold:?}"
     );
     // Every copy that the layout promises.
-    for (tile, wide) in clear.iter().zip(output.pack(&expected, positions, lanes)) {
-        let ones = output.pack(&vec![vec![1.0; map.outputs()]; lanes], positions, lanes);
+    for (tile, wide) in clear.iter().zip(output.pack(&expected, grid)) {
+        let ones = output.pack(&vec![vec![1.0; map.outputs()]; lanes], grid);
         let promised = ones
             .iter()
             .flatten()

@@ -1,6 +1,6 @@
 //! The layouts and folds that the search tries for the result of one affine map.
 
-use crate::linear::{Fold, Layout};
+use crate::linear::{Fold, Grid, Layout, Order};
 
 /// Layouts of the model's input, as the client packs it: repeated wherever there is room, which costs nothing.
 pub(super) fn inputs(shape: &[usize], positions: usize) -> Vec<Layout> {
@@ -47,7 +47,31 @@ pub(super) fn inputs(shape: &[usize], positions: usize) -> Vec<Layout> {
 }
 
 /// Layouts and folds of a result of `shape`, from an operand in `input`.
-pub(super) fn outputs(shape: &[usize], input: &Layout, positions: usize) -> Vec<(Layout, Fold)> {
+pub(super) fn outputs(shape: &[usize], input: &Layout, grid: Grid) -> Vec<(Layout, Fold)> {
+    let mut found = around(shape, input, grid.positions);
+    if grid.order == Order::BatchFirst {
+        // What counts on rotations that go around: a result that repeats is had once, or not at all.
+        for (layout, fold) in &mut found {
+            if matches!(fold, Fold::Cyclic { .. })
+                && let Layout::Dense { copies, .. } = layout
+            {
+                *copies = 1;
+            }
+        }
+        found.retain(|(layout, fold)| layout.copies() == 1 && !matches!(fold, Fold::Skewed { .. }));
+        let mut seen = Vec::new();
+        found.retain(|one| {
+            !seen.contains(one) && {
+                seen.push(one.clone());
+                true
+            }
+        });
+    }
+    found
+}
+
+/// Those where rotations go around.
+fn around(shape: &[usize], input: &Layout, positions: usize) -> Vec<(Layout, Fold)> {
     let size: usize = shape.iter().product();
     let tiles = input.tiles(positions);
     let full = tiles == 1 && input.period() * input.copies() == positions;

@@ -16,6 +16,7 @@
 
 mod candidates;
 mod cost;
+mod measure;
 mod ring;
 mod search;
 #[cfg(test)]
@@ -25,12 +26,13 @@ mod text;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use cost::{CostError, CostTable, Prediction};
+pub use cost::{CostError, CostTable, Prediction, Sample};
+pub use measure::{Clock, measure};
 pub use ring::Ring;
 pub use search::{Asked, Objective, PlanError, plan};
 
 use crate::graph::{Graph, Operator, Polynomial};
-use crate::linear::{Fold, Layout, Steps};
+use crate::linear::{Fold, Grid, Layout, Order, Steps};
 use crate::scheme::{KeySet, Tally};
 
 /// How one node is computed.
@@ -88,6 +90,8 @@ pub struct Plan {
     pub ring: Ring,
     /// Samples in a ciphertext.
     pub lanes: usize,
+    /// Which of sample and position changes from slot to slot.
+    pub order: Order,
     /// One step for each node.
     pub steps: Vec<Step>,
     /// Operations of one evaluation, and the keys that the client makes.
@@ -99,12 +103,21 @@ pub struct Plan {
 }
 
 /// Version of the plan format.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 impl Plan {
     /// Positions of a ciphertext: slots for each lane.
     pub fn positions(&self) -> usize {
         self.ring.slots() / self.lanes
+    }
+
+    /// How positions and samples share the slots.
+    pub fn grid(&self) -> Grid {
+        Grid {
+            positions: self.positions(),
+            lanes: self.lanes,
+            order: self.order,
+        }
     }
 
     /// Ciphertexts of one input.
@@ -136,6 +149,7 @@ impl Plan {
                 &self.model,
                 &self.ring,
                 self.lanes,
+                self.order,
                 &self.steps,
                 &self.tally
             )
@@ -154,6 +168,7 @@ impl Plan {
         differ("model", self.model.clone(), other.model.clone());
         differ("ring", self.ring.to_string(), other.ring.to_string());
         differ("lanes", self.lanes.to_string(), other.lanes.to_string());
+        differ("order", format!("{:?}", self.order), format!("{:?}", other.order));
         differ("operations", self.tally.to_string(), other.tally.to_string());
         let keys = |plan: &Self| plan.keys().rotations.len().to_string();
         differ("rotation keys", keys(self), keys(other));

@@ -8,7 +8,7 @@ use super::cost::key_bytes;
 use super::{CostTable, Plan, Prediction, Ring, Step, StepKind, VERSION, candidates, fingerprint};
 use crate::eval::{EvalError, Prepared, depth};
 use crate::graph::{Graph, GraphError, Operator};
-use crate::linear::{Layout, Matrix, Steps, rotations};
+use crate::linear::{Fold, Grid, Layout, Matrix, Order, Steps, rotations};
 use crate::scheme::{Op, Sim, Tally};
 
 /// What the plan should be best at.
@@ -118,24 +118,24 @@ pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
         });
     }
     let mut seen = 0;
-    let mut found: Vec<(f64, Partial, &Ring, usize)> = Vec::new();
+    let mut found: Vec<(f64, Partial, &Ring, Grid)> = Vec::new();
     let mut spots = HashMap::new();
     let smallest = rings.iter().map(|r| r.log_degree).min().unwrap_or(12);
     for ring in rings.iter().filter(|r| r.log_degree <= smallest + 1) {
-        for lanes in lanes(ring, asked) {
-            if let Some(partial) = beam(graph, &levels, top, ring, lanes, asked, &mut seen, &mut spots) {
-                found.push((partial.score(ring, lanes, asked.objective), partial, ring, lanes));
+        for grid in grids(ring, asked) {
+            if let Some(partial) = beam(graph, &levels, top, ring, grid, asked, &mut seen, &mut spots) {
+                found.push((partial.score(ring, grid, asked.objective), partial, ring, grid));
             }
         }
     }
     found.sort_by(|a, b| a.0.total_cmp(&b.0));
     let mut least = u64::MAX;
-    for (_, partial, ring, lanes) in found {
+    for (_, partial, ring, grid) in found {
         least = least.min(partial.memory(ring));
         if asked.max_memory.is_some_and(|most| partial.memory(ring) > most) {
             continue;
         }
-        let mut plan = finish(graph, partial, ring, lanes, &asked.costs)?;
+        let mut plan = finish(graph, partial, ring, grid, &asked.costs)?;
         if asked
             .max_memory
             .is_none_or(|most| plan.predicted.memory() <= most)
@@ -161,8 +161,8 @@ impl Partial {
     }
 
     /// What the objective makes smallest.
-    fn score(&self, ring: &Ring, lanes: usize, objective: Objective) -> f64 {
-        let positions = ring.slots() / lanes;
+    fn score(&self, ring: &Ring, grid: Grid, objective: Objective) -> f64 {
+        let Grid { positions, lanes, .. } = grid;
         match objective {
             Objective::Latency => self.seconds,
             Objective::Throughput => self.seconds / lanes as f64,
@@ -176,8 +176,8 @@ impl Partial {
     }
 }
 
-/// Numbers of samples in a ciphertext to try.
-fn lanes(ring: &Ring, asked: &Asked) -> Vec<usize> {
+/// Numbers of samples in a ciphertext to try, in both orders.
+fn grids(ring: &Ring, asked: &Asked) -> Vec<Grid> {
     let least = asked.batch.max(1).next_power_of_two();
     let mut lanes: Vec<usize> = (0..ring.log_degree)
         .map(|k| 1 << k)
@@ -186,7 +186,16 @@ fn lanes(ring: &Ring, asked: &Asked) -> Vec<usize> {
     if asked.objective != Objective::Throughput {
         lanes.truncate(1);
     }
-    lanes
+    let mut grids = Vec::new();
+    for lanes in lanes {
+        let last = Grid::new(ring.slots() / lanes, lanes);
+        grids.push(last);
+        if lanes >= Grid::LEAST_LANES {
+            let order = Order::BatchFirst;
+            grids.push(Grid { order, ..last });
+        }
+    }
+    grids
 }
 
 /// The level of every node's result, if the input has the level of the deepest path.
@@ -210,7 +219,7 @@ fn levels(graph: &Graph) -> Result<Vec<usize>, PlanError> {
 }
 
 /// What a placement needs, without its masks: kept, as rings and levels share it.
-type Spots = HashMap<(usize, Layout, Layout, crate::linear::Fold, usize), Matrix>;
+type Spots = HashMap<(usize, Layout, Layout, Fold, Grid), Matrix>;
 
 #[expect(clippy::too_many_arguments, reason = "one search, one place")]
 fn beam(
@@ -218,12 +227,12 @@ fn beam(
     levels: &[usize],
     top: usize,
     ring: &Ring,
-    lanes: usize,
+    grid: Grid,
     asked: &Asked,
     seen: &mut u64,
     spots: &mut Spots,
 ) -> Option<Partial> {
-    let positions = ring.slots() / lanes;
+    let positions = grid.positions;
     let mut beam: Vec<Partial> = Vec::new();
     for (i, node) in graph.nodes().iter().enumerate() {
         let mut next: Vec<Partial> = Vec::new();
@@ -249,36 +258,37 @@ fn beam(
             Operator::Affine(map) => {
                 let source = node.inputs[0];
                 let from = levels[source];
-                let cost = asked.costs.steps(ring, from);
+                let cost = asked.costs.steps(ring, from, COLD);
+                let product = product(grid);
                 for partial in &beam {
                     let input = &partial.steps[source].layout;
-                    for (layout, fold) in candidates::outputs(&node.shape, input, positions) {
+                    for (layout, fold) in candidates::outputs(&node.shape, input, grid) {
                         *seen += 1;
-                        let key = (i, input.clone(), layout.clone(), fold, positions);
+                        let key = (i, input.clone(), layout.clone(), fold, grid);
                         let matrix = spots
                             .entry(key)
-                            .or_insert_with(|| rotations(map, input, &layout, fold, positions));
+                            .or_insert_with(|| rotations(map, input, &layout, fold, grid));
                         let pitch = match *input {
                             Layout::Image { pitch, .. } => pitch,
                             _ => 1,
                         };
-                        let steps = Steps::cheapest(matrix, positions, pitch, cost);
-                        let use_ = steps.used(matrix, positions);
+                        let steps = Steps::cheapest(matrix, grid, pitch, cost);
+                        let use_ = steps.used(matrix, grid);
                         let mut new = partial.clone();
-                        let seconds = |op, level| asked.costs.seconds(op, ring, level);
+                        let seconds = |op, level| asked.costs.seconds(op, ring, level, COLD);
                         let folds = fold.rotations();
                         new.seconds += use_.hoists as f64 * cost.hoist
                             + use_.babies.len() as f64 * cost.hoisted
                             + use_.giants.len() as f64 * cost.rotate
-                            + use_.terms as f64 * seconds(Op::MulPlain, from)
+                            + use_.terms as f64 * seconds(product, from)
                             + (folds.len() * matrix.outputs) as f64 * seconds(Op::Rotate, level)
                             + matrix.outputs as f64 * seconds(Op::Rescale, from);
-                        new.masks += use_.terms as u64 * ring.limb_bytes(from + 1);
+                        new.masks += use_.terms as u64 * mask_bytes(ring, grid, from);
                         let turns = use_
                             .babies
                             .iter()
                             .chain(&use_.giants)
-                            .map(|&(_, step)| step.rem_euclid(positions as i64) as usize);
+                            .map(|&(_, step)| step.rem_euclid(grid.turns() as i64) as usize);
                         new.keys.extend(turns.map(|step| (step, from)));
                         new.keys.extend(folds.iter().map(|&step| (step, level)));
                         let kind = StepKind::Linear { source, fold, steps };
@@ -297,7 +307,7 @@ fn beam(
                 for mut partial in beam.drain(..) {
                     let layout = partial.steps[source].layout.clone();
                     let tiles = layout.tiles(positions) as f64;
-                    partial.seconds += tiles * asked.costs.seconds(Op::Mul, ring, levels[source]);
+                    partial.seconds += tiles * asked.costs.seconds(Op::Mul, ring, levels[source], COLD);
                     let kind = StepKind::Polynomial { source };
                     partial.steps.push(Step {
                         name: node.name.clone(),
@@ -354,12 +364,32 @@ fn keep(mut partials: Vec<Partial>, ring: &Ring, asked: &Asked) -> Vec<Partial> 
     partials
 }
 
+/// While plans are compared, keys and plaintexts are taken to come from memory: what they are together is known at the
+/// end.
+const COLD: f64 = 1.0;
+
+/// The product that a mask costs.
+fn product(grid: Grid) -> Op {
+    match grid.order {
+        Order::BatchFirst => Op::MulPeriodic,
+        _ => Op::MulPlain,
+    }
+}
+
+/// Bytes of a mask at a level.
+fn mask_bytes(ring: &Ring, grid: Grid, level: usize) -> u64 {
+    match grid.order {
+        Order::BatchFirst => 8 * (level as u64 + 1) * (2 * grid.positions).max(16) as u64,
+        _ => ring.limb_bytes(level + 1),
+    }
+}
+
 /// Runs the plan over levels and scales only: exact operations and keys, and what they cost.
 fn finish(
     graph: &Graph,
     partial: Partial,
     ring: &Ring,
-    lanes: usize,
+    grid: Grid,
     costs: &CostTable,
 ) -> Result<Plan, PlanError> {
     let mut plan = Plan {
@@ -367,7 +397,8 @@ fn finish(
         name: graph.name().to_owned(),
         model: fingerprint(graph),
         ring: *ring,
-        lanes,
+        lanes: grid.lanes,
+        order: grid.order,
         steps: partial.steps,
         tally: Tally::default(),
         predicted: Prediction::default(),
@@ -385,12 +416,14 @@ fn finish(
     prepared.run(&sim, &inputs)?;
     plan.tally = crate::scheme::Scheme::tally(&sim);
     let output_level = plan.steps.last().map_or(0, |s| s.level);
+    let key_bytes = key_bytes(ring, &plan.tally.keys);
+    let model_bytes = prepared.masks().map(|level| mask_bytes(ring, grid, level)).sum();
     plan.predicted = Prediction {
-        seconds: costs.total(&plan.tally, ring),
+        seconds: costs.total(&plan.tally, ring, key_bytes + model_bytes),
         input_bytes: plan.input_ciphertexts() as u64 * ring.fresh_bytes(ring.levels),
         output_bytes: plan.output_ciphertexts() as u64 * ring.ciphertext_bytes(output_level),
-        key_bytes: key_bytes(ring, &plan.tally.keys),
-        model_bytes: prepared.masks().map(|level| ring.limb_bytes(level + 1)).sum(),
+        key_bytes,
+        model_bytes,
     };
     Ok(plan)
 }

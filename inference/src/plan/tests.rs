@@ -1,5 +1,7 @@
 use super::{Asked, CostTable, Objective, PlanError, Ring, plan};
 use crate::graph::Graph;
+use crate::linear::Order;
+use crate::scheme::Op;
 
 fn mlp() -> Graph {
     let bytes = include_bytes!("../../../examples/data/networks/mlp.onnx");
@@ -113,8 +115,93 @@ fn impossible_wishes_are_named() {
 
 #[test]
 fn cost_tables_are_read_strictly() {
-    assert!(CostTable::parse("# comment\n13 1 2 3 4\n").is_ok());
-    let error = CostTable::parse("13 1 2 3 4\n14 x\n").unwrap_err();
-    assert_eq!((error.line, error.text.as_str()), (2, "14 x"));
-    assert!(CostTable::parse("13 1 2 -3 4").is_err());
+    let table = CostTable::parse("# comment\ncache 1000\nAdd 13 6 1 6 10 20\n").unwrap();
+    assert_eq!(CostTable::parse(&table.text()).unwrap(), table);
+    let error = CostTable::parse("Add 13 6 1 6 10 20\nMul x\n").unwrap_err();
+    assert_eq!((error.line, error.text.as_str()), (2, "Mul x"));
+    for wrong in [
+        "Add 13 6 1 6 -3 4",
+        "Ad 13 6 1 6 3 4",
+        "Add 13 6 1 6 3",
+        "Add 13 6.5 1 6 3 4",
+        "cache -1",
+        "cache",
+    ] {
+        assert!(CostTable::parse(wrong).is_err(), "{wrong}");
+    }
+    assert!(
+        !CostTable::default().samples().is_empty(),
+        "the shipped table is read"
+    );
+}
+
+#[test]
+fn costs_follow_what_was_measured() {
+    let table = CostTable::parse("cache 1000\nAdd 13 6 1 6 10 30\nRotate 13 6 1 6 100 200\n").unwrap();
+    let ring = Ring::choices(5, 40, 26)
+        .into_iter()
+        .find(|r| r.log_degree == 13 && r.dnum == 6)
+        .unwrap();
+    let close = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 1e-9, "{a} {b}");
+    close(table.seconds(Op::Add, &ring, 5, 0.0), 10e-9);
+    close(table.seconds(Op::Add, &ring, 5, 0.5), 20e-9);
+    // Half the primes, half the time; twice the degree, twice the time.
+    close(table.seconds(Op::Add, &ring, 2, 0.0), 5e-9);
+    let larger = Ring {
+        log_degree: 14,
+        ..ring
+    };
+    close(table.seconds(Op::Add, &larger, 5, 0.0), 20e-9);
+    assert!(
+        table.seconds(Op::Rotate, &ring, 2, 0.0) < 40e-9,
+        "key switches have fewer digits of fewer primes"
+    );
+    assert_eq!(
+        [table.coldness(500), table.coldness(1500), table.coldness(9000)],
+        [0.0, 0.5, 1.0]
+    );
+}
+
+#[test]
+fn measuring_gives_a_table() {
+    let start = std::time::Instant::now();
+    let table = super::measure(&[12], 1 << 16, &|| start.elapsed().as_secs_f64()).unwrap();
+    for op in [
+        Op::Add,
+        Op::Mul,
+        Op::Rotate,
+        Op::HoistedRotate,
+        Op::MulPlain,
+        Op::MulPeriodic,
+        Op::Rescale,
+    ] {
+        let samples: Vec<_> = table.samples().iter().filter(|s| s.op == op).collect();
+        assert!(
+            !samples.is_empty() && samples.iter().all(|s| s.warm > 0.0 && s.cold >= s.warm),
+            "{op:?}"
+        );
+    }
+    assert_eq!(
+        CostTable::parse(&table.text()).unwrap().samples().len(),
+        table.samples().len()
+    );
+}
+
+#[test]
+fn a_large_batch_lies_across_the_slots() {
+    let plan = plan(
+        &mlp(),
+        &Asked {
+            batch: 512,
+            ..Asked::default()
+        },
+    )
+    .unwrap();
+    assert_eq!((plan.lanes, plan.order), (512, Order::BatchFirst));
+    assert!(
+        plan.predicted.model_bytes < 1 << 26,
+        "{}",
+        plan.predicted.model_bytes
+    );
+    assert!(plan.to_string().contains("[512/512, 784/8]"), "{plan}");
 }

@@ -3,17 +3,23 @@
 use std::fmt;
 
 use super::{Plan, StepKind};
-use crate::linear::{Fold, Layout};
+use crate::linear::{Fold, Grid, Layout, Order};
 
-/// The layout in tile tensor notation, batch last.
-fn notation(layout: &Layout, positions: usize, lanes: usize) -> String {
-    let batch = if lanes > 1 {
-        format!(", {lanes}/{lanes}")
-    } else {
-        String::new()
+/// The layout in tile tensor notation, with the batch where it is.
+fn notation(layout: &Layout, grid: Grid) -> String {
+    let Grid {
+        positions,
+        lanes,
+        order,
+    } = grid;
+    let batch = format!("{lanes}/{lanes}");
+    let place = |inner: String| match order {
+        _ if lanes == 1 => format!("[{inner}]"),
+        Order::BatchLast => format!("[{inner}, {batch}]"),
+        Order::BatchFirst => format!("[{batch}, {inner}]"),
     };
     match *layout {
-        Layout::Dense { size, period, .. } if period == positions => format!("[{size}/{period}{batch}]"),
+        Layout::Dense { size, period, .. } if period == positions => place(format!("{size}/{period}")),
         Layout::Dense { size, period, copies } => {
             let rest = positions / period;
             let front = if copies == rest {
@@ -21,7 +27,7 @@ fn notation(layout: &Layout, positions: usize, lanes: usize) -> String {
             } else {
                 format!("*{copies}?/{rest}")
             };
-            format!("[{front}, {size}?/{period}{batch}]")
+            place(format!("{front}, {size}?/{period}"))
         }
         _ => layout.to_string(),
     }
@@ -48,7 +54,7 @@ impl fmt::Display for Plan {
                 StepKind::Polynomial { .. } => "polynomial".to_owned(),
                 StepKind::Binary { .. } => "slot by slot".to_owned(),
             };
-            let layout = notation(&step.layout, self.positions(), self.lanes);
+            let layout = notation(&step.layout, self.grid());
             writeln!(f, "  level {:>2}  {layout}  {}: {how}", step.level, step.name)?;
         }
         writeln!(f, "  {}", self.tally)?;

@@ -9,24 +9,7 @@ use hedgerow_crypto::ckks::{
 use hedgerow_crypto::seed::Seed;
 use rand_core::CryptoRng;
 
-use super::{KeySet, Op, Rescale, Scheme, SchemeError, Tally, normal_step};
-
-/// A plaintext for products: transformed, or as coefficients that are transformed when they are used.
-pub enum Mask {
-    /// Transformed modulo every prime of its level.
-    Ready(PreparedPlaintext),
-    /// Coefficients, and the level at which they are used.
-    Coefficients(Plaintext, usize),
-}
-
-impl Mask {
-    fn level(&self) -> usize {
-        match self {
-            Self::Ready(plain) => plain.level(),
-            Self::Coefficients(_, level) => *level,
-        }
-    }
-}
+use super::{KeySet, Mask, Op, PreparedMap, Rescale, Scheme, SchemeError, Tally, map, mask, normal_step};
 
 /// Masks that are transformed at a time.
 const CHUNK: usize = 32;
@@ -36,7 +19,7 @@ pub struct Ckks {
     compact: bool,
     params: Params,
     encoder: Encoder,
-    evaluator: Evaluator,
+    pub(super) evaluator: Evaluator,
     scratch: Mutex<Vec<Scratch>>,
     tally: Mutex<Tally>,
 }
@@ -149,7 +132,7 @@ impl Ckks {
         &self.params
     }
 
-    fn note(&self, f: impl FnOnce(&mut Tally)) {
+    pub(super) fn note(&self, f: impl FnOnce(&mut Tally)) {
         f(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -183,7 +166,7 @@ impl Ckks {
     }
 
     /// That operands have one level: the back end takes a plaintext of a higher one, the plan does not.
-    fn agree(operation: &'static str, left: usize, right: usize) -> Result<(), SchemeError> {
+    pub(super) fn agree(operation: &'static str, left: usize, right: usize) -> Result<(), SchemeError> {
         if left == right {
             Ok(())
         } else {
@@ -245,6 +228,25 @@ impl Scheme for Ckks {
             return Ok(Mask::Coefficients(plain, level));
         }
         Ok(Mask::Ready(self.encoder.prepare(&plain, level).map_err(backend)?))
+    }
+    fn prepare_periodic(
+        &self,
+        level: usize,
+        period: usize,
+        values: impl FnOnce() -> Vec<f64>,
+    ) -> Result<Mask, SchemeError> {
+        let mut numbers = values();
+        numbers.resize(period, 0.0);
+        if level > self.top() {
+            return Err(SchemeError::LevelTooHigh {
+                operation: "encode",
+                asked: level,
+                actual: self.top(),
+            });
+        }
+        let scale = self.params.scale(level);
+        let plain = self.encoder.prepare_periodic(&numbers, scale, level);
+        plain.map(Mask::Periodic).map_err(backend)
     }
 
     fn add(&self, a: &mut Ciphertext, b: &Ciphertext) -> Result<(), SchemeError> {
@@ -379,18 +381,29 @@ impl Scheme for Ckks {
         if level == 0 {
             return Err(SchemeError::LevelExhausted { operation: OPERATION });
         }
+        if let Some(sum) = self.dot_periodic(cts, plains) {
+            let mut sum = sum?;
+            if rescale == Rescale::Now {
+                self.rescale(&mut sum)?;
+            }
+            return Ok(sum);
+        }
         let mut total: Option<Ciphertext> = None;
         for (cts, plains) in cts.chunks(CHUNK).zip(plains.chunks(CHUNK)) {
             let mut made = Vec::new();
             for plain in plains {
-                if let Mask::Coefficients(plain, level) = plain {
-                    made.push(self.encoder.prepare(plain, *level).map_err(backend)?);
+                match plain {
+                    Mask::Ready(_) => {}
+                    Mask::Coefficients(plain, level) => {
+                        made.push(self.encoder.prepare(plain, *level).map_err(backend)?);
+                    }
+                    Mask::Periodic(_) => return Err(SchemeError::Mixed { operation: OPERATION }),
                 }
             }
             let mut fresh = made.iter();
             let ready = plains.iter().filter_map(|plain| match plain {
                 Mask::Ready(plain) => Some(plain),
-                Mask::Coefficients(..) => fresh.next(),
+                _ => fresh.next(),
             });
             let part = self
                 .evaluator
@@ -402,13 +415,17 @@ impl Scheme for Ckks {
             }
         }
         let mut sum = total.ok_or(SchemeError::Empty { operation: OPERATION })?;
-        self.note(|t| {
-            t.count(Op::MulPlain, level, cts.len() as u64);
-            t.count(Op::Add, level, cts.len() as u64 - 1);
-        });
+        self.note(|t| t.count(Op::MulPlain, level, cts.len() as u64));
         if rescale == Rescale::Now {
             self.rescale(&mut sum)?;
         }
         Ok(sum)
+    }
+    fn linear_transform(
+        &self,
+        inputs: &[Ciphertext],
+        map: &PreparedMap<Mask>,
+    ) -> Result<Vec<Ciphertext>, SchemeError> {
+        mask::linear(self, inputs, map).unwrap_or_else(|| map::compose(self, inputs, map))
     }
 }

@@ -77,6 +77,23 @@ pub struct ClearCiphertext<V> {
     values: V,
 }
 
+/// A vector for products, and whether it repeats over the slots.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClearMask<V> {
+    plain: ClearCiphertext<V>,
+    periodic: bool,
+}
+
+impl<V> ClearMask<V> {
+    fn op(&self) -> Op {
+        if self.periodic {
+            Op::MulPeriodic
+        } else {
+            Op::MulPlain
+        }
+    }
+}
+
 impl<V: Slots> Clear<V> {
     /// A scheme with `slots` slots and `top` rescales, of 40 bits each over a last prime of 50.
     pub fn new(slots: usize, top: usize) -> Self {
@@ -206,7 +223,7 @@ impl<V: Slots> Clear<V> {
 impl<V: Slots> Scheme for Clear<V> {
     type Ciphertext = ClearCiphertext<V>;
     type Plaintext = ClearCiphertext<V>;
-    type Prepared = ClearCiphertext<V>;
+    type Prepared = ClearMask<V>;
 
     fn slots(&self) -> usize {
         self.slots
@@ -257,7 +274,32 @@ impl<V: Slots> Scheme for Clear<V> {
         level: usize,
         values: impl FnOnce() -> Vec<f64>,
     ) -> Result<Self::Prepared, SchemeError> {
-        self.encode(level, values)
+        Ok(ClearMask {
+            plain: self.encode(level, values)?,
+            periodic: false,
+        })
+    }
+    fn prepare_periodic(
+        &self,
+        level: usize,
+        period: usize,
+        values: impl FnOnce() -> Vec<f64>,
+    ) -> Result<Self::Prepared, SchemeError> {
+        if !period.is_power_of_two() || period > self.slots {
+            return Err(SchemeError::Period {
+                period,
+                slots: self.slots,
+            });
+        }
+        let repeated = || {
+            let mut once = values();
+            once.resize(period, 0.0);
+            once.repeat(self.slots / period)
+        };
+        Ok(ClearMask {
+            plain: self.encode(level, repeated)?,
+            periodic: true,
+        })
     }
 
     fn add(&self, a: &mut Self::Ciphertext, b: &Self::Ciphertext) -> Result<(), SchemeError> {
@@ -312,9 +354,10 @@ impl<V: Slots> Scheme for Clear<V> {
         plain: &Self::Prepared,
         rescale: Rescale,
     ) -> Result<Self::Ciphertext, SchemeError> {
-        self.agree("mul_plain", a, plain)?;
-        self.note(|t| t.count(Op::MulPlain, a.level, 1));
-        self.product("mul_plain", a, a.values.zip(&plain.values, |x, y| x * y), rescale)
+        self.agree("mul_plain", a, &plain.plain)?;
+        self.note(|t| t.count(plain.op(), a.level, 1));
+        let values = a.values.zip(&plain.plain.values, |x, y| x * y);
+        self.product("mul_plain", a, values, rescale)
     }
     fn mul_scalar(
         &self,
@@ -375,5 +418,37 @@ impl<V: Slots> Scheme for Clear<V> {
             .iter()
             .map(|&step| self.turn(a, step, Op::HoistedRotate))
             .collect()
+    }
+
+    fn dot_plain(
+        &self,
+        cts: &[&Self::Ciphertext],
+        plains: &[&Self::Prepared],
+        rescale: Rescale,
+    ) -> Result<Self::Ciphertext, SchemeError> {
+        const OPERATION: &str = "dot_plain";
+        if cts.len() != plains.len() {
+            return Err(SchemeError::Lengths {
+                operation: OPERATION,
+                left: cts.len(),
+                right: plains.len(),
+            });
+        }
+        let mut sum: Option<Self::Ciphertext> = None;
+        for (ct, plain) in cts.iter().zip(plains) {
+            let term = self.mul_plain(ct, plain, Rescale::Lazy)?;
+            match &mut sum {
+                None => sum = Some(term),
+                Some(sum) => {
+                    self.agree(OPERATION, sum, &term)?;
+                    sum.values = sum.values.zip(&term.values, |x, y| x + y);
+                }
+            }
+        }
+        let mut sum = sum.ok_or(SchemeError::Empty { operation: OPERATION })?;
+        if rescale == Rescale::Now {
+            self.rescale(&mut sum)?;
+        }
+        Ok(sum)
     }
 }

@@ -34,6 +34,20 @@ pub enum SchemeError {
         /// log2 of the second operand's scale.
         right: f64,
     },
+    /// Values that repeat with a period that is no power of two, or longer than the slots.
+    #[error("values that repeat after {period} of {slots} slots: the period must be a power of two")]
+    Period {
+        /// The period asked for.
+        period: usize,
+        /// Slots there are.
+        slots: usize,
+    },
+    /// Plaintexts that repeat among others that do not.
+    #[error("{operation}: some plaintexts repeat over the slots and some do not; prepare all of a sum alike")]
+    Mixed {
+        /// The operation.
+        operation: &'static str,
+    },
     /// More values than slots.
     #[error("{values} values do not fit {slots} slots")]
     Slots {

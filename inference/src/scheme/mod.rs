@@ -13,14 +13,16 @@ mod ckks;
 mod clear;
 mod error;
 mod map;
+mod mask;
 mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use ckks::{Ckks, CkksClient, Mask};
-pub use clear::{Clear, ClearCiphertext, Noop, Sim, Slots};
+pub use ckks::{Ckks, CkksClient};
+pub use clear::{Clear, ClearCiphertext, ClearMask, Noop, Sim, Slots};
 pub use error::SchemeError;
 pub use map::{MapShape, PreparedMap, Term};
+pub use mask::Mask;
 pub use tally::{KeySet, Op, Tally};
 
 /// Whether a product pays its level at once or leaves the rescale to the caller (who may add first).
@@ -67,6 +69,17 @@ pub trait Scheme: Sync {
     /// As [`Scheme::encode`].
     fn prepare(&self, level: usize, values: impl FnOnce() -> Vec<f64>)
     -> Result<Self::Prepared, SchemeError>;
+
+    /// Encodes values that repeat over the slots with `period`, a power of two, for products with ciphertexts at `level`.
+    ///
+    /// # Errors
+    /// As [`Scheme::encode`], and a period that is not that of the values or that the back end does not have.
+    fn prepare_periodic(
+        &self,
+        level: usize,
+        period: usize,
+        values: impl FnOnce() -> Vec<f64>,
+    ) -> Result<Self::Prepared, SchemeError>;
 
     /// `a += b`.
     ///
@@ -139,7 +152,7 @@ pub trait Scheme: Sync {
     /// No key for a step.
     fn rotate_many(&self, a: &Self::Ciphertext, steps: &[i64]) -> Result<Vec<Self::Ciphertext>, SchemeError>;
 
-    /// `sum_i cts[i] * plains[i]`, one rescale for all.
+    /// `sum_i cts[i] * plains[i]`, one rescale for all; the additions are counted as part of the products.
     ///
     /// # Errors
     /// Lists of different lengths, empty lists, different levels.
@@ -148,30 +161,7 @@ pub trait Scheme: Sync {
         cts: &[&Self::Ciphertext],
         plains: &[&Self::Prepared],
         rescale: Rescale,
-    ) -> Result<Self::Ciphertext, SchemeError> {
-        if cts.len() != plains.len() {
-            return Err(SchemeError::Lengths {
-                operation: "dot_plain",
-                left: cts.len(),
-                right: plains.len(),
-            });
-        }
-        let mut sum: Option<Self::Ciphertext> = None;
-        for (ct, plain) in cts.iter().zip(plains) {
-            let term = self.mul_plain(ct, plain, Rescale::Lazy)?;
-            match &mut sum {
-                None => sum = Some(term),
-                Some(sum) => self.add(sum, &term)?,
-            }
-        }
-        let mut sum = sum.ok_or(SchemeError::Empty {
-            operation: "dot_plain",
-        })?;
-        if rescale == Rescale::Now {
-            self.rescale(&mut sum)?;
-        }
-        Ok(sum)
-    }
+    ) -> Result<Self::Ciphertext, SchemeError>;
 
     /// Applies a block matrix of generalised diagonals by baby steps and giant steps; one level.
     ///

@@ -15,6 +15,8 @@ pub enum Op {
     AddPlain,
     /// One term `ciphertext * prepared plaintext` of an inner product (or the product alone).
     MulPlain,
+    /// One such term whose plaintext repeats over the slots.
+    MulPeriodic,
     /// Product with a scalar.
     MulScalar,
     /// Product or square of ciphertexts, relinearized.
@@ -137,6 +139,7 @@ impl fmt::Display for Tally {
             (Op::Rotate, "rotations"),
             (Op::HoistedRotate, "hoisted rotations"),
             (Op::MulPlain, "plaintext products"),
+            (Op::MulPeriodic, "products with repeated plaintexts"),
             (Op::MulScalar, "scalar products"),
             (Op::Mul, "products"),
             (Op::Rescale, "rescales"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{TileError, TileShape, TileTensor};
-use crate::linear::{Fold, Mask, Matrix, StepCost, Steps, dense, split};
+use crate::linear::{Fold, Grid, Mask, Matrix, StepCost, Steps, dense, split};
 use crate::scheme::Scheme;
 
 impl<C: Clone> TileTensor<C> {
@@ -54,25 +54,20 @@ impl<C: Clone> TileTensor<C> {
             outputs: shape.tiles(),
             blocks,
         };
+        let grid = Grid::new(slots, 1);
         let cost = StepCost {
             hoist: 1.0,
             hoisted: 1.0,
             rotate: 2.0,
         };
-        let masks = split(
-            &matrix,
-            Fold::None,
-            Steps::cheapest(&matrix, slots, 1, cost),
-            slots,
-            1,
-        );
+        let masks = split(&matrix, Fold::None, Steps::cheapest(&matrix, grid, 1, cost), grid);
         let level = self
             .tiles()
             .iter()
             .map(|tile| scheme.level(tile))
             .min()
             .unwrap_or(0);
-        let map = masks.try_map(|mask| scheme.prepare(level, || dense(&mask, slots, 1)))?;
+        let map = masks.try_map(|mask| scheme.prepare(level, || dense(&mask, grid)))?;
         let known = shape.dims().iter().map(|dim| dim.with_unknown(false)).collect();
         let known = if shape.is_diagonal() {
             TileShape::diagonal(known)?

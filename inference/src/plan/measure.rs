@@ -1,0 +1,192 @@
+//! Measuring a cost table on this machine: every operation of the real scheme, by degree and level.
+
+use std::sync::Arc;
+
+use hedgerow_crypto::seed::Seed;
+
+use super::{CostTable, Ring, Sample};
+use crate::scheme::{Ckks, CkksClient, KeySet, Op, Rescale, Scheme, SchemeError};
+
+/// Seconds since any fixed moment. A library has no clock of its own.
+pub type Clock<'a> = &'a dyn Fn() -> f64;
+
+/// Seconds for which one operation is repeated; the least of the repetitions counts.
+const PATIENCE: f64 = 0.2;
+/// Repetitions at least.
+const LEAST: usize = 5;
+/// Ciphertexts of a measured combination, and its sums.
+const COMBINATION: (usize, usize) = (32, 8);
+/// Terms of a measured inner product.
+const TERMS: usize = 16;
+
+/// Measures all operations on the current thread pool for the degrees `2^log_degree`, at three levels each. `cache` is
+/// the size of the last cache in bytes: what is taken to come from memory is three times as large.
+///
+/// # Errors
+/// A degree for which there is no ring of 128 bits.
+pub fn measure(log_degrees: &[u32], cache: u64, clock: Clock<'_>) -> Result<CostTable, SchemeError> {
+    let mut samples = Vec::new();
+    for &log_degree in log_degrees {
+        let (levels, dnum) = match log_degree {
+            ..=12 => (1, 2),
+            13 => (5, 6),
+            14 => (8, 3),
+            15 => (11, 3),
+            _ => (24, 4),
+        };
+        let ring = Ring::choices(levels, 40, 26)
+            .into_iter()
+            .filter(|ring| ring.log_degree == log_degree)
+            .min_by_key(|ring| ring.dnum.abs_diff(dnum))
+            .ok_or_else(|| {
+                SchemeError::Backend(format!("no ring of degree 2^{log_degree} has {levels} levels"))
+            })?;
+        let mut at = vec![levels, levels.div_ceil(2), 1];
+        at.dedup();
+        for level in at {
+            samples.extend(at_level(&ring, level, cache, clock)?);
+        }
+    }
+    Ok(CostTable::new(samples, cache))
+}
+
+/// The least of repeated runs, in nanoseconds.
+fn least(clock: Clock<'_>, mut run: impl FnMut() -> Result<(), SchemeError>) -> Result<f64, SchemeError> {
+    run()?;
+    let (start, mut best, mut times) = (clock(), f64::INFINITY, 0);
+    while times < LEAST || clock() - start < PATIENCE {
+        let begin = clock();
+        run()?;
+        best = best.min(clock() - begin);
+        times += 1;
+    }
+    Ok(best * 1e9)
+}
+
+/// The mean over `count` runs that each take something else from memory, each of them the least of its repetitions in
+/// several cycles over all, in nanoseconds.
+fn cycle(
+    clock: Clock<'_>,
+    count: usize,
+    mut run: impl FnMut(usize) -> Result<(), SchemeError>,
+) -> Result<f64, SchemeError> {
+    let mut best = vec![f64::INFINITY; count];
+    let (start, mut times) = (clock(), 0);
+    while times < LEAST || clock() - start < PATIENCE {
+        for (i, best) in best.iter_mut().enumerate() {
+            let begin = clock();
+            run(i)?;
+            *best = best.min(clock() - begin);
+        }
+        times += 1;
+    }
+    Ok(best.iter().sum::<f64>() / count as f64 * 1e9)
+}
+
+fn at_level(ring: &Ring, level: usize, cache: u64, clock: Clock<'_>) -> Result<Vec<Sample>, SchemeError> {
+    let params = ring
+        .params()
+        .map_err(|error| SchemeError::Backend(error.to_string()))?;
+    // Fewer keys where they are large: those of 2^16 exceed any cache one by one.
+    let key_count = (3 * cache / ring.key_bytes(level).max(1)).clamp(4, 64) as usize;
+    let keys = KeySet {
+        relinearization: Some(level),
+        conjugation: None,
+        rotations: (1..=key_count).map(|step| (step, level)).collect(),
+    };
+    let client = CkksClient::new(&params, &Seed::from_bytes([1; 32]));
+    let mut rng = Seed::from_bytes([2; 32]).rng();
+    let server = Ckks::new(&params, Arc::new(client.keys(&keys, &mut rng)?))?;
+    let numbers: Vec<f64> = (0..server.slots()).map(|i| (i as f64).sin()).collect();
+    let fresh = client.encrypt(level, &numbers, &mut rng)?;
+    let ct = fresh
+        .expand(&params)
+        .map_err(|error| SchemeError::Backend(error.to_string()))?;
+    let (limbs, special) = (level + 1, ring.special().0);
+    let digits = limbs.div_ceil(ring.alpha());
+    let mut samples = Vec::new();
+    let mut note = |op, warm: f64, cold: f64| {
+        samples.push(Sample {
+            op,
+            log_degree: ring.log_degree,
+            limbs,
+            special,
+            digits,
+            warm,
+            cold: cold.max(warm),
+        });
+    };
+    let mut same = |op, run: &mut dyn FnMut() -> Result<(), SchemeError>| {
+        let time = least(clock, run)?;
+        note(op, time, time);
+        Ok::<(), SchemeError>(())
+    };
+
+    let plain = server.encode(level, || numbers.clone())?;
+    let mut sum = ct.clone();
+    same(Op::Add, &mut || server.add(&mut sum, &ct))?;
+    same(Op::AddPlain, &mut || server.add_plain(&mut sum, &plain))?;
+    same(Op::MulScalar, &mut || {
+        server.mul_scalar(&ct, 0.5, Rescale::Lazy).map(drop)
+    })?;
+    let product = server.mul_scalar(&ct, 0.5, Rescale::Lazy)?;
+    let copy = least(clock, || {
+        std::hint::black_box(product.clone());
+        Ok(())
+    })?;
+    let rescale = least(clock, || server.rescale(&mut product.clone()))? - copy;
+    let align = least(clock, || server.align(&mut ct.clone(), level - 1))? - copy;
+    note(Op::Rescale, rescale, rescale);
+    note(Op::Align, align, align);
+
+    let mul = least(clock, || server.mul(&ct, &ct, Rescale::Lazy).map(drop))?;
+    let rotate = least(clock, || server.rotate(&ct, 1).map(drop))?;
+    let cold = cycle(clock, key_count, |i| server.rotate(&ct, i as i64 + 1).map(drop))?;
+    note(Op::Rotate, rotate, cold);
+    note(Op::Conjugate, rotate, cold);
+    note(Op::Mul, mul, mul + (cold - rotate).max(0.0));
+    let (one, two) = (
+        least(clock, || server.rotate_many(&ct, &[1]).map(drop))?,
+        least(clock, || server.rotate_many(&ct, &[1, 2]).map(drop))?,
+    );
+    let steps: Vec<i64> = (1..=key_count as i64).collect();
+    let groups: Vec<&[i64]> = steps.chunks_exact(2).collect();
+    let cold = cycle(clock, groups.len(), |i| {
+        groups
+            .get(i)
+            .map_or(Ok(()), |steps| server.rotate_many(&ct, steps).map(drop))
+    })?;
+    let hoisted = (two - one).max(0.1 * one);
+    let hoist = (one - hoisted).max(0.1 * one);
+    note(Op::Hoist, hoist, hoist);
+    note(Op::HoistedRotate, hoisted, 0.5 * (cold - hoist));
+
+    let masks = (3 * cache / ring.limb_bytes(limbs)).clamp(4 * TERMS as u64, 1024) as usize / TERMS;
+    let groups = (0..masks).map(|_| {
+        (0..TERMS)
+            .map(|_| server.prepare(level, || numbers.clone()))
+            .collect()
+    });
+    let groups = groups.collect::<Result<Vec<Vec<_>>, _>>()?;
+    let cts = [&ct; TERMS];
+    let dot = |group: &[_]| {
+        let plains: Vec<_> = group.iter().collect();
+        server.dot_plain(&cts, &plains, Rescale::Lazy).map(drop)
+    };
+    let warm = least(clock, || groups.first().map_or(Ok(()), |group| dot(group)))?;
+    let cold = cycle(clock, groups.len(), |i| {
+        groups.get(i).map_or(Ok(()), |group| dot(group))
+    })?;
+    note(Op::MulPlain, warm / TERMS as f64, cold / TERMS as f64);
+
+    let (sources, sums) = COMBINATION;
+    let period = 8;
+    let repeated =
+        server.prepare_periodic(level, period, || numbers.iter().take(period).copied().collect())?;
+    let inputs = vec![ct.clone(); sources];
+    let inputs: Vec<_> = inputs.iter().collect();
+    let rows = vec![vec![&repeated; sources]; sums];
+    let combined = least(clock, || server.combine(&inputs, &rows).map(drop))? / (sources * sums) as f64;
+    note(Op::MulPeriodic, combined, combined);
+    Ok(samples)
+}
