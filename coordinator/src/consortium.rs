@@ -171,6 +171,7 @@ impl Consortium {
                 epsilon,
                 delta: privacy.delta,
                 unit,
+                mechanism: privacy.mechanism,
             }),
         };
         let modulus = match partition {

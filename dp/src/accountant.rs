@@ -218,6 +218,16 @@ impl Accountant {
         }
     }
 
+    /// Empty books of the same measure with another capacity.
+    #[must_use]
+    pub fn emptied(&self, capacity: Rho) -> Self {
+        Accountant {
+            capacity: Some(capacity),
+            entries: Vec::new(),
+            order: self.order,
+        }
+    }
+
     /// Changes the capacity (the operator edited the policy). Below what is spent, nothing more is let through.
     pub fn set_capacity(&mut self, capacity: Rho) {
         self.capacity = Some(capacity);

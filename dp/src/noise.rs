@@ -88,6 +88,16 @@ impl Noise {
         })
     }
 
+    /// As configurations write it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Noise::DiscreteGaussian => "discrete-gaussian",
+            Noise::Skellam => "skellam",
+            Noise::DiscreteLaplace => "discrete-laplace",
+        }
+    }
+
     /// The books of exactly this budget in the measure of this noise: what a run's releases are counted in.
     ///
     /// # Errors
@@ -136,8 +146,9 @@ mod tests {
     #[test]
     fn configurations_write_it_like_this() {
         let written = |noise: Noise| serde_json::to_string(&noise).unwrap();
-        assert_eq!(written(Noise::DiscreteGaussian), "\"discrete-gaussian\"");
-        assert_eq!(written(Noise::DiscreteLaplace), "\"discrete-laplace\"");
+        for noise in [Noise::DiscreteGaussian, Noise::Skellam, Noise::DiscreteLaplace] {
+            assert_eq!(written(noise), format!("\"{}\"", noise.as_str()));
+        }
         assert_eq!(
             serde_json::from_str::<Noise>("\"skellam\"").unwrap(),
             Noise::Skellam

@@ -64,7 +64,7 @@ pub async fn check(path: &Path, mut report: impl FnMut(Tried)) -> bool {
 
 fn policy(file: &PartyFile) -> Result<String, String> {
     let policy = file.load_policy().map_err(|error| error.to_string())?;
-    policy.capacity().map_err(|error| error.to_string())?;
+    policy.books().map_err(|error| error.to_string())?;
     let noise = if policy.require_noise {
         "noise required"
     } else {

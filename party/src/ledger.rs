@@ -1,10 +1,11 @@
 //! The party's privacy ledger: `ledger.json` in the state folder, replaced in one durable step per payment.
 //!
-//! **Unit** rows of this party, over all its runs. **Accounting** zCDP, see [`hedgerow_dp::Accountant`].
+//! **Unit** rows of this party, over all its runs. **Accounting** at the order of Renyi divergence that suits the policy's
+//! budget (pure where its delta is 0), see [`Policy::books`].
 
 use std::path::{Path, PathBuf};
 
-use hedgerow_dp::epsilon_for;
+use hedgerow_dp::{Cost, RenyiCurve, Rho, epsilon_for};
 use hedgerow_edge::files::{self, FileError};
 use hedgerow_protocol::party::{LedgerEntry, LedgerState};
 use hedgerow_protocol::policy::Policy;
@@ -67,7 +68,8 @@ impl std::fmt::Debug for File {
 /// The whole ledger, for people.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Summary {
-    /// Payments, oldest first: what for, and zCDP rho.
+    /// Payments, oldest first: what for, and how much: rho of zCDP for discrete Gaussian noise, and as the books were when
+    /// it was paid for other noise.
     pub lines: Vec<(String, f64)>,
     /// Their sum.
     pub rho_spent: f64,
@@ -115,13 +117,10 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Policy`].
     pub fn state(&self, policy: &Policy) -> Result<LedgerState, LedgerError> {
-        let capacity = policy
-            .capacity()
+        let books = policy
+            .books()
             .map_err(|error| LedgerError::Policy(error.to_string()))?;
-        Ok(LedgerState::new(
-            Some(capacity),
-            self.file.entries.iter().cloned(),
-        ))
+        Ok(LedgerState::new(books, self.file.entries.iter().cloned()))
     }
 
     /// Appends a payment; durable when this returns. A payment that is there already (same label) is not repeated.
@@ -148,7 +147,16 @@ impl Ledger {
     /// What `hedgerow ledger show` prints.
     #[must_use]
     pub fn summary(&self, delta: f64) -> Summary {
-        let spent = LedgerState::new(None, self.file.entries.iter().cloned()).spent();
+        // Each amount as it was paid; the sum of all at the best order, which for rho alone is that of zCDP.
+        let mut all = RenyiCurve::new();
+        let mut rho = 0.0;
+        let mut is_zcdp = true;
+        for entry in &self.file.entries {
+            all.add(&entry.cost(), 1);
+            rho += entry.rho.value();
+            is_zcdp &= matches!(entry.cost(), Cost::Zcdp(_));
+        }
+        let of_rho = Rho::at_least(rho).unwrap_or(Rho::MAX);
         Summary {
             lines: self
                 .file
@@ -156,8 +164,12 @@ impl Ledger {
                 .iter()
                 .map(|entry| (entry.label.clone(), entry.rho.value()))
                 .collect(),
-            rho_spent: spent.value(),
-            epsilon_spent: epsilon_for(spent, delta),
+            rho_spent: rho,
+            epsilon_spent: if is_zcdp {
+                epsilon_for(of_rho, delta)
+            } else {
+                all.epsilon(delta)
+            },
             delta,
         }
     }
@@ -165,7 +177,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use hedgerow_dp::Rho;
+    use hedgerow_dp::L1;
     use hedgerow_protocol::ids::{RoundId, RunId};
 
     use super::*;
@@ -175,6 +187,7 @@ mod tests {
             run: RunId([1; 16]),
             round: RoundId::first_of(0),
             rho,
+            cost: None,
             label: label.to_owned(),
         }
     }
@@ -183,7 +196,7 @@ mod tests {
     fn what_is_spent_survives_a_restart_and_a_larger_policy() {
         let folder = tempfile::tempdir().unwrap();
         let policy = Policy::default();
-        let capacity = policy.capacity().unwrap();
+        let capacity = policy.books().unwrap().capacity().unwrap();
         let mut ledger = Ledger::open(folder.path()).unwrap();
         assert_eq!(ledger.state(&policy).unwrap().left(), Some(capacity));
         ledger.append(entry("run 1", capacity)).unwrap();
@@ -201,6 +214,33 @@ mod tests {
         assert!(
             summary.epsilon_spent > 0.99 && summary.epsilon_spent <= 1.0,
             "{summary:?}"
+        );
+    }
+
+    #[test]
+    fn noise_that_is_not_gaussian_is_paid_at_its_own_price() {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = Policy::default();
+        let books = policy.books().unwrap();
+        let cost = Cost::Laplace {
+            gap: 1 << 28,
+            l1: L1(2),
+        };
+        let rho = books.amount(&cost).unwrap();
+        let mut ledger = Ledger::open(folder.path()).unwrap();
+        ledger
+            .append(LedgerEntry {
+                cost: Some(cost),
+                ..entry("run 1", rho)
+            })
+            .unwrap();
+        let ledger = Ledger::open(folder.path()).unwrap();
+        let left = ledger.state(&policy).unwrap().left().unwrap().value();
+        assert_eq!(left, books.capacity().unwrap().value() - rho.value());
+        let spent = ledger.summary(1e-6).epsilon_spent;
+        assert!(
+            spent > 0.0 && spent < 0.2,
+            "two exponents of 1/16 are at most 1/8: {spent}"
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use hedgerow_dp::{Budget, BudgetError, Rho, rho_for};
+use hedgerow_dp::{Accountant, Budget, BudgetError, Noise, Order, Rho, rho_for};
 use hedgerow_forest::params::Growth;
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,7 @@ use crate::refusal::Refusal;
 /// min_collusion = 1
 /// allowed_columns = ["age", "education"]   # without it, every column of the own data
 /// max_queries = 1024           # of one run, repeated attempts included
+/// allowed_mechanisms = ["discrete-gaussian"]   # which noise; without it, every one
 /// allowed_growths = ["random", "greedy"]   # how trees may grow; without it, every way
 /// require_noise = true
 /// release_metrics = false      # metrics on own test rows
@@ -51,6 +52,8 @@ pub struct Policy {
     pub max_queries: u32,
     /// How trees may grow; `None` allows all.
     pub allowed_growths: Option<Vec<Growth>>,
+    /// Which noise a run may add; `None` allows all.
+    pub allowed_mechanisms: Option<Vec<Noise>>,
     /// Refuse runs with `epsilon = "none"`.
     pub require_noise: bool,
     /// Release metrics on own test rows if the run asks for them.
@@ -114,6 +117,7 @@ impl Default for Policy {
             allowed_columns: None,
             max_queries: 1024,
             allowed_growths: None,
+            allowed_mechanisms: None,
             require_noise: true,
             release_metrics: false,
             allowed_partitions: None,
@@ -146,10 +150,19 @@ impl Policy {
                         allowed: self.max_epsilon,
                     });
                 }
-                if !within(privacy.delta, self.max_delta) {
+                // Laplace noise is pure differential privacy, whatever delta the run writes down.
+                let is_pure = privacy.mechanism == Noise::DiscreteLaplace;
+                if !is_pure && !within(privacy.delta, self.max_delta) {
                     return Err(Refusal::Delta {
                         asked: privacy.delta,
                         allowed: self.max_delta,
+                    });
+                }
+                if let Some(allowed) = &self.allowed_mechanisms
+                    && !allowed.contains(&privacy.mechanism)
+                {
+                    return Err(Refusal::Mechanism {
+                        asked: privacy.mechanism.as_str().to_owned(),
                     });
                 }
             }
@@ -242,15 +255,18 @@ impl Policy {
         Ok(())
     }
 
-    /// What the party's ledger may spend over all runs.
+    /// Empty books of what the party may spend over all runs: at the order of Renyi divergence that suits its budget,
+    /// where every mechanism has a price; of pure differential privacy, which only Laplace noise has, if `max_delta` is 0.
     ///
     /// # Errors
     /// [`BudgetError`] for an epsilon or delta out of range.
-    pub fn capacity(&self) -> Result<Rho, BudgetError> {
-        rho_for(&Budget::new(
-            self.total_epsilon.unwrap_or(self.max_epsilon),
-            self.max_delta,
-        )?)
+    pub fn books(&self) -> Result<Accountant, BudgetError> {
+        let epsilon = self.total_epsilon.unwrap_or(self.max_epsilon);
+        if self.max_delta == 0.0 {
+            return Ok(Accountant::new(Rho::new(epsilon)?).at_order(Order::PURE));
+        }
+        let budget = Budget::new(epsilon, self.max_delta)?;
+        Ok(Accountant::new(rho_for(&budget)?).at_order(budget.order()))
     }
 }
 

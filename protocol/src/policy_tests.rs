@@ -1,5 +1,7 @@
 //! Each rule refuses by the name of its key.
 
+use hedgerow_dp::Cost;
+
 use super::*;
 use crate::config::join_tests::mixed;
 use crate::config::{Join, RunConfigLiteral};
@@ -187,13 +189,49 @@ fn each_key_about_joins_refuses_by_its_own_name() {
 
 #[test]
 fn the_ledger_holds_one_run_unless_told() {
-    let one = Policy::default().capacity().unwrap();
-    let four = Policy {
+    let capacity = |policy: Policy| policy.books().unwrap().capacity().unwrap();
+    let one = capacity(Policy::default());
+    let four = capacity(Policy {
         total_epsilon: Some(4.0),
         ..Policy::default()
-    }
-    .capacity()
-    .unwrap();
+    });
     assert_eq!(one, rho_for(&Budget::new(1.0, 1e-6).unwrap()).unwrap());
     assert!(four > one);
+}
+
+#[test]
+fn books_without_delta_count_epsilons() {
+    let policy = Policy {
+        max_delta: 0.0,
+        ..Policy::default()
+    };
+    let books = policy.books().unwrap();
+    assert_eq!(books.capacity().unwrap().value(), 1.0);
+    assert_eq!(
+        books.amount(&Cost::Zcdp(Rho::new(1e-3).unwrap())),
+        None,
+        "Gaussian noise has no price in them"
+    );
+}
+
+#[test]
+fn pure_noise_needs_no_delta_and_must_be_allowed() {
+    let config = |mechanism| {
+        let mut literal = noisy(literal(4));
+        let privacy = literal.privacy.as_mut().unwrap();
+        (privacy.mechanism, privacy.epsilon, privacy.delta) = (mechanism, 0.5, 1e-3);
+        RunConfig::new(literal).unwrap()
+    };
+    let policy = Policy::default();
+    assert_eq!(policy.check(&config(Noise::DiscreteLaplace)), Ok(()));
+    assert!(matches!(
+        policy.check(&config(Noise::Skellam)),
+        Err(Refusal::Delta { .. })
+    ));
+    let policy = Policy {
+        allowed_mechanisms: Some(vec![Noise::DiscreteGaussian]),
+        ..Policy::default()
+    };
+    let refusal = policy.check(&config(Noise::DiscreteLaplace)).unwrap_err();
+    assert!(refusal.to_string().contains("discrete-laplace"), "{refusal}");
 }

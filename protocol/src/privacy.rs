@@ -1,14 +1,16 @@
 //! From the budget of a run to the noise of one query.
 //!
-//! **Mechanism** discrete Gaussian in shares · **neighbours** add or remove one row of one row party, or change one
-//! entity · **sensitivity** L2, as the growth's plan says of one row: `sqrt(trees)` for leaf counts, `sqrt(trees
-//! features)` for histograms of so many features per tree, 1 for the histogram of scores; times `K sqrt(2)` for an
-//! entity of K rows · **measure** zCDP: the run's (epsilon, delta) becomes one rho (Canonne, Kamath, Steinke 2020),
-//! divided between the planned queries by their parts.
+//! **Mechanism** shares of discrete Gaussian, Skellam or discrete Laplace noise, as the configuration says ·
+//! **neighbours** add or remove one row of one row party, or change one entity · **sensitivity** L2, as the growth's plan
+//! says of one row: `sqrt(trees)` for leaf counts, `sqrt(trees features)` for histograms of so many features per tree, 1
+//! for the histogram of scores; times `K sqrt(2)` for an entity of K rows; L1, for Skellam and Laplace, without the roots
+//! and times `2 K` · **measure** zCDP: the run's (epsilon, delta) becomes one rho (Canonne, Kamath, Steinke 2020), divided
+//! between the planned queries by their parts; for Skellam the same at the budget's order of Renyi divergence; for Laplace
+//! pure differential privacy, and its epsilon is divided.
 
 use hedgerow_dp::{
-    Budget, BudgetError, CalibrationError, DistributedGaussian, L2Squared, Mechanism, NoDifferentialPrivacy,
-    Rho, rho_for,
+    Accountant, Budget, BudgetError, CalibrationError, L1, L2Squared, Mechanism, NoDifferentialPrivacy,
+    Release, Rho,
 };
 use hedgerow_forest::grow::{self, GrowError};
 use hedgerow_forest::query::{MAX_GRADIENT_BITS, QueryKind, TableQuery};
@@ -58,6 +60,8 @@ pub struct Planned {
     pub cells: usize,
     /// Largest squared L2 norm of what one row adds.
     pub sensitivity: L2Squared,
+    /// Largest L1 norm of what one row adds.
+    pub l1: L1,
     /// Its part of the budget, of `whole`.
     pub parts: u32,
     /// All parts of the plan together.
@@ -97,6 +101,7 @@ pub fn plan(config: &RunConfigLiteral) -> Result<Vec<Planned>, PrivacyError> {
         kind: query.kind,
         cells: query.cells,
         sensitivity: L2Squared(query.l2_squared),
+        l1: L1(query.l1),
         parts: query.parts,
         whole,
     });
@@ -110,25 +115,31 @@ pub fn largest_query(config: &RunConfigLiteral) -> usize {
     plan.iter().map(|planned| planned.cells).max().unwrap_or(0)
 }
 
-/// The whole budget of a run in zCDP.
+/// The books of a run: what its budget is in the measure of its noise, and what a release costs in it.
 ///
 /// # Errors
 /// [`BudgetError`] for an epsilon or delta out of range.
-pub fn total_rho(privacy: &PrivacyParams) -> Result<Rho, BudgetError> {
-    rho_for(&Budget::new(privacy.epsilon, privacy.delta)?)
+pub fn books(privacy: &PrivacyParams) -> Result<Accountant, BudgetError> {
+    privacy
+        .mechanism
+        .books(&Budget::new(privacy.epsilon, privacy.delta)?)
 }
 
-/// The part of the budget that pays for one query of the plan.
+/// The whole budget of a run in the measure of its noise: rho of zCDP for the discrete Gaussian.
 ///
 /// # Errors
-/// As [`total_rho`]; [`PrivacyError::NoPart`] for a query without any part.
-pub fn rho_of(privacy: &PrivacyParams, query: &Planned) -> Result<Rho, PrivacyError> {
-    let total = total_rho(privacy)?;
-    match query.parts {
-        0 => Err(PrivacyError::NoPart { kind: query.kind }),
-        parts if parts == query.whole => Ok(total),
-        parts => Ok(total.share(parts, query.whole)),
-    }
+/// As [`books`].
+pub fn total_rho(privacy: &PrivacyParams) -> Result<Rho, BudgetError> {
+    Ok(books(privacy)?.capacity().unwrap_or(Rho::ZERO))
+}
+
+/// What a release by a mechanism costs, in the measure of the run's noise; 0 without noise.
+#[must_use]
+pub fn amount(config: &RunConfigLiteral, mechanism: &Mechanism) -> f64 {
+    let books = config.privacy.as_ref().and_then(|privacy| books(privacy).ok());
+    books
+        .and_then(|books| books.amount(&mechanism.renyi_cost()))
+        .map_or(0.0, Rho::value)
 }
 
 /// Parties whose noise counts: the fewest survivors less those that may collude.
@@ -145,38 +156,43 @@ pub fn mechanism(config: &RunConfigLiteral, query: &Planned) -> Result<Mechanism
     match &config.privacy {
         None => Ok(Mechanism::None(NoDifferentialPrivacy::chosen_by_configuration())),
         Some(privacy) => {
-            let rho = rho_of(privacy, query)?;
-            let gaussian = DistributedGaussian::calibrate(
-                rho,
-                sensitivity(privacy.unit, query),
-                honest_shares(config),
-                query.cells as u64,
-            )?;
-            Ok(Mechanism::DiscreteGaussian(gaussian))
+            if query.parts == 0 {
+                return Err(PrivacyError::NoPart { kind: query.kind });
+            }
+            let budget = Budget::new(privacy.epsilon, privacy.delta)?;
+            let (l1, l2) = sensitivity(privacy.unit, query);
+            let release = Release {
+                l1,
+                l2,
+                cells: query.cells as u64,
+                honest_shares: honest_shares(config),
+            };
+            Ok(privacy
+                .mechanism
+                .mechanism(&budget, query.parts, query.whole, release)?)
         }
     }
 }
 
-/// Squared L2 sensitivity of a query per unit.
+/// L1 and squared L2 sensitivity of a query per unit.
 ///
 /// Let one row add a vector of norm at most `s`. For an entity whose rows are at most K in all, adding or removing it
 /// changes a table by up to `K s`. A changed attribute replaces K vectors by K others: counts only ever add, and two
-/// vectors without a negative entry differ by at most `sqrt(2) s`; gradients have signs, and differ by at most `2 s`.
-fn sensitivity(unit: Unit, query: &Planned) -> L2Squared {
+/// vectors without a negative entry differ by at most `sqrt(2) s`; gradients have signs, and differ by at most `2 s`. In
+/// L1 two vectors always differ by at most `2 s`.
+fn sensitivity(unit: Unit, query: &Planned) -> (L1, L2Squared) {
     match unit {
-        Unit::Row => query.sensitivity,
+        Unit::Row => (query.l1, query.sensitivity),
         Unit::Entity { rows } => {
             let rows = u64::from(rows);
             let change = match query.kind {
                 QueryKind::Gradients { .. } => 4,
                 _ => 2,
             };
-            L2Squared(
-                query
-                    .sensitivity
-                    .0
-                    .saturating_mul(rows.saturating_mul(rows))
-                    .saturating_mul(change),
+            let squared = rows.saturating_mul(rows).saturating_mul(change);
+            (
+                L1(query.l1.0.saturating_mul(rows).saturating_mul(2)),
+                L2Squared(query.sensitivity.0.saturating_mul(squared)),
             )
         }
     }

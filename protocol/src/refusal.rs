@@ -176,6 +176,14 @@ pub enum Refusal {
         "the run asks for scores without output noise, which reveal profiles of entities (policy key `exact_scores`)"
     )]
     ExactScores,
+    /// The run's noise is not one that the policy allows.
+    #[error(
+        "the run adds {asked} noise, which the policy of this party does not list (policy key `allowed_mechanisms`)"
+    )]
+    Mechanism {
+        /// Noise of the run.
+        asked: String,
+    },
 }
 
 fn in_round(round: &Option<RoundId>) -> String {

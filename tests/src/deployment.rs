@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hedgerow_crypto::identity::{SigningIdentity, VerifyingIdentity};
 use hedgerow_crypto::mask::modulus::Modulus;
 use hedgerow_crypto::seed::Seed;
+use hedgerow_dp::Noise;
 use hedgerow_forest::params::{ForestParams, Growth};
 use hedgerow_forest::schema::{Column, Label, Schema};
 use hedgerow_protocol::config::{
@@ -49,6 +50,8 @@ pub struct Shape {
     pub modulus: Modulus,
     /// Epsilon, or no noise.
     pub epsilon: Option<f64>,
+    /// Which noise, if any.
+    pub mechanism: Noise,
     /// Trees, each of depth 2.
     pub trees: u32,
     /// How many of the parties, the last ones, have attributes in place of rows.
@@ -78,6 +81,7 @@ impl Shape {
             aggregators: Vec::new(),
             modulus: Modulus::TWO_TO_64,
             epsilon: None,
+            mechanism: Noise::DiscreteGaussian,
             trees: 2,
             attributes: 0,
             alignment: Alignment::Private { minimum: 1, pad: 0 },
@@ -198,6 +202,7 @@ impl Deployment {
             },
             forest: ForestParams::new(shape.trees, 2, 4, shape.growth),
             privacy: shape.epsilon.map(|epsilon| PrivacyParams {
+                mechanism: shape.mechanism,
                 epsilon,
                 delta: 1e-6,
                 unit: Unit::Row,

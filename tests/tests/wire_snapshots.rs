@@ -14,6 +14,7 @@ use hedgerow_crypto::identity::Signature;
 use hedgerow_crypto::mask::modulus::Modulus;
 use hedgerow_crypto::mask::pairwise::MaskPublic;
 use hedgerow_crypto::seal::SealingPublic;
+use hedgerow_dp::Noise;
 use hedgerow_forest::params::{ForestParams, Growth};
 use hedgerow_forest::schema::{Column, Label, Schema};
 use hedgerow_protocol::config::{
@@ -312,6 +313,7 @@ fn mixed() -> RunConfigLiteral {
             epsilon: 1.0,
             delta: 1e-6,
             unit: Unit::Entity { rows: 4 },
+            mechanism: Noise::Skellam,
         }),
         aggregation: Aggregation::Masked,
         modulus: Modulus::power_of_two(30).unwrap(),
@@ -346,6 +348,7 @@ fn horizontal() -> RunConfigLiteral {
             epsilon: 1.0,
             delta: 1e-6,
             unit: Unit::Row,
+            mechanism: Noise::DiscreteGaussian,
         }),
         aggregation: Aggregation::Shares {
             aggregators: vec![id("alpha"), id("beta")],

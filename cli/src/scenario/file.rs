@@ -4,6 +4,7 @@
 
 pub use super::join::{Features, Join, Link, Prediction, Table};
 pub use hedgerow_coordinator::consortium::ForestSection;
+use hedgerow_dp::Noise;
 use serde::{Deserialize, Deserializer};
 
 /// A whole scenario file.
@@ -143,6 +144,8 @@ pub struct Privacy {
     pub unit: Unit,
     /// Most rows that count for one entity, with that unit.
     pub rows_per_entity: Option<u32>,
+    /// Which noise the parties add.
+    pub mechanism: Noise,
 }
 
 impl Default for Privacy {
@@ -152,6 +155,7 @@ impl Default for Privacy {
             delta: None,
             unit: Unit::Row,
             rows_per_entity: None,
+            mechanism: Noise::DiscreteGaussian,
         }
     }
 }

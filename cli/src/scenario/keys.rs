@@ -233,6 +233,12 @@ pub const KEYS: &[Key] = &[
         "most rows, over all links and row parties, that count for one entity",
     ),
     key(
+        "privacy.mechanism",
+        "\"discrete-gaussian\"",
+        "noise that the parties add together: `discrete-gaussian`; `skellam`; `discrete-laplace`, which is pure (delta 0) and \
+         pays by how many cells a row touches",
+    ),
+    key(
         "test.fraction",
         "0.25",
         "share of rows kept for testing where a party names no `test_source`, 0 to 0.9",

@@ -100,6 +100,7 @@ impl Deployment<'_> {
                 ("epsilon", epsilon.into()),
                 ("delta", delta.into()),
                 ("unit", file.privacy.unit.as_str().into()),
+                ("mechanism", file.privacy.mechanism.as_str().into()),
             ]),
             _ => table([("epsilon", "none".into())]),
         };

@@ -110,7 +110,7 @@ async fn train(
         for party in &config.parties {
             let label = format!("{party} {}", planned.kind);
             let charge = free
-                .charge(&label, mechanism.cost())
+                .charge(&label, mechanism.renyi_cost())
                 .map_err(CliError::library(DOING))?;
             let own = mechanism
                 .apply(vec![0i64; totals.len()], charge, &mut rng)

@@ -8,6 +8,7 @@ pub use super::join::{
     AlignmentName, AttributesSection, JOINED_MAX_ROWS, JoinSection, LinkSection, PartitionName,
     PredictionSection, UnitName,
 };
+use hedgerow_dp::Noise;
 use hedgerow_forest::schema::Schema;
 use hedgerow_protocol::config::DEFAULT_MAX_ROWS;
 use hedgerow_protocol::ids::PartyId;
@@ -192,6 +193,9 @@ pub struct PrivacySection {
     pub unit: UnitName,
     /// Most rows that count for one entity, where the unit is an entity.
     pub rows_per_entity: Option<u32>,
+    /// Which noise the parties add.
+    #[serde(default)]
+    pub mechanism: Noise,
 }
 
 fn default_delta() -> f64 {

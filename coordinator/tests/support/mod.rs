@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use hedgerow_coordinator::{CoordinatorError, Ending};
 use hedgerow_crypto::seed::Seed;
+use hedgerow_dp::{Accountant, NoDifferentialPrivacy};
 use hedgerow_edge::certificate::{Subject, now};
 use hedgerow_edge::drive::{Clock, Shutdown};
 use hedgerow_edge::identity::Identity;
@@ -207,7 +208,10 @@ impl Party {
                 min_collusion: 1,
                 ..Policy::default()
             },
-            ledger: LedgerState::new(None, []),
+            ledger: LedgerState::new(
+                Accountant::unlimited(NoDifferentialPrivacy::chosen_by_configuration()),
+                [],
+            ),
             verifier: Arc::new(self.identity.consortium().clone()),
         };
         let mut dialer = Dialer {

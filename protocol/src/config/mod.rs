@@ -8,6 +8,7 @@ use std::ops::Deref;
 
 use hedgerow_crypto::hash::Digest;
 use hedgerow_crypto::mask::modulus::Modulus;
+use hedgerow_dp::Noise;
 use hedgerow_forest::params::ForestParams;
 use hedgerow_forest::schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -66,6 +67,8 @@ pub struct PrivacyParams {
     pub delta: f64,
     /// What neighbouring data sets differ in.
     pub unit: Unit,
+    /// Which noise the parties add to their tables.
+    pub mechanism: Noise,
 }
 
 /// How masked tables become a sum.

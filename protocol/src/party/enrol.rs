@@ -1,10 +1,10 @@
 //! Configuration and participants: what a party checks before any round.
 
 use hedgerow_crypto::hash::Digest;
-use hedgerow_dp::Rho;
 use rand_core::CryptoRng;
 
 use super::joined::Joined;
+use super::ledger::short_of;
 use super::run::Run;
 use super::secret::RunSecret;
 use super::{
@@ -118,21 +118,12 @@ impl PartyMachine {
     /// The ledger could pay for the whole plan of the run.
     fn can_pay(&self, config: &RunConfig) -> Result<(), Refusal> {
         // CHK-005: said before the run begins, not in its middle.
-        let mut asked = 0.0;
+        let mut costs = Vec::new();
         for planned in privacy::plan(config).map_err(internal)? {
-            asked += privacy::mechanism(config, &planned)
-                .map_err(internal)?
-                .cost()
-                .value();
+            let mechanism = privacy::mechanism(config, &planned).map_err(internal)?;
+            costs.push(mechanism.renyi_cost());
         }
-        let asked = Rho::at_least(asked).map_err(internal)?;
-        match self.me.ledger.left() {
-            Some(left) if asked > left => Err(Refusal::Budget {
-                asked: asked.to_string(),
-                left: left.to_string(),
-            }),
-            _ => Ok(()),
-        }
+        self.me.ledger.could_pay(&costs).map_err(short_of)
     }
 
     pub(super) fn participants(&mut self, request: ToParty) -> Result<(), Refusal> {

@@ -5,6 +5,7 @@ use hedgerow_crypto::seed::Seed;
 use rand_core::CryptoRng;
 
 use super::answers::{Answers, Known};
+use super::ledger::short_of;
 use super::round::{Round, RoundPhase};
 use super::run::{Counts, Run, Stage};
 use super::secret::RoundSecret;
@@ -67,14 +68,11 @@ impl PartyMachine {
 
     fn can_pay_for(&self, round: &Round) -> Result<(), Refusal> {
         // CHK-005: a round that cannot be paid for is not begun.
-        let cost = round.mechanism.cost();
-        match self.me.ledger.left() {
-            Some(left) if cost > left && !self.me.ledger.has(&round.label) => Err(Refusal::Budget {
-                asked: cost.to_string(),
-                left: left.to_string(),
-            }),
-            _ => Ok(()),
+        if self.me.ledger.has(&round.label) {
+            return Ok(());
         }
+        let cost = round.mechanism.renyi_cost();
+        self.me.ledger.could_pay(&[cost]).map_err(short_of)
     }
 
     pub(super) fn enter(&mut self, round: Round) {

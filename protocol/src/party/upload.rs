@@ -3,11 +3,11 @@
 use hedgerow_crypto::mask::modulus::Modulus;
 use hedgerow_crypto::mask::pairwise::Sign;
 use hedgerow_crypto::mask::prg::Prg;
-use hedgerow_dp::{BudgetExceeded, Mechanism};
+use hedgerow_dp::Mechanism;
 use hedgerow_forest::table::Table;
 
 use super::joined::Joined;
-use super::ledger::LedgerEntry;
+use super::ledger::{LedgerEntry, short_of};
 use super::round::{Context, Members, Round, RoundPhase};
 use super::run::{Counts, Stage};
 use super::{Output, PartyMachine, PartyProgress, Phase, broken, internal};
@@ -87,20 +87,15 @@ impl PartyMachine {
             }
         };
         // CHK-046: the ledger first. An entry that a restart left without its vector is used, not paid again.
-        let rho = round.mechanism.cost();
-        let (charge, fresh) = me
-            .ledger
-            .pay(&round.label, rho)
-            .map_err(|error: BudgetExceeded| Refusal::Budget {
-                asked: error.asked.to_string(),
-                left: error.left.to_string(),
-            })?;
+        let cost = round.mechanism.renyi_cost();
+        let (charge, fresh) = me.ledger.pay(&round.label, cost).map_err(short_of)?;
         if fresh && !matches!(round.mechanism, Mechanism::None(_)) {
             let (run, label) = (run.enrolled.config.run, round.label.clone());
             outputs.push_back(Output::Charge(LedgerEntry {
                 run,
                 round: round.id,
-                rho,
+                rho: charge.rho(),
+                cost: Some(cost),
                 label,
             }));
         }

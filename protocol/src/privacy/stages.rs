@@ -2,7 +2,7 @@
 
 use hedgerow_forest::query::QueryKind;
 
-use super::{Planned, PrivacyError, mechanism, plan};
+use super::{Planned, PrivacyError, amount, mechanism, plan};
 use crate::config::RunConfigLiteral;
 
 /// Queries of a run that serve one purpose.
@@ -14,7 +14,8 @@ pub struct Stage {
     pub queries: usize,
     /// Cells of all of them, at most.
     pub cells: u64,
-    /// zCDP of all of them, at most; 0 without noise.
+    /// What all of them cost at most, in the measure of the run's noise: rho of zCDP for the discrete Gaussian; 0 without
+    /// noise.
     pub rho: f64,
     /// Standard deviation of a released cell if every party survives, of the least and of the most noisy query; none
     /// without noise. In rows; of gradients in units of 2^-10.
@@ -32,7 +33,7 @@ pub fn stages(config: &RunConfigLiteral) -> Result<Vec<Stage>, PrivacyError> {
     for planned in plan(config)? {
         let name = name(&planned);
         let mechanism = mechanism(config, &planned)?;
-        let (rho, sigma) = (mechanism.cost().value(), mechanism.total_sigma(shares));
+        let (rho, sigma) = (amount(config, &mechanism), mechanism.total_sigma(shares));
         let cells = planned.cells as u64;
         match stages.iter_mut().find(|stage| stage.name == name) {
             Some(stage) => {

@@ -1,6 +1,7 @@
 //! What a run promises and to whom, and what each party learns: the same words in the model, in reports and for
 //! operators.
 
+use hedgerow_dp::Noise;
 use hedgerow_forest::model::PrivacyStatement;
 
 use super::{PrivacyError, total_rho};
@@ -14,7 +15,14 @@ use crate::ids::PartyId;
 pub fn statement(config: &RunConfigLiteral) -> Result<PrivacyStatement, PrivacyError> {
     let (mechanism, rho) = match &config.privacy {
         None => ("none", None),
-        Some(privacy) => ("distributed discrete Gaussian", Some(total_rho(privacy)?.value())),
+        Some(privacy) => (
+            match privacy.mechanism {
+                Noise::DiscreteGaussian => "distributed discrete Gaussian",
+                Noise::Skellam => "distributed Skellam",
+                Noise::DiscreteLaplace => "distributed discrete Laplace",
+            },
+            Some(total_rho(privacy)?.value()),
+        ),
     };
     let mut notes = match &config.privacy {
         None => vec!["exact totals were released: nothing is promised to single rows".to_owned()],
@@ -23,6 +31,15 @@ pub fn statement(config: &RunConfigLiteral) -> Result<PrivacyStatement, PrivacyE
                 .to_owned(),
         ],
     };
+    notes.extend(config.privacy.and_then(|privacy| match privacy.mechanism {
+        Noise::DiscreteGaussian => None,
+        Noise::Skellam => {
+            Some("rho: Renyi divergence divided by its order, at the order of the budget".to_owned())
+        }
+        Noise::DiscreteLaplace => {
+            Some("pure differential privacy: epsilon holds with delta 0, and rho is that epsilon".to_owned())
+        }
+    }));
     if config.partition.join().is_some() {
         notes.push(promise(config, Role::Row));
         notes.push(promise(config, Role::Attributes));

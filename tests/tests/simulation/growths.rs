@@ -1,6 +1,7 @@
 //! Growths that ask several tables, each after the one before: complete and exact in all partitions, whoever is lost
 //! between two of them and whoever starts again there.
 
+use hedgerow_dp::{Cost, Noise};
 use hedgerow_forest::params::Growth;
 use hedgerow_protocol::coordinator::{CoordinatorOutcome, CoordinatorProgress};
 use hedgerow_tests::deployment::Shape;
@@ -90,6 +91,37 @@ fn with_noise_every_party_pays_for_every_table_once() {
             let outcome = exact(&world);
             for node in world.parties.values() {
                 assert_eq!(node.ledger.len(), outcome.rounds.len(), "{}", node.story());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_mechanism_is_paid_for_at_its_own_price() {
+    for mechanism in [Noise::Skellam, Noise::DiscreteLaplace] {
+        for (growth, shape) in [
+            (Growth::Random, Shape::masked(4, 3)),
+            (Growth::Boosted, Shape::masked(4, 3)),
+            (Growth::Greedy, Shape::mixed(1, 3, 3)),
+        ] {
+            let noisy = Shape {
+                epsilon: Some(1.0),
+                mechanism,
+                ..shape
+            };
+            let mut world = World::new(&noisy.grown(growth), 7);
+            world.run_to_the_end();
+            oracle::complete_and_exact(&world);
+            for node in world.parties.values() {
+                assert!(!node.ledger.is_empty());
+                for entry in &node.ledger {
+                    let is_own = matches!(
+                        (mechanism, entry.cost()),
+                        (Noise::Skellam, Cost::Skellam { .. })
+                            | (Noise::DiscreteLaplace, Cost::Laplace { .. })
+                    );
+                    assert!(is_own, "{entry:?}");
+                }
             }
         }
     }

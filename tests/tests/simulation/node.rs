@@ -74,12 +74,12 @@ pub fn policy() -> Policy {
 /// Everything a party is, with books that hold these entries.
 pub fn setup(id: &PartyId, deployment: &Deployment, ledger: &[LedgerEntry]) -> PartySetup {
     let policy = policy();
-    let capacity = policy.capacity().expect("the policy's budget is one");
+    let books = policy.books().expect("the policy's budget is one");
     PartySetup {
         party: id.clone(),
         identity: identity(number(id)),
         certificate: certificate(number(id)),
-        ledger: LedgerState::new(Some(capacity), ledger.iter().cloned()),
+        ledger: LedgerState::new(books, ledger.iter().cloned()),
         policy,
         verifier: deployment.verifier.clone(),
     }

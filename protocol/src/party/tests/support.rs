@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hedgerow_crypto::identity::{SigningIdentity, VerifyingIdentity};
 use hedgerow_crypto::mask::modulus::Modulus;
 use hedgerow_crypto::seed::Seed;
+use hedgerow_dp::Noise;
 use hedgerow_forest::params::{ForestParams, Growth};
 use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::schema::{Column, Label, Schema};
@@ -69,6 +70,7 @@ pub(crate) fn noisy(mut literal: RunConfigLiteral) -> RunConfigLiteral {
         epsilon: 1.0,
         delta: 1e-6,
         unit: Unit::Row,
+        mechanism: Noise::DiscreteGaussian,
     });
     literal
 }
@@ -302,7 +304,7 @@ pub(crate) fn setup(index: usize, policy: &Policy, ledger: &[LedgerEntry]) -> Pa
         identity: identity(index),
         certificate: certificate(index),
         policy: policy.clone(),
-        ledger: LedgerState::new(Some(policy.capacity().unwrap()), ledger.to_vec()),
+        ledger: LedgerState::new(policy.books().unwrap(), ledger.to_vec()),
         verifier: Arc::new(TestConsortium),
     }
 }
