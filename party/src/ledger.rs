@@ -1,13 +1,14 @@
 //! The party's privacy ledger: `ledger.json` in the state folder, replaced in one durable step per payment.
 //!
 //! **Unit** rows of this party, over all its runs. **Accounting** at the order of Renyi divergence that suits the policy's
-//! budget (pure where its delta is 0), see [`Policy::books`].
+//! budget (pure where its delta is 0), see [`Policy::books`]. Private alignments cost keys, not rows: they stand beside, with
+//! epsilons that add up.
 
 use std::path::{Path, PathBuf};
 
 use hedgerow_dp::{Cost, RenyiCurve, Rho, epsilon_for};
 use hedgerow_edge::files::{self, FileError};
-use hedgerow_protocol::party::{LedgerEntry, LedgerState};
+use hedgerow_protocol::party::{LedgerEntry, LedgerState, OverlapEntry};
 use hedgerow_protocol::policy::Policy;
 use serde::{Deserialize, Serialize};
 
@@ -48,6 +49,9 @@ pub enum LedgerError {
 struct File {
     version: u32,
     entries: Vec<LedgerEntry>,
+    /// Payments for private alignments: of keys, not of rows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    alignments: Vec<OverlapEntry>,
 }
 
 /// The open ledger of a state folder.
@@ -77,6 +81,8 @@ pub struct Summary {
     pub epsilon_spent: f64,
     /// The delta of `epsilon_spent`.
     pub delta: f64,
+    /// Payments for private alignments, oldest first: run and peer, epsilon (infinite without dummies), delta.
+    pub alignments: Vec<(String, f64, f64)>,
 }
 
 impl Ledger {
@@ -94,6 +100,7 @@ impl Ledger {
                     file: File {
                         version: VERSION,
                         entries: Vec::new(),
+                        alignments: Vec::new(),
                     },
                 });
             }
@@ -120,7 +127,8 @@ impl Ledger {
         let books = policy
             .books()
             .map_err(|error| LedgerError::Policy(error.to_string()))?;
-        Ok(LedgerState::new(books, self.file.entries.iter().cloned()))
+        let state = LedgerState::new(books, self.file.entries.iter().cloned());
+        Ok(state.with_overlaps(self.file.alignments.iter().cloned()))
     }
 
     /// Appends a payment; durable when this returns. A payment that is there already (same label) is not repeated.
@@ -132,16 +140,33 @@ impl Ledger {
             return Ok(());
         }
         self.file.entries.push(entry);
+        self.write().inspect_err(|_| {
+            self.file.entries.pop();
+        })
+    }
+
+    /// Appends the payment for an alignment; durable when this returns. One run pays once for one peer.
+    ///
+    /// # Errors
+    /// [`LedgerError::File`]; the ledger is then unchanged.
+    pub fn append_overlap(&mut self, entry: OverlapEntry) -> Result<(), LedgerError> {
+        let same = |known: &OverlapEntry| known.run == entry.run && known.peer == entry.peer;
+        if self.file.alignments.iter().any(same) {
+            return Ok(());
+        }
+        self.file.alignments.push(entry);
+        self.write().inspect_err(|_| {
+            self.file.alignments.pop();
+        })
+    }
+
+    fn write(&self) -> Result<(), LedgerError> {
         let mut text = serde_json::to_vec_pretty(&self.file).map_err(|error| LedgerError::Corrupt {
             path: self.path.clone(),
             reason: error.to_string(),
         })?;
         text.push(b'\n');
-        if let Err(error) = files::write_atomic(&self.path, &text) {
-            self.file.entries.pop();
-            return Err(error.into());
-        }
-        Ok(())
+        Ok(files::write_atomic(&self.path, &text)?)
     }
 
     /// What `hedgerow ledger show` prints.
@@ -171,6 +196,15 @@ impl Ledger {
                 all.epsilon(delta)
             },
             delta,
+            alignments: self
+                .file
+                .alignments
+                .iter()
+                .map(|entry| {
+                    let label = format!("run {} alignment with {}", entry.run, entry.peer);
+                    (label, entry.epsilon.unwrap_or(f64::INFINITY), entry.delta)
+                })
+                .collect(),
         }
     }
 }

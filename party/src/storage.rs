@@ -125,6 +125,10 @@ impl Storage {
                     self.commit(&mut batch)?;
                     self.charge(entry)?;
                 }
+                Output::ChargeOverlap(entry) => {
+                    self.commit(&mut batch)?;
+                    self.ledger.append_overlap(entry.clone())?;
+                }
                 _ => {}
             }
         }

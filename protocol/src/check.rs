@@ -102,6 +102,7 @@ checks! {
     76 RELAY_CONTENT "What a counterpart sends can be read, and fits what both know of the run."
     77 CHANNEL_KEYS "In joined runs, and in no others, every participant has a key for relayed chunks."
     78 SCORES "An attribute party takes part in no more scores than the run declares."
+    89 OVERLAPS "The alignments of a run cost no more than the own policy lets the keys spend over all runs."
 }
 
 #[cfg(test)]

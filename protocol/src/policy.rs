@@ -27,6 +27,8 @@ use crate::refusal::Refusal;
 /// # joined runs:
 /// allowed_partitions = ["horizontal", "vertical", "mixed"]   # without it, every one
 /// plain_alignment = false      # let row parties know the keys of attribute parties
+/// total_overlap_epsilon = 10   # of all private alignments together; without it, any
+/// overlap_delta = 1e-6         # of one alignment
 /// min_pad = 0                  # fewest dummies in the pool that blurs the size of the overlap
 /// require_entity_unit = false  # refuse noise that promises nothing for attributes
 /// max_rows_per_entity = 100    # largest K of the unit "entity"; without it, any
@@ -64,6 +66,10 @@ pub struct Policy {
     pub plain_alignment: bool,
     /// Fewest dummies in the pool of a private alignment.
     pub min_pad: u32,
+    /// Largest epsilon of all private alignments of all runs together, for the presence of one key; `None` allows any.
+    pub total_overlap_epsilon: Option<f64>,
+    /// The delta at which the epsilon of one alignment is counted.
+    pub overlap_delta: f64,
     /// Refuse joined runs with noise whose unit is not the entity.
     pub require_entity_unit: bool,
     /// Largest K of the unit "entity"; `None` allows any.
@@ -123,6 +129,8 @@ impl Default for Policy {
             allowed_partitions: None,
             plain_alignment: false,
             min_pad: 0,
+            total_overlap_epsilon: None,
+            overlap_delta: 1e-6,
             require_entity_unit: false,
             max_rows_per_entity: None,
             max_scores: 0,

@@ -176,6 +176,16 @@ pub enum Refusal {
         "the run asks for scores without output noise, which reveal profiles of entities (policy key `exact_scores`)"
     )]
     ExactScores,
+    /// The alignments of the run would cost more than the policy lets the keys of this party spend.
+    #[error(
+        "the run's alignments cost epsilon {asked} of this party's keys, {left} are left (policy key `total_overlap_epsilon`)"
+    )]
+    Overlap {
+        /// Epsilon of all alignments of the run, in decimals; `inf` without dummies.
+        asked: String,
+        /// Epsilon that is left.
+        left: String,
+    },
     /// The run's noise is not one that the policy allows.
     #[error(
         "the run adds {asked} noise, which the policy of this party does not list (policy key `allowed_mechanisms`)"

@@ -297,7 +297,7 @@ impl Party {
                     self.kept.lock().unwrap().secret = Some((round, seed))
                 }
                 Output::ForgetRoundSecret(_) => self.kept.lock().unwrap().secret = None,
-                Output::Charge(_) | Output::Progress(_) => {}
+                Output::Charge(_) | Output::ChargeOverlap(_) | Output::Progress(_) => {}
                 Output::StoreRunSecret(..)
                 | Output::Work(..)
                 | Output::Scored(..)

@@ -95,6 +95,26 @@ impl Padding {
         delta_of(self.each(), epsilon)
     }
 
+    /// The epsilon of one alignment at this delta (above 0), within 2^-30 of the least and never below it; infinite where
+    /// no finite one is enough. Natural logarithms.
+    pub fn epsilon(self, delta: f64) -> f64 {
+        const MOST: f64 = 64.0;
+        if !(delta > 0.0 && self.delta(MOST) <= delta) {
+            return f64::INFINITY;
+        }
+        // Delta falls as epsilon grows.
+        let (mut small, mut enough) = (0.0, MOST);
+        while enough - small > 2f64.powi(-30) {
+            let middle = (small + enough) / 2.0;
+            if self.delta(middle) <= delta {
+                enough = middle;
+            } else {
+                small = middle;
+            }
+        }
+        enough
+    }
+
     /// Mean of the number of dummies in the overlap.
     pub fn mean(self) -> f64 {
         f64::from(self.each()) / 2.0
@@ -194,6 +214,20 @@ mod tests {
         ] {
             assert_eq!(Padding::for_budget(epsilon, delta).unwrap().each(), each);
         }
+    }
+
+    #[test]
+    fn epsilon_and_delta_are_each_others_inverse() {
+        for (epsilon, delta, each) in [(1.0, 1e-6, 147), (1.0, 1e-9, 248), (0.5, 1e-6, 522)] {
+            let padding = Padding::new(2 * each).unwrap();
+            let found = padding.epsilon(delta);
+            assert!(
+                found <= epsilon && found > 0.98 * epsilon,
+                "{found} for {epsilon}"
+            );
+            assert!(padding.delta(found) <= delta);
+        }
+        assert_eq!(Padding::new(2).unwrap().epsilon(1e-6), f64::INFINITY);
     }
 
     #[test]

@@ -129,6 +129,7 @@ impl PartyEffects {
             | Output::StoreRoundSecret(..)
             | Output::StoreRunSecret(..)
             | Output::Charge(_)
+            | Output::ChargeOverlap(_)
             | Output::Count(..)
             | Output::Work(..)
             | Output::Finished(_) => {}

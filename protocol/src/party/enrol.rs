@@ -5,6 +5,7 @@ use rand_core::CryptoRng;
 
 use super::joined::Joined;
 use super::ledger::short_of;
+use super::overlap;
 use super::run::Run;
 use super::secret::RunSecret;
 use super::{
@@ -56,6 +57,9 @@ impl PartyMachine {
         }
         let enrolled = self.accept(bytes, || RunSecret::random(rng))?;
         self.can_pay(&enrolled.config)?;
+        self.me
+            .ledger
+            .could_align(&enrolled.config, &self.me.party, &self.me.policy)?;
         if let Some(secret) = &enrolled.secret {
             self.outputs
                 .push_back(Output::StoreRunSecret(enrolled.config.run, secret.seed().clone()));
@@ -134,6 +138,9 @@ impl PartyMachine {
             Phase::Enrolled(enrolled) => match self.run(enrolled, enrolments) {
                 Ok(run) => {
                     let count = run.roster.len();
+                    // Before the first message of an alignment.
+                    let paid = overlap::payments(&run.enrolled.config, &self.me.party, &self.me.policy);
+                    self.outputs.extend(paid.into_iter().map(Output::ChargeOverlap));
                     self.phase = Phase::Running(Box::new(run));
                     self.outputs
                         .push_back(Output::Progress(PartyProgress::Participants { count }));

@@ -3,6 +3,7 @@
 use hedgerow_dp::{Accountant, BudgetExceeded, Charge, Cost, Rho};
 use serde::{Deserialize, Serialize};
 
+use super::overlap::OverlapEntry;
 use crate::ids::{RoundId, RunId};
 use crate::refusal::Refusal;
 
@@ -37,6 +38,7 @@ impl LedgerEntry {
 #[derive(Debug)]
 pub struct LedgerState {
     accountant: Accountant,
+    pub(super) overlaps: Vec<OverlapEntry>,
 }
 
 impl LedgerState {
@@ -50,6 +52,7 @@ impl LedgerState {
         });
         Self {
             accountant: books.with_history(history),
+            overlaps: Vec::new(),
         }
     }
 

@@ -40,6 +40,7 @@ mod joined;
 mod keys;
 mod ledger;
 mod output;
+mod overlap;
 mod record;
 mod replay;
 mod result;
@@ -57,6 +58,7 @@ pub(crate) mod tests;
 
 pub use ledger::{LedgerEntry, LedgerState};
 pub use output::{Output, PartyOutcome, PartyProgress, ReleasedRound, Scored};
+pub use overlap::OverlapEntry;
 pub use record::RestoreError;
 
 use enrol::Enrolled;

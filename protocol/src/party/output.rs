@@ -5,6 +5,7 @@ use hedgerow_forest::model::Forest;
 use hedgerow_forest::query::{QueryKind, TableQuery};
 
 use super::ledger::LedgerEntry;
+use super::overlap::OverlapEntry;
 use crate::ids::{PartyId, RoundId, RunId};
 use crate::join::score::ScoreRefusal;
 use crate::join::{Work, WorkId};
@@ -28,6 +29,8 @@ pub enum Output {
     StoreRunSecret(RunId, Seed),
     /// Append this entry to the privacy ledger; durable before any later output. Once per label.
     Charge(LedgerEntry),
+    /// Append this payment for an alignment to the privacy ledger; durable before any later output. Once per run and peer.
+    ChargeOverlap(OverlapEntry),
     /// Horizontal runs: count the own training rows for this query, then call `handle_table`.
     Count(RoundId, TableQuery),
     /// Joined runs: do this on a thread that may block, then call `handle_work`. Any order, several at a time.

@@ -1,12 +1,16 @@
 //! What a run promises and to whom, and what each party learns: the same words in the model, in reports and for
 //! operators.
 
+use hedgerow_crypto::align::Padding;
 use hedgerow_dp::Noise;
 use hedgerow_forest::model::PrivacyStatement;
 
 use super::{PrivacyError, total_rho};
 use crate::config::{Alignment, Role, RunConfigLiteral, Unit};
 use crate::ids::PartyId;
+
+/// The delta at which statements name the epsilon of an alignment.
+const OVERLAP_DELTA: f64 = 1e-6;
 
 /// What the model says about its privacy: the promise of the configuration, the same words everywhere.
 ///
@@ -137,10 +141,14 @@ fn of_alignment(config: &RunConfigLiteral) -> Option<String> {
         Alignment::Private { pad: 0, .. } => {
             "alignment reveals the exact sizes of both sets of keys and of their overlap, per pair".to_owned()
         }
-        Alignment::Private { pad, .. } => format!(
-            "alignment reveals the sizes of both sets of keys and, blurred by a pool of {pad} dummies, of their \
-             overlap, per pair"
-        ),
+        Alignment::Private { pad, .. } => {
+            let epsilon = Padding::new(pad).map_or(f64::INFINITY, |padding| padding.epsilon(OVERLAP_DELTA));
+            format!(
+                "alignment reveals the sizes of both sets of keys and, blurred by a pool of {pad} dummies, of their \
+                 overlap, per pair: for one key in place of another that is epsilon {epsilon:.2} at delta {OVERLAP_DELTA:e}, \
+                 charged to each party's ledger for every pair"
+            )
+        }
         Alignment::Plain => {
             "alignment is plain: row parties get to know the keys of attribute parties".to_owned()
         }

@@ -9,7 +9,9 @@ use hedgerow_protocol::config::{Role, RunConfig};
 use hedgerow_protocol::ids::{PartyId, RoundId, RunId};
 use hedgerow_protocol::join::score::ScoreRows;
 use hedgerow_protocol::join::{Done, Work, WorkId};
-use hedgerow_protocol::party::{LedgerEntry, LedgerState, Output, PartyMachine, PartyOutcome, PartySetup};
+use hedgerow_protocol::party::{
+    LedgerEntry, LedgerState, Output, OverlapEntry, PartyMachine, PartyOutcome, PartySetup,
+};
 use hedgerow_protocol::policy::Policy;
 use hedgerow_protocol::refusal::Refusal;
 use hedgerow_protocol::time::Millis;
@@ -28,6 +30,7 @@ pub struct PartyNode {
     /// What work came to, until the machine hears of it.
     done: BTreeMap<(u32, WorkId), Result<Done, String>>,
     pub ledger: Vec<LedgerEntry>,
+    pub overlaps: Vec<OverlapEntry>,
     /// Counts its starts, so that what an earlier process asked for goes nowhere.
     pub incarnation: u32,
     /// It dies when it has done so many outputs more.
@@ -95,6 +98,7 @@ impl PartyNode {
             run_secret: None,
             done: BTreeMap::new(),
             ledger: Vec::new(),
+            overlaps: Vec::new(),
             incarnation: 0,
             fuse: None,
             down: None,
@@ -271,6 +275,7 @@ impl PartyNode {
                 self.secret = self.secret.take().filter(|(kept, _)| *kept != round)
             }
             Output::Charge(entry) => self.ledger.push(entry),
+            Output::ChargeOverlap(entry) => self.overlaps.push(entry),
             Output::Finished(outcome) => {
                 self.outcome = Some(outcome);
                 let config = &deployment.config;

@@ -18,7 +18,7 @@ use crate::config::{
 };
 use crate::ids::{PartyId, RoundId, RunId};
 use crate::join::{Work, WorkId};
-use crate::party::{LedgerEntry, LedgerState, Output, PartyMachine, PartyOutcome, PartySetup};
+use crate::party::{LedgerEntry, LedgerState, Output, OverlapEntry, PartyMachine, PartyOutcome, PartySetup};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
 use crate::roster::{CertificateError, CertificateVerifier};
@@ -158,6 +158,7 @@ pub(crate) struct Party {
     pub(crate) records: Vec<Vec<u8>>,
     pub(crate) secret: Option<(RoundId, Seed)>,
     pub(crate) ledger: Vec<LedgerEntry>,
+    pub(crate) overlaps: Vec<OverlapEntry>,
     pub(crate) sent: Vec<ToCoordinator>,
     pub(crate) counted: Vec<(RoundId, TableQuery)>,
     pub(crate) refused: Option<Refusal>,
@@ -183,6 +184,7 @@ impl Party {
             records: Vec::new(),
             secret: None,
             ledger: Vec::new(),
+            overlaps: Vec::new(),
             sent: Vec::new(),
             counted: Vec::new(),
             refused: None,
@@ -251,6 +253,10 @@ impl Party {
                 Output::ForgetRoundSecret(round) => {
                     self.secret.take_if(|(kept, _)| *kept == round);
                     "forget secret"
+                }
+                Output::ChargeOverlap(entry) => {
+                    self.overlaps.push(entry);
+                    "charge overlap"
                 }
                 Output::Charge(entry) => {
                     self.ledger.push(entry);
