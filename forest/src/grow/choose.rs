@@ -40,7 +40,8 @@ pub fn choose(schema: &Schema, rows: u64, noise: Option<f64>) -> (ForestParams, 
     let mut params = ForestParams::new(50, depth, 16, Growth::Greedy);
     let mut bound = SECOND_LEVEL;
     params.levels = 1;
-    while signal >= bound && params.levels < params.depth {
+    // Nor do levels of row columns alone pay there, at epsilon 1 or 5, on payments or Adult.
+    while !schema.has_links() && signal >= bound && params.levels < params.depth {
         params.levels += 1;
         bound *= PER_LEVEL;
     }

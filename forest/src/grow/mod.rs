@@ -179,7 +179,7 @@ pub fn growth(
         )?)),
         Growth::Greedy | Growth::Quantile => Ok(Box::new(greedy::GreedyGrowth::new(
             schema, binner, params, &seed, noise,
-        ))),
+        )?)),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::schema::Schema;
 use crate::table::CLASSES;
 
 use super::GrowError;
-use super::random::SCORE_BINS;
+use super::threshold::SCORE_BINS;
 
 /// One query that a growth may ask. It may end early or leave queries out; it never asks others, nor larger ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub struct PlannedQuery {
 /// Parts of a whole budget: a plan's parts sum up to about so many.
 pub const PARTS: u32 = 1000;
 /// Parts of the score histogram.
-const THRESHOLD_PARTS: u32 = 50;
+const THRESHOLD_PARTS: u32 = 75;
 
 /// Every query that a growth with these parameters may ask, in its order.
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::leaf_values::leaf_values;
 use super::structure::random_trees;
-use super::threshold::{best_threshold, threshold_of_leaves};
+use super::threshold::{ScoreHistogram, threshold_of_leaves};
 use super::{Grow, GrowError, Noise, Step, expect};
 use crate::binning::Binner;
 use crate::model::{Forest, Output};
@@ -13,9 +13,6 @@ use crate::query::{QueryKind, TableQuery};
 use crate::schema::Schema;
 use crate::table::Table;
 use crate::tree::Tree;
-
-/// Bins of the score histogram that the threshold is read from.
-pub const SCORE_BINS: u16 = 256;
 
 /// Growth of random decision trees (Fan et al., ICDM 2003): the structure comes from a public seed
 /// ([`super::structure`]), so two tables are all that is asked of the data, and one if columns are read through links
@@ -33,7 +30,7 @@ pub struct RandomGrowth {
 enum Stage {
     Start,
     Leaves(TableQuery),
-    Threshold(TableQuery, Arc<[u32]>),
+    Threshold(ScoreHistogram, Arc<[u32]>),
     Finished,
 }
 
@@ -79,14 +76,16 @@ impl Grow for RandomGrowth {
                     let threshold = threshold_of_leaves(answer.cells(), &values, deviation);
                     return Ok(self.finish(values, threshold));
                 }
-                let query =
-                    TableQuery::score_histogram(Arc::clone(&self.trees), Arc::clone(&values), SCORE_BINS)?;
-                self.stage = Stage::Threshold(query.clone(), values);
+                let trees = Arc::clone(&self.trees);
+                let deviation = self.noise.of(QueryKind::Threshold);
+                let scores = ScoreHistogram::new(trees, &values, answer.cells(), deviation)?;
+                let query = scores.query.clone();
+                self.stage = Stage::Threshold(scores, values);
                 Ok(Step::Ask(query))
             }
-            Stage::Threshold(query, values) => {
-                let answer = expect(answer, query)?;
-                let threshold = best_threshold(answer.cells(), self.noise.of(QueryKind::Threshold));
+            Stage::Threshold(scores, values) => {
+                let answer = expect(answer, &scores.query)?;
+                let threshold = scores.threshold(answer.cells(), self.noise.of(QueryKind::Threshold));
                 let values = Arc::clone(values);
                 Ok(self.finish(values, threshold))
             }

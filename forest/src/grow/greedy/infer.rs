@@ -35,6 +35,15 @@ pub(super) enum Rule {
     Drawn,
 }
 
+/// What a threshold is drawn uniformly over.
+#[derive(Debug, Clone, Copy)]
+enum Ranks {
+    /// The rows expected at the node, either class half of them.
+    Rows,
+    /// The bins that are left.
+    Bins,
+}
+
 /// Features drawn for each node among so many: half of their square root, at least 2.
 fn candidates(pool: usize) -> usize {
     (pool.isqrt().div_ceil(2)).max(2)
@@ -79,7 +88,13 @@ impl Marginal {
         self.rows.len().saturating_sub(1) as u8
     }
 
-    fn all(&self) -> BinSet {
+    /// Standard deviation of the noise in a cell.
+    pub(super) const fn deviation(&self) -> f64 {
+        self.deviation
+    }
+
+    /// All bins.
+    pub(super) fn all(&self) -> BinSet {
         BinSet::range(0, self.missing())
     }
 
@@ -87,7 +102,8 @@ impl Marginal {
         self.rows.get(usize::from(bin)).copied().unwrap_or_default()
     }
 
-    fn sum(&self, bins: &BinSet) -> [f64; CLASSES] {
+    /// Rows of either class in these bins.
+    pub(super) fn sum(&self, bins: &BinSet) -> [f64; CLASSES] {
         bins.iter()
             .map(|bin| self.of(bin))
             .fold([0.0; CLASSES], |sum, of| [sum[0] + of[0], sum[1] + of[1]])
@@ -114,6 +130,9 @@ pub(super) struct Inference<'a> {
     pub(super) draw: Draw,
     pub(super) first: usize,
     pub(super) depth: usize,
+    /// Rows that a node must be expected to hold so that it is split by chance if nothing else splits it, on levels that
+    /// were asked for too; `None`: no node is.
+    pub(super) chance_from: Option<f64>,
 }
 
 impl Inference<'_> {
@@ -130,8 +149,10 @@ impl Inference<'_> {
         if level >= self.depth {
             return;
         }
-        if level >= self.first
-            && let Some(split) = self.infer(level, &node)
+        let is_open = splits.get(position).is_some_and(Split::is_dummy);
+        let may_infer = level >= self.first || is_open && self.chance_from.is_some();
+        if may_infer
+            && let Some(split) = self.infer(level, &node).or_else(|| self.by_chance(level, &node))
             && let Some(slot) = splits.get_mut(position)
         {
             *slot = split;
@@ -183,8 +204,18 @@ impl Inference<'_> {
                 let best = found.reduce(|best, other| if other.0 > best.0 { other } else { best });
                 best.map(|(_, split)| split)
             }
-            Rule::Drawn => self.drawn(pool, node),
+            Rule::Drawn => self.drawn(pool, node, Ranks::Rows),
         }
+    }
+
+    /// A split as random growth draws it, of a node large enough for one.
+    fn by_chance(&mut self, level: usize, node: &Node) -> Option<Split> {
+        let [negative, positive] = node.rows;
+        if negative + positive < self.chance_from? {
+            return None;
+        }
+        let pool = self.pools.get(level)?;
+        self.drawn(pool, node, Ranks::Bins)
     }
 
     /// The best split of a node by one feature, with its gain.
@@ -229,8 +260,9 @@ impl Inference<'_> {
         Some((found.gain, Split { feature, right }))
     }
 
-    /// A split of a feature that is uniform among those that have two values left.
-    fn drawn(&mut self, pool: &[u16], node: &Node) -> Option<Split> {
+    /// A split of a feature that is uniform among those that have two values left, with its threshold uniform over
+    /// these ranks.
+    fn drawn(&mut self, pool: &[u16], node: &Node, ranks: Ranks) -> Option<Split> {
         let values = |feature: u16| -> Option<(Vec<u8>, &Marginal)> {
             let marginal = self.marginals.get(usize::from(feature))?;
             let bins = node.left.get(usize::from(feature))?;
@@ -251,7 +283,10 @@ impl Inference<'_> {
             // Where there is nothing of a class, all its ranks are alike.
             let even = 1.0 / values.len() as f64;
             let weight = |bin: &u8| -> f64 {
-                let share = |(rows, all): (f64, f64)| if all > 0.0 { rows / all } else { even };
+                let share = |(rows, all): (f64, f64)| match ranks {
+                    Ranks::Rows if all > 0.0 => rows / all,
+                    _ => even,
+                };
                 marginal.of(*bin).into_iter().zip(all).map(share).sum()
             };
             let mut rank = 2.0 * self.draw.share();
@@ -295,7 +330,7 @@ mod tests {
             .into()
     }
 
-    fn complete(rule: Rule, depth: usize) -> Vec<Split> {
+    fn complete(rule: Rule, depth: usize, chance_from: Option<f64>) -> Vec<Split> {
         let marginals = marginals();
         let inference = Inference {
             marginals: &marginals,
@@ -304,6 +339,7 @@ mod tests {
             draw: Draw::of_inferred(&[5; 32], 0),
             first: 0,
             depth,
+            chance_from,
         };
         let mut splits = Vec::new();
         inference.complete(&mut splits);
@@ -316,7 +352,7 @@ mod tests {
             criterion: Criterion::Gini,
             deviation: 0.0,
         };
-        let splits = complete(Rule::Best(judge), 3);
+        let splits = complete(Rule::Best(judge), 3, None);
         let first = Split {
             feature: 0,
             right: [2, 3].into_iter().collect(),
@@ -327,8 +363,22 @@ mod tests {
     }
 
     #[test]
+    fn large_nodes_that_nothing_splits_are_split_by_chance() {
+        let judge = Judge {
+            criterion: Criterion::Gini,
+            deviation: 0.0,
+        };
+        // 2000 rows: both children of the root hold 1000, theirs 500 or so.
+        let splits = complete(Rule::Best(judge), 4, Some(900.0));
+        assert!(splits[..3].iter().all(|split| !split.is_dummy()));
+        assert!(splits[7..].iter().all(Split::is_dummy));
+        let none = complete(Rule::Best(judge), 4, Some(1e6));
+        assert!(none[1..].iter().all(Split::is_dummy));
+    }
+
+    #[test]
     fn drawn_splits_are_proper() {
-        let splits = complete(Rule::Drawn, 4);
+        let splits = complete(Rule::Drawn, 4, None);
         // What a root leaves of one feature, its children can still split by the other.
         assert!(splits[..3].iter().all(|split| !split.is_dummy()));
         for split in splits.into_iter().filter(|split| !split.is_dummy()) {

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::binning::Binned;
+use crate::grow::threshold::SCORE_BINS;
 use crate::grow::{growth, plan};
 use crate::metrics;
 use crate::params::Growth;
