@@ -11,6 +11,7 @@
 //! | [`linear`] | any affine map as generalised diagonals between any two layouts |
 //! | [`plan`](mod@plan) | the search for layouts, splits and ring; plans as data |
 //! | [`eval`] | a prepared model, run over any scheme |
+//! | [`trees`] | forests: public structure, private model |
 #![forbid(unsafe_code)]
 
 pub mod eval;
@@ -19,3 +20,4 @@ pub mod linear;
 pub mod plan;
 pub mod scheme;
 pub mod tile;
+pub mod trees;

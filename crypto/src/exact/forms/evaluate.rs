@@ -217,17 +217,16 @@ impl Evaluator {
                         *minus = (*plus + odd * degree) % turn * exponent % turn;
                     }
                 }
-                let weight = plain.mul(*weight, unit) as i64;
+                let weight = plain.mul(*weight, unit);
+                let signed = [weight, plain.sub(0, weight)];
                 for (image, place) in places.iter().enumerate() {
                     let word = &mut room[(input * images + image) * degree + place % degree];
-                    let sign = 1 - 2 * (*place >= degree) as i64;
-                    *word += sign * weight;
+                    *word = plain.add(*word as u64, signed[place / degree]) as i64;
                 }
             }
         }
         for word in room.iter_mut() {
-            let reduced = word.rem_euclid(modulus);
-            *word = reduced - (modulus & -i64::from(reduced > modulus / 2));
+            *word -= modulus & ((modulus / 2 - *word) >> 63);
         }
         sums
     }

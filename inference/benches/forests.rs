@@ -1,0 +1,82 @@
+//! Forests, encrypted: each mode beside what was asked.
+//!
+//! `RAYON_NUM_THREADS=1 cargo bench -p hedgerow-inference --bench forests -- [public-structure|private-model|10x4|50x5 ...]`
+//! (`ROWS` rows instead of 50, or 2000 of public structure; `FOREST` an ONNX file instead of the two sizes of the reference). CPU milliseconds of all
+//! threads, the least of five means: what a machine does that others use too. Every row is compared with the clear
+//! evaluation of the binned model.
+
+use hedgerow_crypto::seed::Seed;
+use hedgerow_forest::ensemble::Ensemble;
+use hedgerow_inference::trees::Mode;
+use hedgerow_inference::trees::bench::{complete_forest, measure};
+use rand_core::Rng;
+
+const FEATURES: usize = 30;
+
+/// CPU seconds of this process so far, by the clock of the one thread that works; of all threads where there are more.
+fn cpu() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let times = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok());
+    times
+        .filter_map(|line| line.split_whitespace().next()?.parse::<f64>().ok())
+        .sum::<f64>()
+        * 1e-9
+}
+
+/// Bins, ties at thresholds, values outside of all, missing values.
+fn values(count: usize, rng: &mut impl Rng) -> Vec<f64> {
+    let value = |word: u32| match word % 80 {
+        0 => f64::NAN,
+        1 => f64::INFINITY,
+        2 => -1e300,
+        word => f64::from(word) - 8.0,
+    };
+    (0..count).map(|_| value(rng.next_u32())).collect()
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    let asked: Vec<Mode> = arguments
+        .iter()
+        .filter_map(|argument| argument.parse().ok())
+        .collect();
+    let modes = if asked.is_empty() {
+        Mode::ALL.to_vec()
+    } else {
+        asked
+    };
+    let rows: Option<usize> = std::env::var("ROWS").ok().and_then(|rows| rows.parse().ok());
+    let mut rng = Seed::from_bytes([6; 32]).rng();
+    let forests: Vec<Ensemble> = match std::env::var("FOREST") {
+        Ok(path) => {
+            let bytes = std::fs::read(&path).expect("FOREST names a file");
+            vec![hedgerow_forest::import::onnx::ensemble(&bytes).expect("FOREST is an ONNX forest")]
+        }
+        Err(_) => {
+            let named = |(trees, depth): &(usize, u32)| arguments.contains(&format!("{trees}x{depth}"));
+            let sizes = [(10, 4), (50, 5)];
+            let all = !sizes.iter().any(named);
+            sizes
+                .into_iter()
+                .filter(|size| all || named(size))
+                .map(|(trees, depth)| {
+                    complete_forest(trees, depth, FEATURES, &mut rng).expect("sizes within the limits")
+                })
+                .collect()
+        }
+    };
+    for model in &forests {
+        let width = model.features().len();
+        for mode in &modes {
+            let rows = rows.unwrap_or(if *mode == Mode::PublicStructure { 2000 } else { 50 });
+            let values = values(rows * width, &mut rng);
+            match measure(model, *mode, &values, &mut rng, &mut cpu) {
+                Ok(measured) => println!("{measured}\n"),
+                Err(error) => println!("{error}\n"),
+            }
+        }
+    }
+}

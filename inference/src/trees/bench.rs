@@ -1,0 +1,231 @@
+//! What `hedgerow bench forest` and the benchmark measure: forests of the sizes of the reference, each mode beside what
+//! was asked. No clock: it is an argument.
+
+use std::fmt;
+
+use hedgerow_crypto::seed::Seed;
+use hedgerow_forest::ensemble::{
+    Aggregate, Branch, Decision, Ensemble, EnsembleError, Feature, Float, Mode as Test, Node, Parts, Task,
+    Transform, Weight,
+};
+use rand_core::{CryptoRng, Rng};
+
+use super::client::ForestClient;
+use super::error::TreesError;
+use super::mode::Mode;
+use super::plan::{Options, Plan};
+use super::server::EncryptedForest;
+
+/// A forest of complete trees over 64 bins of each feature, features and thresholds drawn uniformly: no path is shorter
+/// than the depth, and no two are alike, so that it is the largest of its sizes.
+///
+/// # Errors
+/// Sizes that no ensemble has.
+pub fn complete_forest(
+    trees: usize,
+    depth: u32,
+    features: usize,
+    rng: &mut impl Rng,
+) -> Result<Ensemble, EnsembleError> {
+    let branches = (1_u32 << depth) - 1;
+    let (mut nodes, mut roots, mut weights) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..trees {
+        let root = nodes.len() as u32;
+        roots.push(root);
+        for node in 0..branches {
+            nodes.push(Node::Branch(Branch {
+                feature: rng.next_u32() % features.max(1) as u32,
+                mode: Test::LessOrEqual,
+                value: f64::from(rng.next_u32() % 63),
+                missing_yes: false,
+                yes: root + 2 * node + 1,
+                no: root + 2 * node + 2,
+            }));
+        }
+        for _ in 0..=branches {
+            nodes.push(Node::Leaf {
+                first: weights.len() as u32,
+                len: 1,
+            });
+            weights.push(Weight {
+                target: 0,
+                value: f64::from(rng.next_u32() % 256),
+            });
+        }
+    }
+    Ensemble::new(Parts {
+        features: vec![Feature::default(); features],
+        input: Float::F32,
+        arithmetic: Float::F32,
+        output: Float::F32,
+        task: Task::Regression { targets: 1 },
+        aggregate: Aggregate::Sum,
+        base: Vec::new(),
+        transform: Transform::None,
+        steps: Vec::new(),
+        decision: Decision::None,
+        roots,
+        nodes,
+        sets: Vec::new(),
+        weights,
+    })
+}
+
+/// What was asked of a mode for one of the two sizes.
+#[derive(Clone, Copy, Debug)]
+pub struct Bar {
+    /// The mode.
+    pub mode: Mode,
+    /// Trees and depth.
+    pub size: (usize, u32),
+    /// CPU milliseconds of the server for one row.
+    pub milliseconds: f64,
+    /// Bytes of a request.
+    pub up: usize,
+    /// Bytes of an answer.
+    pub down: usize,
+    /// Bytes of evaluation keys.
+    pub keys: usize,
+}
+
+const fn bar(mode: Mode, size: (usize, u32), milliseconds: f64, bytes: [usize; 3]) -> Bar {
+    let [up, down, keys] = bytes;
+    Bar {
+        mode,
+        size,
+        milliseconds,
+        up,
+        down,
+        keys,
+    }
+}
+
+/// What was asked (issue 6).
+pub const BARS: [Bar; 4] = [
+    bar(Mode::PublicStructure, (10, 4), 1.0, [56_000, 40_000, 0]),
+    bar(Mode::PublicStructure, (50, 5), 1.0, [56_000, 40_000, 0]),
+    bar(Mode::PrivateModel, (10, 4), 60.0, [180_000, 180_000, 11_000_000]),
+    bar(Mode::PrivateModel, (50, 5), 200.0, [180_000, 180_000, 11_000_000]),
+];
+
+/// What a mode takes, measured.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// The plan.
+    pub plan: Plan,
+    /// Milliseconds of the server for one row.
+    pub server: f64,
+    /// Milliseconds of the client to encrypt and to open.
+    pub client: [f64; 2],
+    /// Milliseconds of the client for its keys, once.
+    pub keygen: f64,
+    /// Rows whose opened sums were compared with the clear evaluation of the binned model.
+    pub rows: usize,
+    /// Rows where they differed.
+    pub differing: usize,
+}
+
+/// Times are the least of the means of so many groups of rows.
+const GROUPS: usize = 5;
+
+/// Runs a mode on rows, `[rows, features]`, by a clock in seconds.
+///
+/// # Errors
+/// A forest that does not fit the mode.
+pub fn measure(
+    model: &Ensemble,
+    mode: Mode,
+    rows: &[f64],
+    rng: &mut impl CryptoRng,
+    clock: &mut dyn FnMut() -> f64,
+) -> Result<Measured, TreesError> {
+    let forest = EncryptedForest::compile(model, mode, &Options::default())?;
+    let client = ForestClient::new(forest.offer().clone(), &Seed::random(rng))?;
+    let start = clock();
+    let keys = client.keys();
+    let keygen = (clock() - start) * 1e3;
+    let keys = forest.read_keys(&keys)?;
+    let mut measured = Measured {
+        plan: forest.plan().clone(),
+        server: f64::INFINITY,
+        client: [f64::INFINITY; 2],
+        keygen,
+        rows: 0,
+        differing: 0,
+    };
+    let rows: Vec<&[f64]> = rows.chunks_exact(model.features().len()).collect();
+    // The kernel counts running time in ticks of a few milliseconds: means over groups, and the least of these.
+    for group in rows.chunks(rows.len().div_ceil(GROUPS).max(1)) {
+        let mean = |start: f64, end: f64| (end - start) * 1e3 / group.len() as f64;
+        let start = clock();
+        let requests: Vec<Vec<u8>> = group
+            .iter()
+            .map(|row| client.request(row, rng))
+            .collect::<Result<_, _>>()?;
+        let encrypted = clock();
+        let answers: Vec<Vec<u8>> = requests
+            .iter()
+            .map(|request| forest.answer(&keys, request, rng))
+            .collect::<Result<_, _>>()?;
+        let answered = clock();
+        let predictions: Vec<_> = answers
+            .iter()
+            .map(|answer| client.open(answer))
+            .collect::<Result<_, _>>()?;
+        let opened = clock();
+        measured.server = measured.server.min(mean(encrypted, answered));
+        let [encrypt, open] = measured.client;
+        measured.client = [
+            encrypt.min(mean(start, encrypted)),
+            open.min(mean(answered, opened)),
+        ];
+        for (row, prediction) in group.iter().zip(&predictions) {
+            measured.rows += 1;
+            measured.differing += usize::from(prediction.sums != forest.clear(row)?);
+        }
+    }
+    Ok(measured)
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plan = &self.plan;
+        let size = (plan.trees, plan.depth as u32);
+        let asked = BARS
+            .iter()
+            .find(|bar| bar.mode == plan.mode && bar.size.0 == plan.trees);
+        writeln!(f, "{} trees, depth {}, {}", size.0, size.1, plan.mode)?;
+        let mut line = |what: &str, measured: f64, asked: Option<f64>, unit: &str| match asked {
+            Some(asked) => {
+                let met = if measured <= asked { "met" } else { "NOT MET" };
+                writeln!(
+                    f,
+                    "  {what:<28} {measured:>10.3} {unit:<3} asked {asked:>9.1}  {met}"
+                )
+            }
+            None => writeln!(f, "  {what:<28} {measured:>10.3} {unit}"),
+        };
+        let kb = |bytes: usize| bytes as f64 / 1e3;
+        line(
+            "server, one row",
+            self.server,
+            asked.map(|bar| bar.milliseconds),
+            "ms",
+        )?;
+        line("  predicted", plan.seconds * 1e3, None, "ms")?;
+        line("client, encrypt", self.client[0], None, "ms")?;
+        line("client, open", self.client[1], None, "ms")?;
+        line("client, keys, once", self.keygen, None, "ms")?;
+        line("up", kb(plan.request_bytes), asked.map(|bar| kb(bar.up)), "kB")?;
+        line("down", kb(plan.answer_bytes), asked.map(|bar| kb(bar.down)), "kB")?;
+        let keys = asked.map(|bar| kb(bar.keys));
+        line("evaluation keys, once", kb(plan.evaluation_key_bytes), keys, "kB")?;
+        line("public key, once", kb(plan.public_key_bytes), None, "kB")?;
+        line("flooding", plan.flooding_bits.into(), None, "bits")?;
+        write!(
+            f,
+            "  {} of {} rows differ from the clear evaluation of the binned model",
+            self.differing, self.rows
+        )
+    }
+}

@@ -1,0 +1,59 @@
+//! The modes of evaluation.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// Who learns what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Splits are public, leaf values are not.
+    PublicStructure,
+    /// Structure, thresholds and leaf values are hidden from the client.
+    PrivateModel,
+}
+
+impl Mode {
+    /// All modes, those that tell least first.
+    pub const ALL: [Self; 2] = [Self::PrivateModel, Self::PublicStructure];
+
+    /// The name that the command line takes.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PublicStructure => "public-structure",
+            Self::PrivateModel => "private-model",
+        }
+    }
+
+    /// What is told to whom, beside the score.
+    pub const fn leakage(self) -> &'static str {
+        match self {
+            Self::PublicStructure => {
+                "The client learns every split and the score of its row, and no leaf value; the server learns nothing of the row."
+            }
+            Self::PrivateModel => {
+                "The client learns the score, the bin edges, the numbers of trees and of padded leaves and a bound on depth, and nothing else of structure, thresholds and leaves; the server learns nothing of the row."
+            }
+        }
+    }
+}
+
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Mode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names = || Self::ALL.map(Self::name).join(", ");
+        Self::ALL
+            .into_iter()
+            .find(|mode| mode.name() == text)
+            .ok_or_else(|| format!("mode \"{text}\": expected one of {}", names()))
+    }
+}

@@ -1,0 +1,169 @@
+//! Plans: sizes, keys, predicted time and limits of a mode, before anything runs.
+
+use std::fmt;
+
+use hedgerow_crypto::exact::{ExactError, FormLiteral, FormParams};
+use serde::{Deserialize, Serialize};
+
+use super::binning::Edges;
+use super::mode::Mode;
+
+/// What a compilation may be told.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bin edges.
+    pub edges: Edges,
+    /// Bits of a leaf value, sign included, 2 to 24.
+    pub leaf_bits: u32,
+    /// What the number of leaves is padded to where it is hidden; `None` for trees times two to the depth, or the next
+    /// power of two above depth 6.
+    pub leaf_bound: Option<usize>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            edges: Edges::OfModel,
+            leaf_bits: 16,
+            leaf_bound: None,
+        }
+    }
+}
+
+/// What a mode takes for one forest.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The mode.
+    pub mode: Mode,
+    /// What it tells, beside the score.
+    pub leakage: String,
+    /// Trees.
+    pub trees: usize,
+    /// Leaves that a row can reach.
+    pub leaves: usize,
+    /// Leaves as the mode tells them: padded where they are hidden.
+    pub leaf_bound: usize,
+    /// Most features on a path.
+    pub depth: usize,
+    /// Encrypted bits of a row.
+    pub bits: usize,
+    /// Scores that are opened for one row.
+    pub targets: usize,
+    /// Bits of a leaf value.
+    pub leaf_bits: u32,
+    /// Whether every row reaches the leaves that it reaches in the original.
+    pub exact_bins: bool,
+    /// The parameters.
+    pub form: FormLiteral,
+    /// Ciphertexts of a request.
+    pub ciphertexts: usize,
+    /// Ciphertexts of an answer.
+    pub answers: usize,
+    /// Bytes of a request.
+    pub request_bytes: usize,
+    /// Bytes of an answer.
+    pub answer_bytes: usize,
+    /// Bytes of the public key, sent once.
+    pub public_key_bytes: usize,
+    /// Bytes of evaluation keys, sent once; 0 where a mode needs none.
+    pub evaluation_key_bytes: usize,
+    /// Products of a ciphertext with weights.
+    pub products: usize,
+    /// Key switches.
+    pub key_switches: usize,
+    /// Bits that the flooding is wider than all that it hides.
+    pub flooding_bits: u32,
+    /// Predicted CPU seconds of the server for one request.
+    pub seconds: f64,
+}
+
+/// Seconds of one product, one key switch and one answer per `2^12` coefficients of one prime: measured by
+/// `cargo bench --bench forests` on one core with AVX-512 IFMA.
+const PRODUCT: f64 = 0.0;
+const SWITCH: f64 = 0.0;
+const ANSWER: f64 = 0.0;
+
+impl Plan {
+    /// Predicted CPU seconds of an evaluation with these parameters.
+    pub(super) fn predict(params: &FormParams) -> f64 {
+        let literal = params.literal();
+        let words = literal.degree as f64 / 4096.0;
+        let primes = literal.primes as f64;
+        let per_answer = ANSWER * words * primes;
+        let requests = per_answer * literal.inputs as f64;
+        // Every digit of a key switch is raised to all primes.
+        params.products() as f64 * PRODUCT * words * primes
+            + params.key_switches() as f64 * SWITCH * words * primes * (primes + 1.0)
+            + params.answers() as f64 * per_answer
+            + requests
+    }
+
+    /// The first of these parameters that leaves room for the flooding.
+    pub(super) fn first_that_fits(
+        literals: impl IntoIterator<Item = FormLiteral>,
+    ) -> Result<FormParams, ExactError> {
+        let mut last = None;
+        for literal in literals {
+            match FormParams::new(literal) {
+                Ok(params) => return Ok(params),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last.unwrap_or(ExactError::Length {
+            what: "parameters to try",
+            actual: 0,
+            expected: 1,
+        }))
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kb = |bytes: usize| bytes as f64 / 1e3;
+        writeln!(f, "{}: {}", self.mode, self.leakage)?;
+        writeln!(
+            f,
+            "  forest      {} trees, {} leaves (told: {}), up to {} features on a path, {} bits a row, leaf values of {} bits",
+            self.trees, self.leaves, self.leaf_bound, self.depth, self.bits, self.leaf_bits
+        )?;
+        let bins = if self.exact_bins {
+            "every row reaches the leaves of the original"
+        } else {
+            "some thresholds are moved to a public edge, or merged"
+        };
+        writeln!(f, "  bins        {bins}")?;
+        writeln!(
+            f,
+            "  ring        N = {}, {} primes of 50 bits{}",
+            self.form.degree,
+            self.form.primes,
+            if self.form.packed {
+                " and a special one"
+            } else {
+                ""
+            }
+        )?;
+        writeln!(
+            f,
+            "  up          {:.1} kB in {} ciphertexts; once: public key {:.1} kB, evaluation keys {:.1} kB",
+            kb(self.request_bytes),
+            self.ciphertexts,
+            kb(self.public_key_bytes),
+            kb(self.evaluation_key_bytes)
+        )?;
+        writeln!(
+            f,
+            "  down        {:.1} kB in {} ciphertexts, flooded by {} bits",
+            kb(self.answer_bytes),
+            self.answers,
+            self.flooding_bits
+        )?;
+        write!(
+            f,
+            "  predicted   {:.1} ms: {} products, {} key switches",
+            self.seconds * 1e3,
+            self.products,
+            self.key_switches
+        )
+    }
+}
