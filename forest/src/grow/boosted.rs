@@ -15,6 +15,9 @@
 //! thresholds are not drawn uniformly, but by what the root table says of each alone, with a floor for what shows only
 //! together with others ([`draw`]).
 //!
+//! Over a link (columns at two parties) trees are drawn, too, and each tests columns of one side only: margins are of two
+//! parts then, and gradients are interpolated between them ([`crate::query::sides`]).
+//!
 //! Under noise lambda grows by the noise's standard deviation in the leaf, so that a leaf with less evidence than noise
 //! takes a small step; all this is post-processing of released cells. All arithmetic is in integers and in correctly
 //! rounded operations (no function of a mathematical library), so that all parties end with the same bytes.
@@ -59,6 +62,8 @@ pub struct BoostedGrowth {
     draw: Draw,
     trees: Vec<Tree>,
     leaf_values: Vec<u32>,
+    /// Over a link: for every tree whether it tests columns of the link.
+    sides: Vec<bool>,
     base: i32,
     stage: Stage,
 }
@@ -67,7 +72,8 @@ pub struct BoostedGrowth {
 enum Stage {
     Start,
     Root(TableQuery),
-    Leaves(TableQuery, Arc<Guide>),
+    /// With the sides of the trees that are asked for.
+    Leaves(TableQuery, Arc<Guide>, Vec<bool>),
     Levels(TableQuery, Arc<Guide>, Levels),
     Finished,
 }
@@ -87,6 +93,7 @@ impl BoostedGrowth {
             draw: Draw::new(binner, &seed),
             trees: Vec::new(),
             leaf_values: Vec::new(),
+            sides: Vec::new(),
             base: 0,
             stage: Stage::Start,
         })
@@ -113,9 +120,10 @@ impl BoostedGrowth {
         match self.settings.split {
             SplitChoice::Random => {
                 let trees = positions.map(|tree| self.draw.tree(&guide, tree, self.settings.depth));
-                let trees: Arc<[Tree]> = trees.collect::<Result<Vec<_>, _>>()?.into();
-                let query = TableQuery::gradients(trees, self.gradients(None)?)?;
-                self.stage = Stage::Leaves(query.clone(), guide);
+                let drawn = trees.collect::<Result<Vec<_>, _>>()?;
+                let (trees, sides): (Vec<Tree>, Vec<bool>) = drawn.into_iter().unzip();
+                let query = TableQuery::gradients(trees.into(), self.gradients(None)?)?;
+                self.stage = Stage::Leaves(query.clone(), guide, sides);
                 Ok(Step::Ask(query))
             }
             SplitChoice::Greedy => {
@@ -137,12 +145,11 @@ impl BoostedGrowth {
             self.leaf_values.as_slice().into(),
             self.base,
         );
-        Ok(Gradients::new(
-            ensemble,
-            self.settings.bits,
-            self.settings.clip,
-            axes,
-        )?)
+        let gradients = Gradients::new(ensemble, self.settings.bits, self.settings.clip, axes)?;
+        if self.settings.linked {
+            return Ok(gradients.with_sides(self.sides.as_slice().into())?);
+        }
+        Ok(gradients)
     }
 
     fn next_level(&mut self, guide: Arc<Guide>, levels: Levels) -> Result<Step, GrowError> {
@@ -217,10 +224,11 @@ impl Grow for BoostedGrowth {
                 let guide = self.take_root(&query, &table);
                 self.next_batch(guide)
             }
-            Stage::Leaves(query, guide) => {
+            Stage::Leaves(query, guide, sides) => {
                 let table = expect(answer, query)?;
-                let (query, guide) = (query.clone(), Arc::clone(guide));
+                let (query, guide, sides) = (query.clone(), Arc::clone(guide), sides.clone());
                 self.take_leaves(&query, &table);
+                self.sides.extend(sides);
                 self.next_batch(guide)
             }
             Stage::Levels(query, guide, levels) => {

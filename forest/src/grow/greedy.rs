@@ -73,6 +73,7 @@ pub(super) fn plan(schema: &Schema, params: &ForestParams) -> Vec<PlannedQuery> 
         cells,
         l2_squared: changed,
         l1: changed,
+        most: 1,
         parts,
     };
     let mut plan = vec![query(

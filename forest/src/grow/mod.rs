@@ -134,6 +134,17 @@ pub enum GrowError {
         /// Shape of the answer.
         seen: TableShape,
     },
+    /// Boosted trees over links of which margins cannot be divided between two parties.
+    #[error(
+        "growth: boosted trees over links are drawn, and over one link only: expected split \"random\" and one link, \
+         found split {split:?} and {links}"
+    )]
+    BoostedLinks {
+        /// Links of the schema.
+        links: usize,
+        /// Where splits come from.
+        split: crate::params::SplitChoice,
+    },
     /// The model is finished.
     #[error("growth: the forest is already finished")]
     Finished,

@@ -19,6 +19,8 @@ pub struct PlannedQuery {
     pub l2_squared: u64,
     /// L1 norm of what one row adds to the answer, at most.
     pub l1: u64,
+    /// What one row adds to one cell, in absolute value, at most.
+    pub most: u64,
     /// The query's part of the budget, among the sum of all.
     pub parts: u32,
 }
@@ -53,6 +55,7 @@ pub(super) fn leaves_and_threshold(schema: &Schema, params: &ForestParams, parts
         cells: params.trees as usize * params.leaves() * CLASSES,
         l2_squared: trees,
         l1: trees,
+        most: 1,
         parts: parts - threshold,
     }];
     if threshold > 0 {
@@ -61,6 +64,7 @@ pub(super) fn leaves_and_threshold(schema: &Schema, params: &ForestParams, parts
             cells: usize::from(SCORE_BINS) * CLASSES,
             l2_squared: 1,
             l1: 1,
+            most: 1,
             parts: threshold,
         });
     }

@@ -25,6 +25,29 @@ pub enum JoinError {
         /// What was asked.
         seen: QueryKind,
     },
+    /// Gradients whose margins are of one part cannot be joined: nobody knows the margin of a joined row.
+    #[error("join: gradients are joined only where margins are of two parts, one for each side")]
+    OneMargin,
+    /// Gradients are joined over one link.
+    #[error("join: gradients are joined over exactly one link, the schema has {seen}")]
+    Links {
+        /// Links of the schema.
+        seen: usize,
+    },
+    /// A tree of a query of gradients tests columns of both sides, or of another than said.
+    #[error(
+        "join: tree {tree} of a query of gradients tests columns of both sides, or of another than it says"
+    )]
+    TwoSides {
+        /// Position of the tree.
+        tree: usize,
+    },
+    /// Only the root's histograms of gradients are joined.
+    #[error("join: expected histograms of gradients of all rows before any tree, found {seen:?}")]
+    Histograms {
+        /// What was asked.
+        seen: QueryKind,
+    },
     /// The binner was made for another schema.
     #[error("join: the binner has {seen} features, the schema has {expected}")]
     Features {

@@ -18,6 +18,7 @@
 //! - [`plan`]: which cells are local, which are joined, and which of these share a predicate;
 //! - [`rows`], [`counter`], [`weights`], `histograms`: the row party's side;
 //! - [`scores`], [`predicate_scores`]: the row party's side of a private prediction;
+//! - [`gradients`]: boosted trees, each over the columns of one side;
 //! - [`pooled()`]: the joined table in one place, which all of it must equal.
 //!
 //! ```
@@ -70,6 +71,7 @@
 
 pub mod counter;
 mod error;
+pub mod gradients;
 mod histograms;
 pub mod links;
 pub mod plan;
@@ -82,6 +84,7 @@ pub mod weights;
 
 pub use counter::JoinCounter;
 pub use error::JoinError;
+pub use gradients::{GradientEntities, GradientPlan, GradientRows, Part, Side};
 pub use links::{LinkColumns, Links, ProfileDomain};
 pub use plan::{Group, JoinPlan, LeafRole};
 pub use pooled::{Entities, pooled};

@@ -126,7 +126,8 @@ impl Draft {
 }
 
 impl JoinPlan {
-    /// The plan of a query of leaf counts or of histograms.
+    /// The plan of a query of leaf counts or of histograms; of gradients one that leaves what is joined to
+    /// [`super::GradientPlan`].
     ///
     /// # Errors
     /// Another measure; a binner of another schema; a tree that tests columns of two links, or one that there is not;
@@ -135,6 +136,13 @@ impl JoinPlan {
         let (features, slots) = match query.measure() {
             Measure::LeafCounts => (1, 1),
             Measure::Histograms(axes) => (axes.per_tree().into(), axes.slots().into()),
+            Measure::Gradients(gradients) => {
+                // What is joined of it is the gradient plan's; for this one everything is the row party's.
+                super::GradientPlan::new(query, schema, binner)?;
+                let axes = gradients.axes();
+                let slots = axes.map_or(1, Axes::slots);
+                (axes.map_or(1, Axes::per_tree).into(), slots.into())
+            }
             _ => return Err(JoinError::Measure { seen: query.kind() }),
         };
         let mut draft = Draft {
@@ -151,6 +159,11 @@ impl JoinPlan {
         };
         match query.measure() {
             Measure::Histograms(axes) => draft.histograms(query, axes)?,
+            Measure::Gradients(_) => {
+                let plan = &mut draft.plan;
+                plan.tree_links = vec![None; query.trees().len() * features];
+                plan.roles = vec![LeafRole::Local; query.cells() / CLASSES];
+            }
             _ => draft.leaf_counts(query)?,
         }
         Ok(draft.plan)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::sides::{HAT_BITS, Knots};
 use super::{Axes, MAX_LEAF_VALUE, QueryError, hash_trees};
 use crate::model::MAX_BASE;
 use crate::params::MAX_TREES;
@@ -33,6 +34,8 @@ pub struct Gradients {
     pub(crate) bits: u8,
     pub(crate) clip: u32,
     pub(crate) axes: Option<Axes>,
+    /// For every finished tree whether it tests an entity's columns, where margins are of two parts.
+    pub(crate) sides: Option<Arc<[bool]>>,
 }
 
 impl Gradients {
@@ -55,9 +58,22 @@ impl Gradients {
             bits,
             clip,
             axes,
+            sides: None,
         };
         gradients.validate()?;
         Ok(gradients)
+    }
+
+    /// The same with margins of two parts ([`super::sides`]): `sides` says of every finished tree whether it tests columns
+    /// of an entity, and no others, or columns of the rows, and no others. Gradients are interpolated between knots of the
+    /// entity's part; units and clip are what they were, so there must be [`HAT_BITS`] more than otherwise.
+    ///
+    /// # Errors
+    /// Not one side for each finished tree; fewer bits, or a clip that is no multiple of `2^HAT_BITS`.
+    pub fn with_sides(mut self, sides: Arc<[bool]>) -> Result<Self, QueryError> {
+        self.sides = Some(sides);
+        self.validate()?;
+        Ok(self)
     }
 
     fn validate(&self) -> Result<(), QueryError> {
@@ -95,6 +111,23 @@ impl Gradients {
                 expected,
                 seen: self.leaf_values.len(),
             });
+        }
+        if let Some(sides) = &self.sides {
+            let trees = self.trees.len() as i64;
+            range("sides", sides.len() as i64, trees, trees)?;
+            let bits = MIN_GRADIENT_BITS + HAT_BITS;
+            range(
+                "bits of two parts",
+                self.bits.into(),
+                bits.into(),
+                MAX_GRADIENT_BITS.into(),
+            )?;
+            range(
+                "rest of a clip of two parts",
+                i64::from(self.clip) % (1 << HAT_BITS),
+                0,
+                0,
+            )?;
         }
         match (0..)
             .zip(&*self.leaf_values)
@@ -141,6 +174,42 @@ impl Gradients {
         self.axes.as_ref()
     }
 
+    /// For every finished tree whether it tests an entity's columns, where margins are of two parts.
+    pub const fn sides(&self) -> Option<&Arc<[bool]>> {
+        self.sides.as_ref()
+    }
+
+    /// The knots between which gradients are interpolated, where margins are of two parts.
+    pub fn knots(&self) -> Option<Knots> {
+        let leaves = 1usize << self.trees.first().map_or(0, Tree::depth);
+        let sides = self.sides.as_ref()?.iter();
+        let trees = self.leaf_values.chunks_exact(leaves).zip(sides);
+        Some(Knots::new(
+            trees
+                .filter(|(_, attribute)| **attribute)
+                .map(|(values, _)| values),
+        ))
+    }
+
+    /// The finished trees of one side with their leaf values; all of them where margins are of one part.
+    pub(crate) fn of_side(&self, attribute: bool) -> (Vec<Tree>, Vec<u32>) {
+        let leaves = 1usize << self.trees.first().map_or(0, Tree::depth);
+        let is_of = |tree: usize| match &self.sides {
+            Some(sides) => sides.get(tree).copied().unwrap_or(false) == attribute,
+            None => !attribute,
+        };
+        let of = self
+            .trees
+            .iter()
+            .zip(self.leaf_values.chunks_exact(leaves))
+            .enumerate();
+        let (trees, values): (Vec<Tree>, Vec<&[u32]>) = of
+            .filter(|(tree, _)| is_of(*tree))
+            .map(|(_, (tree, values))| (tree.clone(), values))
+            .unzip();
+        (trees, values.concat())
+    }
+
     /// Pairs of cells of one tree that a row is added to.
     fn copies(&self) -> u64 {
         self.axes.as_ref().map_or(1, |axes| u64::from(axes.per_tree()))
@@ -165,7 +234,10 @@ impl Gradients {
         hash.update(self.base.to_le_bytes());
         hash.update([self.bits]);
         hash.update(self.clip.to_le_bytes());
-        hash.update([u8::from(self.axes.is_some())]);
+        hash.update([u8::from(self.axes.is_some()) | u8::from(self.sides.is_some()) << 1]);
+        for attribute in self.sides.iter().flat_map(|sides| sides.iter()) {
+            hash.update([u8::from(*attribute)]);
+        }
         self.axes.iter().for_each(|axes| axes.update(hash));
     }
 }

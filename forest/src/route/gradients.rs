@@ -7,7 +7,7 @@ use super::{LeafIndices, Router, compile};
 use crate::binning::Binned;
 use crate::logistic::{MARGIN_ONE, probability};
 use crate::model::Output;
-use crate::query::{Gradients, Measure};
+use crate::query::{Gradients, HAT_BITS, Knots, Measure};
 use crate::table::CLASSES;
 use crate::tree::Tree;
 
@@ -18,69 +18,78 @@ const LARGEST: i64 = 16 * MARGIN_ONE;
 /// Bits of the table's probabilities.
 const TABLE_BITS: u32 = 24;
 
-/// From margins to gradients.
+/// Margins of rows under an ensemble.
 #[derive(Debug)]
-pub(super) struct GradientTable {
+pub(crate) struct Margins {
     ensemble: Router,
     output: Output,
+}
+
+impl Margins {
+    /// Of trees of one depth with their log-odds leaf values, `[trees, leaves]`, from a base margin on.
+    pub(crate) fn new(trees: &[Tree], leaf_values: Vec<u32>, base: i32) -> Self {
+        let measure = Measure::ScoreHistogram {
+            leaf_values: leaf_values.into(),
+            bins: 1,
+        };
+        Self {
+            ensemble: Router {
+                groups: if trees.is_empty() {
+                    Vec::new()
+                } else {
+                    compile::compile(trees)
+                },
+                depth: trees.first().map_or(0, Tree::depth),
+                trees: trees.len(),
+                cells: 0,
+                features: super::features_of(trees),
+                measure,
+                gradients: None,
+            },
+            output: Output::LogOdds { base },
+        }
+    }
+
+    /// The margins of some rows of a block, in units of `2^-16`.
+    pub(crate) fn of_rows(&self, block: &Binned, rows: Range<usize>) -> Vec<i64> {
+        let sums = self.ensemble.scores_of_rows(block, rows);
+        let trees = self.ensemble.trees;
+        let margin = |sum: u32| self.output.margin(sum.into(), trees).unwrap_or_default();
+        sums.into_iter().map(margin).collect()
+    }
+}
+
+/// First and second derivatives of the logistic loss, by the margin.
+#[derive(Debug)]
+pub(crate) struct Derivatives {
     /// `p` and `p (1 - p)` in units of `2^-24`, at every step of the margin.
     entries: Vec<(u32, u32)>,
     bits: u32,
     clip: i64,
 }
 
-impl GradientTable {
-    pub(super) fn new(gradients: &Gradients) -> Self {
+impl Derivatives {
+    /// In units of `2^-bits`, the first clipped.
+    pub(crate) fn new(bits: u8, clip: u32) -> Self {
         let steps = -(LARGEST >> STEP_BITS)..=LARGEST >> STEP_BITS;
         let one = f64::from(1u32 << TABLE_BITS);
         let entry = |step: i64| {
             let p = probability(step << STEP_BITS);
             ((p * one + 0.5) as u32, (p * (1.0 - p) * one + 0.5) as u32)
         };
-        let measure = Measure::ScoreHistogram {
-            leaf_values: gradients.leaf_values.clone(),
-            bins: 1,
-        };
         Self {
-            ensemble: Router {
-                groups: if gradients.trees.is_empty() {
-                    Vec::new()
-                } else {
-                    compile::compile(&gradients.trees)
-                },
-                depth: gradients.trees.first().map_or(0, Tree::depth),
-                trees: gradients.trees.len(),
-                cells: 0,
-                features: super::features_of(&gradients.trees),
-                measure,
-                gradients: None,
-            },
-            output: Output::LogOdds { base: gradients.base },
             entries: steps.map(entry).collect(),
-            bits: gradients.bits.into(),
-            clip: gradients.clip.into(),
+            bits: bits.into(),
+            clip: clip.into(),
         }
     }
 
-    /// The features that must be there.
-    pub(super) const fn features(&self) -> usize {
-        self.ensemble.features
+    /// Between knots: in units that leave room for hats.
+    pub(crate) fn between_knots(gradients: &Gradients) -> Self {
+        Self::new(gradients.bits - HAT_BITS, gradients.clip >> HAT_BITS)
     }
 
-    /// First and second derivative of every row, in units of `2^-bits`.
-    fn of_rows(&self, block: &Binned, rows: Range<usize>, labels: &[u8]) -> Vec<(i64, i64)> {
-        let sums = self.ensemble.scores_of_rows(block, rows);
-        let trees = self.ensemble.trees;
-        sums.into_iter()
-            .zip(labels)
-            .map(|(sum, label)| {
-                let margin = self.output.margin(sum.into(), trees).unwrap_or_default();
-                self.of_margin(margin, *label != 0)
-            })
-            .collect()
-    }
-
-    fn of_margin(&self, margin: i64, positive: bool) -> (i64, i64) {
+    pub(crate) fn of_margin(&self, margin: i64, positive: bool) -> (i64, i64) {
         let margin = margin.clamp(-LARGEST, LARGEST);
         let nearest = (margin + LARGEST + (1 << (STEP_BITS - 1))) >> STEP_BITS;
         let (p, h) = self.entries[nearest as usize];
@@ -90,6 +99,61 @@ impl GradientTable {
         let round = |value: u32, hash: u32| i64::from((value + (hash >> 8 & ((1 << shift) - 1))) >> shift);
         let g = round(p, hash) - (i64::from(positive) << self.bits);
         (g.clamp(-self.clip, self.clip), round(h, hash.rotate_left(16)))
+    }
+}
+
+/// From rows to gradients.
+#[derive(Debug)]
+pub(super) struct GradientTable {
+    rows: Margins,
+    /// The part of the margin that is interpolated.
+    entities: Option<(Margins, Knots)>,
+    derivatives: Derivatives,
+}
+
+impl GradientTable {
+    pub(super) fn new(gradients: &Gradients) -> Self {
+        let margins = |attribute: bool, base: i32| {
+            let (trees, values) = gradients.of_side(attribute);
+            Margins::new(&trees, values, base)
+        };
+        let entities = gradients.knots().map(|knots| (margins(true, 0), knots));
+        Self {
+            rows: margins(false, gradients.base),
+            derivatives: if entities.is_some() {
+                Derivatives::between_knots(gradients)
+            } else {
+                Derivatives::new(gradients.bits, gradients.clip)
+            },
+            entities,
+        }
+    }
+
+    /// The features that must be there.
+    pub(super) fn features(&self) -> usize {
+        let entities = self
+            .entities
+            .as_ref()
+            .map_or(0, |(margins, _)| margins.ensemble.features);
+        self.rows.ensemble.features.max(entities)
+    }
+
+    /// First and second derivative of every row, in units of `2^-bits`.
+    fn of_rows(&self, block: &Binned, rows: Range<usize>, labels: &[u8]) -> Vec<(i64, i64)> {
+        let margins = self.rows.of_rows(block, rows.clone()).into_iter().zip(labels);
+        let Some((entities, knots)) = &self.entities else {
+            let of = |(margin, label): (i64, &u8)| self.derivatives.of_margin(margin, *label != 0);
+            return margins.map(of).collect();
+        };
+        let at: Vec<i64> = knots.margins().collect();
+        let entities = entities.of_rows(block, rows);
+        margins
+            .zip(entities)
+            .map(|((margin, label), entity)| {
+                let of = |knot: usize| self.derivatives.of_margin(margin + at[knot], *label != 0);
+                knots.hat(entity).interpolate(of)
+            })
+            .collect()
     }
 }
 

@@ -23,7 +23,7 @@ use crate::table::CLASSES;
 use crate::tree::Tree;
 
 mod compile;
-mod gradients;
+pub(crate) mod gradients;
 mod histograms;
 pub(crate) mod lanes;
 mod leaves;

@@ -3,8 +3,8 @@
 //! Randomness is the ChaCha20 key stream (64-bit counter, 64-bit nonce) under the key `SHA-256("hedgerow-forest boosted
 //! trees v1" || seed)` with the tree's position as nonce, read as little-endian `u32` words. A number below `n` is
 //! `word % n` for the first word below the largest multiple of `n` that fits 32 bits; a bit is the lowest bit of a word.
-//! If columns are read through links, a tree first draws one, uniform among all, and tests only columns of the rows and
-//! of this link.
+//! If columns are read through a link, a tree first draws a side by the chances of its features, and tests only columns
+//! of the rows, or only columns of the link: margins of two parts ([`crate::query::sides`]).
 //!
 //! A drawn tree draws, node by node in preorder: a feature, by the chances of those that can still be cut; one of the
 //! cuts that are left of it, by theirs; a bit, whether missing values go right. Cuts on one side of the one taken are
@@ -50,41 +50,49 @@ impl Draw {
         &self.binner
     }
 
-    /// The stream of a tree, and the features that it may test, ascending.
-    fn start(&self, tree: usize) -> (ChaCha20Rng, Vec<u16>) {
+    fn start(&self, tree: usize) -> ChaCha20Rng {
         let mut rng = ChaCha20Rng::from_seed(self.key);
         rng.set_stream(tree as u64);
-        let links = u32::try_from(self.binner.links()).ok().filter(|links| *links > 0);
-        let link = links.map(|links| below(&mut rng, links) as usize);
-        let own = |feature: &usize| {
-            let of = self.binner.feature(*feature).link();
-            of.is_none() || of == link
-        };
-        let features = (0..self.binner.len()).filter(own).map(|feature| feature as u16);
-        (rng, features.collect())
+        rng
     }
 
-    /// Features of a grown tree, ascending: `wanted` of those that it may test, uniform among all such sets (Knuth,
-    /// volume 2, 3.4.2, algorithm S). If it may test fewer, the last is there again.
+    fn is_linked(&self, feature: usize) -> bool {
+        self.binner.feature(feature).link().is_some()
+    }
+
+    /// Features of a grown tree, ascending: `wanted` of all, uniform among all such sets (Knuth, volume 2, 3.4.2,
+    /// algorithm S).
     pub(super) fn features(&self, tree: usize, wanted: usize) -> Vec<u16> {
-        let (mut rng, pool) = self.start(tree);
+        let mut rng = self.start(tree);
         let mut chosen = Vec::with_capacity(wanted);
-        for (seen, feature) in pool.iter().enumerate() {
-            let left = (pool.len() - seen) as u32;
+        for feature in 0..self.binner.len() {
+            let left = (self.binner.len() - feature) as u32;
             if (below(&mut rng, left) as usize) < wanted - chosen.len() {
-                chosen.push(*feature);
+                chosen.push(feature as u16);
             }
         }
-        let last = chosen.last().copied().unwrap_or_default();
-        chosen.resize(wanted, last);
         chosen
     }
 
-    /// A drawn tree.
-    pub(super) fn tree(&self, guide: &Guide, tree: usize, depth: u8) -> Result<Tree, GrowError> {
-        let (rng, pool) = self.start(tree);
-        let left = (0u16..).zip(guide.features()).map(|(feature, of)| {
-            let cuts = if pool.contains(&feature) { of.cuts.len() } else { 0 };
+    /// A drawn tree, and whether it tests columns of a link.
+    pub(super) fn tree(&self, guide: &Guide, tree: usize, depth: u8) -> Result<(Tree, bool), GrowError> {
+        let mut rng = self.start(tree);
+        let linked = (0..self.binner.len()).any(|feature| self.is_linked(feature)) && {
+            let chances = |linked: bool| -> u32 {
+                let of = guide.features().iter().enumerate();
+                let can =
+                    of.filter(|(feature, of)| self.is_linked(*feature) == linked && !of.cuts.is_empty());
+                can.map(|(_, of)| of.chance).sum()
+            };
+            let (rows, link) = (chances(false), chances(true));
+            rows + link > 0 && below(&mut rng, rows + link) >= rows
+        };
+        let left = guide.features().iter().enumerate().map(|(feature, of)| {
+            let cuts = if self.is_linked(feature) == linked {
+                of.cuts.len()
+            } else {
+                0
+            };
             0..cuts
         });
         let mut structure = Structure {
@@ -94,7 +102,7 @@ impl Draw {
         };
         let mut splits = vec![Split::DUMMY; (1 << depth) - 1];
         structure.node(0, &mut splits);
-        super::tree(depth, splits)
+        Ok((super::tree(depth, splits)?, linked))
     }
 }
 

@@ -14,6 +14,8 @@ use crate::tree::Tree;
 
 /// Bits of a gradient.
 const BITS: u8 = 12;
+/// Bits of a gradient over a link, where the plaintext of an encryption bounds the sum over all rows.
+const LINK_BITS: u8 = 11;
 /// Trees of a batch with drawn structure.
 const BATCH: usize = 20;
 /// What a batch adds of its mean step, with drawn and with grown structure, in thousandths.
@@ -34,6 +36,8 @@ pub(super) struct Settings {
     pub(super) depth: u8,
     pub(super) bins: u16,
     pub(super) bits: u8,
+    /// Are columns read through a link?
+    pub(super) linked: bool,
     /// Largest absolute gradient of a batch, in units of `2^-bits`.
     pub(super) clip: u32,
     pub(super) learning_rate: f64,
@@ -69,6 +73,14 @@ pub const fn defaults(noise: bool, links: bool) -> ForestParams {
 impl Settings {
     pub(super) fn new(schema: &Schema, params: &ForestParams) -> Result<Self, GrowError> {
         let features = schema.len();
+        let links = schema.links().len();
+        if links > 1 || (links == 1 && params.split != SplitChoice::Random) {
+            return Err(GrowError::BoostedLinks {
+                links,
+                split: params.split,
+            });
+        }
+        let bits = if links == 0 { BITS } else { LINK_BITS };
         let bins_of = |kind: &ColumnKind| match kind {
             ColumnKind::Numeric { min, max } if min == max => 2,
             ColumnKind::Numeric { .. } => params.bins + 1,
@@ -94,9 +106,10 @@ impl Settings {
             batch,
             depth: params.depth,
             bins: params.bins,
-            bits: BITS,
+            bits,
+            linked: links > 0,
             // Under noise three quarters are a little better than all: few rows are further off, and all pay for them.
-            clip: if drawn { 3 << (BITS - 2) } else { 1 << BITS },
+            clip: if drawn { 3 << (bits - 2) } else { 1 << bits },
             learning_rate: rate as f64 / thousand,
             lambda: f64::from(if params.lambda == 0 { LAMBDA } else { params.lambda }) / thousand,
             min_gain: f64::from(params.min_gain) / thousand,
@@ -144,6 +157,7 @@ impl Settings {
                 cells: CLASSES * cells,
                 l2_squared: copies as u64 * l2_squared,
                 l1: copies as u64 * l1,
+                most: clip.into(),
                 parts: PARTS,
             }
         };
@@ -186,7 +200,10 @@ impl Settings {
         let slot_of = (0..binner.len()).flat_map(|_| (0..BINS).map(|bin| (bin as u8).min(last)));
         let axes = Axes::new(all, self.root_slots, slot_of.collect())?;
         let nothing = (Vec::new().into(), Vec::new().into(), 0);
-        let gradients = Gradients::new(nothing, self.bits, self.root_clip(), Some(axes))?;
+        let mut gradients = Gradients::new(nothing, self.bits, self.root_clip(), Some(axes))?;
+        if self.linked {
+            gradients = gradients.with_sides(Arc::from([]))?;
+        }
         Ok(TableQuery::gradients(vec![Tree::LEAF].into(), gradients)?)
     }
 
