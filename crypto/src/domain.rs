@@ -28,6 +28,8 @@ pub const RLWE_ENCRYPT: &str = "hedgerow/rlwe/encrypt/1";
 pub const RLWE_KEY_ID: &str = "hedgerow/rlwe/key-id/1";
 /// From a seed, a context and a plaintext to the seed of one encryption.
 pub const EXACT_BLOCK: &str = "hedgerow/exact/block/1";
+/// The same of numbers.
+pub const EXACT_NUMBERS: &str = "hedgerow/exact/numbers/1";
 /// From a seed to the seed of the re-randomization of an answer.
 pub const EXACT_ANSWER: &str = "hedgerow/exact/answer/1";
 /// From a seed to the flooding of an answer.
@@ -63,6 +65,7 @@ const ALL: [&str; 22] = [
     RLWE_ENCRYPT,
     RLWE_KEY_ID,
     EXACT_BLOCK,
+    EXACT_NUMBERS,
     EXACT_ANSWER,
     EXACT_FLOOD,
     EXACT_GALOIS,

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use hedgerow_forest::join::GradientRows;
 use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::table::Table;
 use hedgerow_protocol::config::{Role, RunConfig};
@@ -107,6 +108,10 @@ impl JoinData for Joined {
         self.rows()?.base_counts(query)
     }
 
+    fn gradient_rows(&self, query: &TableQuery, party: &PartyId) -> Result<GradientRows, String> {
+        self.rows()?.gradient_rows(query, party)
+    }
+
     fn weights(
         &self,
         query: &TableQuery,
@@ -136,6 +141,10 @@ impl JoinData for NoData {
     }
 
     fn base_counts(&self, _: &TableQuery) -> Result<Table, String> {
+        Err(NO_DATA.to_owned())
+    }
+
+    fn gradient_rows(&self, _: &TableQuery, _: &PartyId) -> Result<GradientRows, String> {
         Err(NO_DATA.to_owned())
     }
 

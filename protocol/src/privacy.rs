@@ -13,7 +13,7 @@ use hedgerow_dp::{
     Release, Rho,
 };
 use hedgerow_forest::grow::{self, GrowError};
-use hedgerow_forest::query::{MAX_GRADIENT_BITS, QueryKind, TableQuery};
+use hedgerow_forest::query::{QueryKind, TableQuery};
 
 use crate::config::{PrivacyParams, RunConfigLiteral, Unit};
 use crate::ids::{RoundId, RunId};
@@ -26,9 +26,6 @@ pub use statement::{learns, promise, statement};
 
 /// Totals stay within the declared rows plus the noise's tail but for a probability of `2^-TAIL_BITS`.
 pub const TAIL_BITS: u32 = 40;
-
-/// Largest clipped gradient of a row, in its own units.
-const MAX_GRADIENT: u64 = 1 << MAX_GRADIENT_BITS;
 
 /// Noise that cannot be had.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -62,6 +59,8 @@ pub struct Planned {
     pub sensitivity: L2Squared,
     /// Largest L1 norm of what one row adds.
     pub l1: L1,
+    /// The most that one row adds to one cell, in absolute value.
+    pub of_one_row: u64,
     /// Its part of the budget, of `whole`.
     pub parts: u32,
     /// All parts of the plan together.
@@ -69,15 +68,6 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// The most that one row adds to one cell, in absolute value.
-    #[must_use]
-    pub fn of_one_row(&self) -> u64 {
-        match self.kind {
-            QueryKind::Gradients { .. } => MAX_GRADIENT,
-            _ => 1,
-        }
-    }
-
     /// Whether a query is this one: of its kind, no larger, no more sensitive.
     #[must_use]
     pub fn covers(&self, query: &TableQuery) -> bool {
@@ -102,6 +92,7 @@ pub fn plan(config: &RunConfigLiteral) -> Result<Vec<Planned>, PrivacyError> {
         cells: query.cells,
         sensitivity: L2Squared(query.l2_squared),
         l1: L1(query.l1),
+        of_one_row: query.most,
         parts: query.parts,
         whole,
     });
@@ -218,7 +209,7 @@ pub fn largest_total(config: &RunConfigLiteral, query: &Planned, mechanism: &Mec
     let tail = mechanism.tail_bound(TAIL_BITS, shares);
     config
         .max_rows
-        .saturating_mul(query.of_one_row())
+        .saturating_mul(query.of_one_row)
         .saturating_add(tail)
 }
 

@@ -155,8 +155,9 @@ pub const KEYS: &[Key] = &[
         "forest.growth",
         "\"auto\"",
         "`random`: random decision trees (Fan et al. 2003); `quantile`: the same over quantiles of the columns; \
-         `greedy`: the best splits of histograms, level by level; `boosted`: gradient boosting; `auto`: what suits \
-         schema, epsilon and `data.rows`, with its reasons on the terminal and in the report",
+         `greedy`: the best splits of histograms, level by level; `boosted`: gradient boosting (horizontal, or \
+         vertical over one link to one attribute party); `auto`: what suits schema, epsilon and `data.rows`, with \
+         its reasons on the terminal and in the report",
     ),
     key("forest.trees", "by growth and noise", "trees, 1 to 4096"),
     key(
@@ -205,7 +206,7 @@ pub const KEYS: &[Key] = &[
         "forest.split",
         "by noise",
         "where boosted splits come from: `greedy`, the best of histograms; `random`, drawn, guided by one table of \
-         all rows",
+         all rows; over a link `random` only, each tree over the columns of one party",
     ),
     key(
         "forest.batch",

@@ -85,6 +85,11 @@ impl ForestSection {
         let (fitting, mut why) = match self.growth.growth() {
             None | Some(Growth::Greedy) => grow::choose(schema, rows.unwrap_or(UNDECLARED), noise),
             Some(Growth::Boosted) => {
+                let links = schema.links().len();
+                if links > 1 {
+                    let reason = "is \"boosted\", which is joined over one link to one attribute party of a vertical run";
+                    return Err(("forest.growth", format!("{reason}; this file has {links} links")));
+                }
                 let fitting = grow::boosted::defaults(noise.is_some(), schema.has_links());
                 (fitting, "boosted, as the file says".to_owned())
             }

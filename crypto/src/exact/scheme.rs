@@ -63,12 +63,39 @@ impl Scheme {
         context: &[u8],
         seed: &Seed,
     ) -> EncryptedBlock {
-        let mut info = Secret::new(Vec::with_capacity(8 + context.len() + bits.len()));
+        let bytes = bits.iter().map(|bit| u8::from(*bit));
+        self.encrypt_bytes(key, domain::EXACT_BLOCK, bytes, message, context, seed)
+    }
+
+    /// The same for numbers, and never with the randomness of bits.
+    pub(super) fn encrypt_numbers(
+        &self,
+        key: &SecretKey,
+        numbers: &[i32],
+        message: Secret<Poly<Coeff>>,
+        context: &[u8],
+        seed: &Seed,
+    ) -> EncryptedBlock {
+        let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
+        self.encrypt_bytes(key, domain::EXACT_NUMBERS, bytes, message, context, seed)
+    }
+
+    fn encrypt_bytes(
+        &self,
+        key: &SecretKey,
+        domain: &str,
+        plain: impl Iterator<Item = u8>,
+        message: Secret<Poly<Coeff>>,
+        context: &[u8],
+        seed: &Seed,
+    ) -> EncryptedBlock {
+        // Never grown, which would leave copies behind: a length, a name of a key, at most four bytes a coefficient.
+        let mut info = Secret::new(Vec::with_capacity(16 + context.len() + 4 * self.ring.degree()));
         info.expose_mut().extend((context.len() as u64).to_le_bytes());
         info.expose_mut().extend(context);
         info.expose_mut().extend(key.public().id().0);
-        info.expose_mut().extend(bits.iter().map(|bit| u8::from(*bit)));
-        let seed = seed.derive(domain::EXACT_BLOCK, info.expose());
+        info.expose_mut().extend(plain);
+        let seed = seed.derive(domain, info.expose());
         EncryptedBlock {
             header: self.header(Kind::Seeded),
             key: key.public().id(),

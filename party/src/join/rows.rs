@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hedgerow_forest::binning::{Binned, Binner};
-use hedgerow_forest::join::{JoinCounter, JoinPlan, LinkedBlock, NOBODY};
-use hedgerow_forest::query::TableQuery;
+use hedgerow_forest::join::{GradientPlan, GradientRows, JoinCounter, JoinPlan, LinkedBlock, NOBODY};
+use hedgerow_forest::query::{Measure, TableQuery};
 use hedgerow_forest::schema::Schema;
 use hedgerow_forest::table::Table;
 use hedgerow_protocol::config::{Join, RunConfig};
@@ -109,8 +109,32 @@ impl RowSide {
     }
 
     pub(super) fn base_counts(&self, query: &TableQuery) -> Result<Table, String> {
+        if matches!(query.measure(), Measure::Gradients(_)) {
+            // Over one link to one party: whoever is named is one of its entities.
+            let entities = match self.join.attribute_parties.as_slice() {
+                [_] => self.rows.references(0),
+                parties => {
+                    return Err(format!(
+                        "gradients over {} attribute parties, expected 1",
+                        parties.len()
+                    ));
+                }
+            };
+            let cells = self.gradients(query)?.local(&self.train, &entities);
+            return Table::from_cells(query.shape(), cells.map_err(said)?).map_err(said);
+        }
         let cells = self.counter(query)?.local(&self.train).map_err(said)?;
         Table::from_counts(query.shape(), &cells).map_err(said)
+    }
+
+    pub(super) fn gradient_rows(&self, query: &TableQuery, party: &PartyId) -> Result<GradientRows, String> {
+        let entities = self.rows.references(self.position(party)?);
+        let [train] = &self.train;
+        self.gradients(query)?.rows(train, entities).map_err(said)
+    }
+
+    fn gradients(&self, query: &TableQuery) -> Result<GradientPlan, String> {
+        GradientPlan::new(query, &self.schema, &self.binner).map_err(said)
     }
 
     pub(super) fn weights(

@@ -6,6 +6,14 @@ use crate::ids::PartyId;
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
+    /// Boosted trees where margins are of more than two parts.
+    #[error(
+        "forest.growth: boosted trees are joined over one link to one attribute party of a vertical run, found {actual}"
+    )]
+    Boosted {
+        /// What the run is.
+        actual: String,
+    },
     /// The schema reads columns through links that are not declared, or not all that are.
     #[error("the schema reads columns through links {schema:?}, the run declares {declared:?}")]
     Links {

@@ -1,6 +1,7 @@
 //! Bounds of joined runs, each broken by one change to a good configuration.
 
 use hedgerow_crypto::mask::modulus::Modulus;
+use hedgerow_forest::params::{Growth, SplitChoice};
 use hedgerow_forest::schema::Column;
 
 use super::*;
@@ -374,4 +375,39 @@ fn the_statement_says_what_is_promised_to_whom() {
     assert!(learns(1).contains("nothing of rows, labels or counts"));
     let horizontal = privacy::statement(&noisy(literal(3))).unwrap();
     assert_eq!(horizontal.notes.len(), 1, "as before");
+}
+
+/// Margins are of two parts, whose are the same for every row; and nothing is asked before a configuration is checked.
+#[test]
+fn boosted_trees_are_joined_over_one_link_to_one_party() {
+    let boosted = |literal: &mut RunConfigLiteral| {
+        literal.forest.growth = Growth::Boosted;
+        literal.forest.split = SplitChoice::Random;
+    };
+    let of = |literal: RunConfigLiteral| error_of(literal, boosted).to_string();
+    assert!(of(mixed(1, 1)).ends_with("found a mixed run of 1 links and 1 attribute parties"));
+    assert!(of(vertical()).ends_with("found a vertical run of 2 links and 2 attribute parties"));
+
+    let mut one = vertical();
+    one.parties = (0..2).map(id).collect();
+    one.schema.features.truncate(one.schema.features.len() - 2);
+    let join = join(&mut one);
+    join.links.truncate(1);
+    join.attribute_parties.truncate(1);
+    boosted(&mut one);
+    (one.min_parties, one.shamir_threshold) = (2, 2);
+    assert!(RunConfig::new(one.clone()).is_ok());
+    // A cell may sum up a derivative of 3/4 for every row, in units of 2^-11.
+    one.max_rows = 400_000;
+    assert!(matches!(
+        RunConfig::new(one.clone()),
+        Err(ConfigError::Modulus { .. })
+    ));
+    one.max_rows = 1000;
+    one.forest.split = SplitChoice::Greedy;
+    let refused = RunConfig::new(one).unwrap_err().to_string();
+    assert!(
+        refused.contains("expected split \"random\" and one link"),
+        "{refused}"
+    );
 }

@@ -321,6 +321,10 @@ pub fn missing(
     party: &PartyId,
 ) -> Result<Vec<i64>, JoinError> {
     let cells = plan.cells();
+    if let Some(gradients) = plan.gradients() {
+        let rows = data.gradient_rows(query, party).map_err(JoinError::Data)?;
+        return Ok(rows.missing(gradients)?);
+    }
     let mut sums = vec![0i64; cells.cells()];
     for tree in plan.trees_of(party) {
         let weights = data

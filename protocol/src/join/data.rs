@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use hedgerow_crypto::hash::{Digest, hash};
+use hedgerow_forest::join::GradientRows;
 use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::table::Table;
 
@@ -49,6 +50,13 @@ pub trait JoinData: Sync {
     /// # Errors
     /// The data cannot be read.
     fn base_counts(&self, query: &TableQuery) -> Result<Table, String>;
+
+    /// Row party: what it knows of gradients of the training rows that name an entity at `party`
+    /// (`GradientPlan::rows` of [`hedgerow_forest::join`]); references as in [`Self::references`].
+    ///
+    /// # Errors
+    /// The data cannot be read, or the query is none of gradients over one link.
+    fn gradient_rows(&self, query: &TableQuery, party: &PartyId) -> Result<GradientRows, String>;
 
     /// Row party: training rows that pass the row tests of a joined cell of these trees and name through the tree's
     /// link an entity at `party`: by cell and entity, sorted by (cell, reference), each pair once.

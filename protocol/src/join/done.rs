@@ -10,6 +10,7 @@ use hedgerow_forest::table::Table;
 use super::align::{Aligned, Machine};
 use super::answer::UnitBlocks;
 use super::encrypt::Attributes;
+use super::gradients::{Blocks, Own};
 use super::score::{ScoreBlocks, ScorePlan, ScoreQuery};
 
 /// What came of a piece of work.
@@ -30,12 +31,17 @@ pub enum Done {
     },
     /// Of [`super::Work::Attributes`].
     Attributes(Arc<Attributes>),
-    /// Of [`super::Work::Encrypt`] and [`super::Work::Answer`].
+    /// Of [`super::Work::Encrypt`], [`super::Work::Answer`], [`super::Work::GradientEncrypt`] and
+    /// [`super::Work::GradientAnswer`].
     Messages(Vec<Vec<u8>>),
     /// Of [`super::Work::Base`].
     Table(Table),
     /// Of [`super::Work::ReadUnit`].
     Unit(Arc<UnitBlocks>),
+    /// Of [`super::Work::GradientRows`] and [`super::Work::GradientEntities`].
+    GradientOwn(Arc<Own>),
+    /// Of [`super::Work::GradientRead`].
+    GradientBlocks(Arc<Blocks>),
     /// Of [`super::Work::Missing`].
     Missing(Vec<i64>),
     /// Of [`super::Work::Open`].

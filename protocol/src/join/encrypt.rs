@@ -24,6 +24,8 @@ const NOBODY: u32 = u32::MAX;
 pub struct Attributes {
     /// For each position of the union the own entity there, or [`NOBODY`].
     entity_at: Vec<u32>,
+    /// Own entities.
+    entities: usize,
     /// For each domain, for each of its attributes, the bins of all own entities.
     columns: Vec<Vec<Vec<u8>>>,
     /// Of all columns: tells whether the entities are still what they were.
@@ -98,6 +100,7 @@ impl Attributes {
         let parts: Vec<&[u8]> = columns.iter().flatten().map(Vec::as_slice).collect();
         let digest = hash("hedgerow/protocol/join/attributes/1", &parts);
         Ok(Self {
+            entities: positions.len(),
             entity_at,
             columns,
             digest,
@@ -107,6 +110,22 @@ impl Attributes {
     /// The digest of all attributes.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The bins of all own entities, one list for each attribute of a domain.
+    pub(in crate::join) fn columns(&self, domain: usize) -> &[Vec<u8>] {
+        self.columns.get(domain).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// How many entities there are.
+    pub(in crate::join) const fn entities(&self) -> usize {
+        self.entities
+    }
+
+    /// For each position of the union the own entity there.
+    pub(in crate::join) fn positions(&self) -> impl Iterator<Item = Option<usize>> {
+        let entity = |entity: &u32| (*entity != NOBODY).then_some(*entity as usize);
+        self.entity_at.iter().map(entity)
     }
 
     /// Whether the entities of a range of positions pass a test of their bins.

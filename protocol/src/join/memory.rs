@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use hedgerow_forest::binning::Binner;
-use hedgerow_forest::join::{JoinPlan, LeafRole};
+use hedgerow_forest::binning::{Binned, Binner};
+use hedgerow_forest::join::{GradientPlan, GradientRows, JoinPlan, LeafRole, LinkedBlock, NOBODY};
 use hedgerow_forest::query::{Measure, TableQuery};
 use hedgerow_forest::schema::Schema;
 use hedgerow_forest::schema::link::{BIN_OF_KNOWN, BIN_OF_UNKNOWN};
@@ -161,6 +161,45 @@ impl MemoryData {
         slot.map(|slot| first + usize::from(slot)).into_iter().collect()
     }
 
+    /// The rows over one link, by the references to a party: other rows name nobody.
+    fn linked(&self, party: &PartyId) -> Result<(LinkedBlock, std::ops::Range<u32>), String> {
+        let references = self.references(party)?;
+        let copies = |row: &MemoryRow| row.copies as usize;
+        let rows: Vec<&MemoryRow> = self
+            .rows
+            .iter()
+            .flat_map(|row| std::iter::repeat_n(row, copies(row)))
+            .collect();
+        let columns = self.schema.row_columns();
+        let mut block = Binned::new(rows.len(), columns.clone().len());
+        for (column, feature) in columns.into_iter().enumerate() {
+            for (to, row) in block.column_mut(column).iter_mut().zip(&rows) {
+                *to = row.bins.get(feature).copied().unwrap_or_default();
+            }
+        }
+        let labels: Vec<u8> = rows.iter().map(|row| row.label).collect();
+        let named = rows.iter().map(|row| match row.names.first() {
+            Some(Some((at, key))) if at == party => {
+                let position = references.binary_search(key).ok();
+                position.map_or(NOBODY, |position| position as u32)
+            }
+            _ => NOBODY,
+        });
+        let named: Vec<u32> = named.collect();
+        let block = LinkedBlock::new(block, &labels, &[named]).map_err(|error| error.to_string())?;
+        Ok((block, 0..references.len() as u32))
+    }
+
+    /// The one party that rows name.
+    fn named(&self) -> Option<PartyId> {
+        let named = self.rows.iter().flat_map(|row| &row.names).flatten();
+        named.map(|(party, _)| party.clone()).next()
+    }
+
+    fn gradients(&self, query: &TableQuery) -> Result<GradientPlan, String> {
+        GradientPlan::new(query, &self.schema, &self.binner).map_err(|error| error.to_string())
+    }
+
     fn plan(&self, query: &TableQuery) -> Result<JoinPlan, String> {
         JoinPlan::new(query, &self.schema, &self.binner).map_err(|error| error.to_string())
     }
@@ -183,7 +222,19 @@ impl JoinData for MemoryData {
         Ok(at.collect::<BTreeSet<_>>().into_iter().collect())
     }
 
+    fn gradient_rows(&self, query: &TableQuery, party: &PartyId) -> Result<GradientRows, String> {
+        let (block, entities) = self.linked(party)?;
+        let rows = self.gradients(query)?.rows(&block, entities);
+        rows.map_err(|error| error.to_string())
+    }
+
     fn base_counts(&self, query: &TableQuery) -> Result<Table, String> {
+        if let (Measure::Gradients(_), Some(party)) = (query.measure(), self.named()) {
+            let (block, entities) = self.linked(&party)?;
+            let cells = self.gradients(query)?.local(&[block], &entities);
+            let cells = cells.map_err(|error| error.to_string())?;
+            return Table::from_cells(query.shape(), cells).map_err(|error| error.to_string());
+        }
         let mut table = Table::zeros(query.shape());
         let leaves = query.leaves();
         let plan = self.plan(query)?;

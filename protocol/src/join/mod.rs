@@ -7,6 +7,7 @@
 //! # Map
 //! - [`plan`]: which trees concern which party, in which groups cells are answered.
 //! - [`upload`]: what an attribute party encrypts, profiles or predicates, whichever costs less.
+//! - [`gradients`]: boosted trees, encrypted in both directions.
 //! - [`stream`]: messages over relayed channels; [`data`]: what a party's data engine does.
 //! - [`price`]: what a run sends, said before it starts.
 //! - [`memory`]: data in memory, for tests and examples.
@@ -18,6 +19,7 @@ pub mod answer;
 pub mod data;
 mod done;
 pub mod encrypt;
+pub mod gradients;
 pub mod memory;
 pub mod open;
 pub mod plan;

@@ -3,9 +3,11 @@
 //! What a leaf demands of an entity, and which cells share a predicate, is [`hedgerow_forest::join`]'s. All of it
 //! follows from the configuration and the query, so every party computes the same.
 
+use std::sync::Arc;
+
 use hedgerow_forest::binning::Binner;
 use hedgerow_forest::join;
-use hedgerow_forest::query::TableQuery;
+use hedgerow_forest::query::{Measure, TableQuery};
 
 use super::JoinError;
 use crate::config::{LinkParty, RunConfig};
@@ -29,6 +31,8 @@ pub struct JoinPlan {
     cells: join::JoinPlan,
     /// Digest of the query: encryptions of several queries of one run never share randomness.
     query: [u8; 32],
+    /// Of a query of gradients.
+    gradients: Option<Arc<join::GradientPlan>>,
     /// For each tree its groups, in the order of their predicates.
     groups: Vec<Vec<Group>>,
     /// The attribute party that each link goes to; none if it goes to all.
@@ -44,6 +48,10 @@ impl JoinPlan {
         let join = config.join().ok_or(JoinError::NoJoin)?;
         let binner = Binner::new(&config.schema, config.forest.bins)?;
         let cells = join::JoinPlan::new(query, &config.schema, &binner)?;
+        let gradients = match query.measure() {
+            Measure::Gradients(_) => Some(Arc::new(join::GradientPlan::new(query, &config.schema, &binner)?)),
+            _ => None,
+        };
         let parties = cells.links().links().iter().map(|link| {
             let declared = join.links.iter().find(|declared| declared.name == link.name);
             match declared.map(|declared| &declared.party) {
@@ -70,6 +78,7 @@ impl JoinPlan {
             .collect();
         Ok(Self {
             cells,
+            gradients,
             query: query.digest_bytes(),
             groups,
             parties,
@@ -84,6 +93,11 @@ impl JoinPlan {
     /// What every cell needs, and what every leaf demands of an entity.
     pub fn cells(&self) -> &join::JoinPlan {
         &self.cells
+    }
+
+    /// What is joined of a query of gradients; none for others.
+    pub fn gradients(&self) -> Option<&Arc<join::GradientPlan>> {
+        self.gradients.as_ref()
     }
 
     /// The groups of a tree, in the order of their predicates.

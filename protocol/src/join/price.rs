@@ -4,7 +4,12 @@
 
 use std::collections::BTreeMap;
 
+use hedgerow_forest::join::Side;
+use hedgerow_forest::query::MAX_KNOTS;
+use hedgerow_forest::table::CLASSES;
+
 use super::JoinError;
+use super::gradients::Exchange;
 use super::plan::JoinPlan;
 use super::upload::{Engine, MAX_HELD, Upload};
 use crate::config::{Alignment, RunConfig};
@@ -84,6 +89,18 @@ pub fn forecast(config: &RunConfig, sizes: &[PairSizes]) -> Result<Forecast, Joi
     let sizes_of_all = sizes.len().max(1) as u64;
     let mut pairs = Vec::with_capacity(sizes.len());
     for sizes in sizes {
+        if let Some(exchange) = Exchange::new(config, &plan, query, sizes.union)? {
+            let pair = of_gradients(join.alignment, sizes, &exchange, &later);
+            for (party, bytes) in [
+                (&sizes.row, pair.alignment[0].saturating_add(pair.answers)),
+                (&sizes.attribute, pair.alignment[1].saturating_add(pair.upload)),
+            ] {
+                let sent = sent.entry(party.clone()).or_default();
+                *sent = sent.saturating_add(bytes);
+            }
+            pairs.push(pair);
+            continue;
+        }
         let upload = Upload::new(config, &plan, &sizes.attribute, sizes.union)?;
         let alignment = alignment(join.alignment, sizes);
         let segments = u64::from(join.segments.max(1));
@@ -123,6 +140,47 @@ pub fn forecast(config: &RunConfig, sizes: &[PairSizes]) -> Result<Forecast, Joi
         sent,
         at_most: !later.is_empty(),
     })
+}
+
+/// What boosted trees send: at most all knots, and every cell answered by either side, as it follows from the answers
+/// whose columns a tree tests. Ciphertexts and answers of one side are added up.
+fn of_gradients(
+    alignment_of: Alignment,
+    sizes: &PairSizes,
+    exchange: &Exchange,
+    later: &[u64],
+) -> PairForecast {
+    let (block, answer) = (
+        exchange.params().block_bytes() as u64,
+        exchange.params().answer_bytes() as u64,
+    );
+    let blocks = exchange
+        .params()
+        .blocks(usize::try_from(sizes.union).unwrap_or(usize::MAX)) as u64;
+    let knots = MAX_KNOTS as u64;
+    let (rounds, cells) = (later.len() as u64, later.iter().sum::<u64>());
+    let bytes = |side: Side| {
+        let vectors = match side {
+            Side::Row => CLASSES as u64 * knots,
+            Side::Attribute => knots,
+        };
+        let now = exchange.encrypted(side) as u64 * block + exchange.cells(side).count() as u64 * answer;
+        let later = (rounds * vectors).saturating_mul(blocks.saturating_mul(block));
+        now.saturating_add(later)
+            .saturating_add(cells.saturating_mul(answer))
+    };
+    let first = [Side::Row, Side::Attribute].map(|side| exchange.cells(side).count() as u64);
+    let first = first.iter().sum::<u64>() * exchange.plan().knots().count() as u64;
+    PairForecast {
+        sizes: sizes.clone(),
+        engine: Engine::Predicates,
+        alignment: alignment(alignment_of, sizes),
+        upload: bytes(Side::Attribute),
+        answers: bytes(Side::Row),
+        products: first
+            .saturating_add(cells.saturating_mul(knots))
+            .saturating_mul(blocks),
+    }
 }
 
 /// Bytes of an alignment from the row party and from the attribute party; see `hedgerow_crypto::align`.

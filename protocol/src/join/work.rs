@@ -7,6 +7,7 @@ use std::sync::Arc;
 use hedgerow_crypto::exact::{AttributeKey, CountParams, SlotParams};
 use hedgerow_crypto::hash::Digest;
 use hedgerow_crypto::seed::Seed;
+use hedgerow_forest::join::Side;
 use hedgerow_forest::model::Forest;
 use hedgerow_forest::query::TableQuery;
 
@@ -16,6 +17,7 @@ use super::data::JoinData;
 use super::done::Done;
 use super::encrypt::{Attributes, Encryptor};
 use super::error::JoinError;
+use super::gradients::{self, Blocks, Exchange};
 use super::open;
 use super::plan::JoinPlan;
 use super::score::{ScoreBlocks, ScorePlan, ScoreQuery, ScoreRows, ScoreServer};
@@ -121,6 +123,55 @@ pub enum Work {
         portion: Range<usize>,
         /// Its blocks.
         blocks: Arc<UnitBlocks>,
+    },
+    /// Row party: derivatives of its rows at all knots.
+    GradientRows {
+        /// What passes.
+        exchange: Arc<Exchange>,
+        /// The query.
+        query: TableQuery,
+        /// The attribute party.
+        party: PartyId,
+        /// For each reference to it its position in the union.
+        aligned: Arc<Aligned>,
+    },
+    /// Attribute party: hats of its entities.
+    GradientEntities {
+        /// What passes.
+        exchange: Arc<Exchange>,
+        /// The entities.
+        attributes: Arc<Attributes>,
+    },
+    /// Encrypt derivatives or hats.
+    GradientEncrypt {
+        /// What passes.
+        exchange: Arc<Exchange>,
+        /// What is encrypted.
+        own: Arc<gradients::Own>,
+        /// The key.
+        key: Arc<AttributeKey>,
+        /// The seed of all encryptions for the other.
+        seed: Seed,
+        /// Which messages.
+        messages: Range<usize>,
+    },
+    /// Read what the other has encrypted.
+    GradientRead {
+        /// What passes.
+        exchange: Arc<Exchange>,
+        /// The other's side.
+        side: Side,
+        /// The key and the messages.
+        messages: Vec<Vec<u8>>,
+    },
+    /// Answer one part.
+    GradientAnswer {
+        /// With what.
+        answerer: gradients::Answerer,
+        /// The part.
+        part: usize,
+        /// The other's ciphertexts.
+        blocks: Arc<Blocks>,
     },
     /// Count the rows of a party that is missing.
     Missing {
@@ -302,6 +353,32 @@ impl Work {
                 portion,
                 blocks,
             } => Done::Messages(answerer.answers(data, unit, portion, &blocks)?),
+            Self::GradientRows {
+                exchange,
+                query,
+                party,
+                aligned,
+            } => Done::GradientOwn(Arc::new(exchange.rows(data, &query, &party, &aligned)?)),
+            Self::GradientEntities { exchange, attributes } => {
+                Done::GradientOwn(Arc::new(exchange.entities(&attributes)?))
+            }
+            Self::GradientEncrypt {
+                exchange,
+                own,
+                key,
+                seed,
+                messages,
+            } => Done::Messages(exchange.encrypt(&own, (&key, &seed), messages)?),
+            Self::GradientRead {
+                exchange,
+                side,
+                messages,
+            } => Done::GradientBlocks(Arc::new(Blocks::read(&exchange, side, &messages)?)),
+            Self::GradientAnswer {
+                answerer,
+                part,
+                blocks,
+            } => Done::Messages(answerer.answers(part, &blocks)?),
             Self::Missing { query, plan, party } => {
                 Done::Missing(answer::missing(data, &query, &plan, &party)?)
             }
@@ -382,9 +459,16 @@ impl Work {
             Self::AlignStart { .. } | Self::AlignStep { .. } | Self::AlignTell | Self::AlignHear { .. } => {
                 WorkKind::Alignment
             }
-            Self::Attributes { .. } | Self::Encrypt { .. } => WorkKind::Encryption,
-            Self::Base { .. } | Self::Missing { .. } => WorkKind::Counting,
-            Self::ReadUnit { .. } | Self::Answer { .. } | Self::Open { .. } => WorkKind::InnerProducts,
+            Self::Attributes { .. }
+            | Self::Encrypt { .. }
+            | Self::GradientEntities { .. }
+            | Self::GradientEncrypt { .. } => WorkKind::Encryption,
+            Self::Base { .. } | Self::Missing { .. } | Self::GradientRows { .. } => WorkKind::Counting,
+            Self::ReadUnit { .. }
+            | Self::Answer { .. }
+            | Self::GradientRead { .. }
+            | Self::GradientAnswer { .. }
+            | Self::Open { .. } => WorkKind::InnerProducts,
             Self::ScoreOwn { .. }
             | Self::ScorePlan { .. }
             | Self::ScoreQuery { .. }

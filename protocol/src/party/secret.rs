@@ -109,6 +109,11 @@ impl RunSecret {
         self.0.derive("attribute key", peer.as_str().as_bytes())
     }
 
+    /// The key pair under which hats or derivatives are encrypted for one counterpart.
+    pub(super) fn gradient_key(&self, peer: &PartyId) -> Seed {
+        self.0.derive("gradient key", peer.as_str().as_bytes())
+    }
+
     /// The key pair under which profiles for scores are encrypted for one row party.
     pub(super) fn score_key(&self, peer: &PartyId) -> Seed {
         self.0.derive("score key", peer.as_str().as_bytes())

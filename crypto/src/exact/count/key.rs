@@ -59,6 +59,35 @@ impl AttributeKey {
         Ok(scheme.encrypt(&self.secret, bits, message, context, seed))
     }
 
+    /// As [`Self::encrypt_block`] for numbers, which may be negative: read modulo `p`, so that sums of products by weights
+    /// are right modulo `p`. The noise, hence what parameters allow, does not depend on them.
+    ///
+    /// # Errors
+    /// More numbers than a block has entities.
+    pub fn encrypt_numbers(
+        &self,
+        numbers: &[i32],
+        context: &[u8],
+        seed: &Seed,
+    ) -> Result<EncryptedBlock, ExactError> {
+        let scheme = self.params.scheme();
+        if numbers.len() > self.params.block_len() {
+            return Err(ExactError::Length {
+                what: "numbers of a block",
+                actual: numbers.len(),
+                expected: self.params.block_len(),
+            });
+        }
+        let plaintext = self.params.plaintext() as i64;
+        // Without a branch: a negative number gets p.
+        let reduced = |number: &i32| (i64::from(*number) + (i64::from(*number >> 31) & plaintext)) as u64;
+        let reduced = Secret::new(numbers.iter().map(reduced).collect::<Vec<u64>>());
+        scheme.check("number", reduced.expose(), numbers.len())?;
+        let mut message = Secret::new(Poly::zero(scheme.ring.basis()));
+        scheme.scale.encode(reduced.expose(), 1, message.expose_mut());
+        Ok(scheme.encrypt_numbers(&self.secret, numbers, message, context, seed))
+    }
+
     /// The cells of an answer, one for each segment: this party's additive shares modulo `p`.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use super::super::block::EncryptedBlock;
 use super::super::error::ExactError;
 use super::super::scheme::{length, same_key};
 use super::params::CountParams;
+use crate::ring::barrett::Barrett;
 use crate::ring::{Eval, Poly};
 use crate::rlwe::{Ciphertext, KeyId, PublicKey};
 use crate::secret::Secret;
@@ -85,36 +86,62 @@ impl PredicateBlock {
 }
 
 /// Where the weights of a block become a polynomial: one buffer for many products, one per thread. Wiped on drop.
-pub struct Scratch(Poly<Eval>);
+pub struct Scratch {
+    poly: Poly<Eval>,
+    /// The sum of the absolute weights in it.
+    weights: u64,
+}
 
 impl Scratch {
     /// A buffer for products of these parameters (64 KiB).
     pub fn new(params: &CountParams) -> Self {
-        Self(Poly::zero(params.scheme().ring.basis()))
+        Self {
+            poly: Poly::zero(params.scheme().ring.basis()),
+            weights: 0,
+        }
+    }
+
+    /// Weights of one block, cell by cell (`m` times `L`), for [`Product::accumulate_loaded`] with any number of
+    /// predicates. They may be negative.
+    ///
+    /// # Errors
+    /// Another number of weights.
+    pub fn load(&mut self, params: &CountParams, weights: &[i32]) -> Result<(), ExactError> {
+        length("weights of a block", weights.len(), params.weights_len())?;
+        self.weights = weights
+            .iter()
+            .map(|weight| u64::from(weight.unsigned_abs()))
+            .sum();
+        self.fill(weights, params.block_len(), |modulo, weight| {
+            // Without a branch: a negative weight gets the prime.
+            let prime = modulo.modulus() as i64;
+            (i64::from(weight) + (i64::from(weight >> 31) & prime)) as u64
+        });
+        Ok(())
     }
 
     /// Puts the weight of cell `g` for entity `e` at `X^(gL - e)` and transforms. `X^-e` is `-X^(N-e)`.
-    fn load(&mut self, weights: &[u32], block_len: usize) {
+    fn fill<T: Copy>(&mut self, weights: &[T], block_len: usize, reduce: impl Fn(Barrett, T) -> u64) {
         let (first, others) = weights.split_at(block_len);
         let Some((constant, first)) = first.split_first() else {
             return;
         };
-        for (limb, words) in self.0.limbs_mut() {
+        for (limb, words) in self.poly.limbs_mut() {
             let modulo = limb.modulo();
             // Cell 0: entity 0 at the constant coefficient, the others from the top down, negated.
             let (below, top) = words.split_at_mut(words.len() - first.len());
             for (word, weight) in top.iter_mut().rev().zip(first) {
-                *word = modulo.sub(0, u64::from(*weight));
+                *word = modulo.sub(0, reduce(modulo, *weight));
             }
             let Some((word, below)) = below.split_first_mut() else {
                 return;
             };
-            *word = u64::from(*constant);
+            *word = reduce(modulo, *constant);
             // Cell g: entity 0 at gL, the others below it down to (g - 1) L + 1.
             let cells = below.chunks_exact_mut(block_len);
             for (words, weights) in cells.zip(others.chunks_exact(block_len)) {
                 for (word, weight) in words.iter_mut().rev().zip(weights) {
-                    *word = u64::from(*weight);
+                    *word = reduce(modulo, *weight);
                 }
             }
             limb.ntt().forward(words);
@@ -124,7 +151,8 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        self.0.zeroize();
+        self.poly.zeroize();
+        self.weights.zeroize();
     }
 }
 
@@ -169,10 +197,26 @@ impl Product {
     ) -> Result<(), ExactError> {
         length("weights of a block", weights.len(), self.params.weights_len())?;
         same_params(&self.params, &predicate.params)?;
+        scratch.weights = weights.iter().map(|weight| u64::from(*weight)).sum();
+        scratch.fill(weights, self.params.block_len(), |_, weight| u64::from(weight));
+        self.accumulate_loaded(predicate, scratch)
+    }
+
+    /// Adds the products of loaded weights ([`Scratch::load`]) with a predicate.
+    ///
+    /// # Errors
+    /// A predicate of other parameters or under another key. The sum is as before then.
+    pub fn accumulate_loaded(
+        &mut self,
+        predicate: &PredicateBlock,
+        scratch: &Scratch,
+    ) -> Result<(), ExactError> {
+        same_params(&self.params, &predicate.params)?;
         self.join(predicate.key)?;
-        *self.weights.expose_mut() += weights.iter().map(|weight| u64::from(*weight)).sum::<u64>();
-        scratch.load(weights, self.params.block_len());
-        self.sum.expose_mut().mul_accumulate(&scratch.0, &predicate.sum);
+        *self.weights.expose_mut() += scratch.weights;
+        self.sum
+            .expose_mut()
+            .mul_accumulate(&scratch.poly, &predicate.sum);
         Ok(())
     }
 

@@ -75,6 +75,36 @@ proptest! {
         prop_assert_eq!(unmask(&key.open(&answer).unwrap(), &masks), expected);
     }
 
+    /// The same with numbers and weights of both signs: plain inner products modulo `p`, weights loaded once for two
+    /// predicates.
+    #[test]
+    fn signed_numbers_are_multiplied_modulo_p(log_segments in 0_u32..4, random: [u8; 32]) {
+        let segments = 1 << log_segments;
+        let params = CountParams::new(segments, 1 << 31).unwrap();
+        let (key, mut rng) = (key(&params), Seed::from_bytes(random).rng());
+        let (mut products, mut scratch) = ([(); 2].map(|()| Product::new(&params)), Scratch::new(&params));
+        let mut expected = [vec![0i64; segments], vec![0i64; segments]];
+        for block in 0..2u8 {
+            let weights: Vec<i32> = (0..params.weights_len()).map(|_| (rng.next_u32() % 300) as i32 - 150).collect();
+            scratch.load(&params, &weights).unwrap();
+            for (number, product) in products.iter_mut().enumerate() {
+                let values: Vec<i32> = (0..params.block_len()).map(|_| (rng.next_u32() % 2000) as i32 - 1000).collect();
+                let encrypted = key.encrypt_numbers(&values, &[block, number as u8], &seed(2)).unwrap();
+                product.accumulate_loaded(&predicate(&params, &[encrypted]), &scratch).unwrap();
+                for (cell, sum) in expected[number].iter_mut().enumerate() {
+                    let weights = &weights[cell * params.block_len()..];
+                    *sum += values.iter().zip(weights).map(|(value, weight)| i64::from(*value) * i64::from(*weight)).sum::<i64>();
+                }
+            }
+        }
+        for (product, expected) in products.iter().zip(&expected) {
+            let masks = masks(&params, &mut rng);
+            let answer = product.answer(key.public(), &masks, &mut rng).unwrap();
+            let expected: Vec<u64> = expected.iter().map(|sum| sum.rem_euclid(PLAINTEXT as i64) as u64).collect();
+            prop_assert_eq!(unmask(&key.open(&answer).unwrap(), &masks), expected);
+        }
+    }
+
     #[test]
     fn corrupted_bytes_never_panic(place: prop::sample::Index, flip in 1_u8.., cut: prop::sample::Index) {
         let params = CountParams::new(16, 1000).unwrap();

@@ -6,6 +6,7 @@ use hedgerow_crypto::align;
 use hedgerow_crypto::exact::CountParams;
 use hedgerow_crypto::exact::count::PLAINTEXT;
 use hedgerow_crypto::hash::Digest;
+use hedgerow_forest::params::Growth;
 
 use super::MAX_TEXT;
 use crate::config::{
@@ -42,6 +43,7 @@ pub(super) fn check(config: &RunConfigLiteral) -> Result<(), JoinError> {
     }
     keys(join)?;
     roles(config, join)?;
+    boosted(config, join)?;
     served(config, join)?;
     cryptography(config, join)?;
     unit(config, join)?;
@@ -133,6 +135,19 @@ fn roles(config: &RunConfigLiteral, join: &Join) -> Result<(), JoinError> {
         }
     }
     Ok(())
+}
+
+/// Margins of boosted trees are of two parts: whose, must be the same for all rows.
+fn boosted(config: &RunConfigLiteral, join: &Join) -> Result<(), JoinError> {
+    let vertical = matches!(config.partition, Partition::Vertical(_));
+    let (links, parties) = (join.links.len(), join.attribute_parties.len());
+    if config.forest.growth != Growth::Boosted || (vertical && links == 1 && parties == 1) {
+        return Ok(());
+    }
+    let partition = if vertical { "vertical" } else { "mixed" };
+    Err(JoinError::Boosted {
+        actual: format!("a {partition} run of {links} links and {parties} attribute parties"),
+    })
 }
 
 fn served(config: &RunConfigLiteral, join: &Join) -> Result<(), JoinError> {

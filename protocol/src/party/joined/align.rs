@@ -199,7 +199,7 @@ impl Joined {
         }
         pair.upload = Some(Arc::new(upload));
         pair.aligned = Some(Arc::new(aligned));
-        Ok(())
+        self.set_exchange(index)
     }
 
     /// All results so far.

@@ -6,7 +6,7 @@
 //!
 //! # Map
 //! `relay` sealed streams, `pair` what is known of one counterpart, `align` its common entities, `attribute` and
-//! `row` the two sides of a query, `score` private scores, `task` what works are for.
+//! `row` the two sides of a query, `gradients` those of boosted trees, `score` private scores, `task` what works are for.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -34,6 +34,7 @@ use crate::wire::{Channel, Enrolment};
 
 mod align;
 mod attribute;
+mod gradients;
 mod pair;
 mod relay;
 mod row;
@@ -173,7 +174,7 @@ impl Joined {
         self.missing.clear();
         self.round = None;
         (self.query, self.plan, self.step) = (query.clone(), plan, step);
-        Ok(())
+        (0..self.pairs.len()).try_for_each(|index| self.set_exchange(index))
     }
 
     /// The coordinator asks to align, and to be told what is known.
@@ -314,6 +315,7 @@ impl Joined {
         now: Millis,
     ) {
         let open = self.round.as_ref().map(|round| round.id);
+        let gradients = self.is_of_gradients();
         let sends = match (channel, self.role) {
             (Channel::Align | Channel::Score(_), _)
             | (Channel::Profiles | Channel::ScoreProfiles, Role::Attributes) => true,
@@ -341,6 +343,7 @@ impl Joined {
                         *stuck = false;
                     }
                 }
+                Channel::Answers(_) | Channel::Predicates(_) if gradients => pair.gradients.rewind(),
                 Channel::Answers(_) => pair.answers.rewind(),
                 // An attribute party opens what it is sent: it needs all of that again, too.
                 Channel::Score(_) => {
@@ -364,6 +367,12 @@ impl Joined {
         for index in 0..self.pairs.len() {
             self.align(index, now, outputs);
             match self.role {
+                _ if self.is_of_gradients() => {
+                    self.exchange(index, now, outputs)?;
+                    if self.role == Role::Attributes {
+                        self.serve(index, now, outputs)?;
+                    }
+                }
                 Role::Attributes => {
                     self.encrypt(index, outputs);
                     self.open(index, now, outputs);

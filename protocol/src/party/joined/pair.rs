@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hedgerow_crypto::exact::AttributeKey;
 use hedgerow_crypto::hash::Digest;
 
+use super::gradients::Gradients;
 use super::relay::Streams;
 use super::score::Scores;
 use crate::ids::{PartyId, RoundId};
@@ -28,6 +29,7 @@ pub(super) struct Pair {
     pub(super) upload: Option<Arc<Upload>>,
     pub(super) encrypts: Encrypts,
     pub(super) answers: Answers,
+    pub(super) gradients: Gradients,
     pub(super) scores: Scores,
 }
 
@@ -94,6 +96,7 @@ impl Pair {
             upload: None,
             encrypts: Encrypts::default(),
             answers: Answers::default(),
+            gradients: Gradients::default(),
             scores: Scores::default(),
         }
     }
@@ -115,6 +118,7 @@ impl Pair {
         self.encrypts.epoch += 1;
         self.answers.rewind();
         self.answers.digests.clear();
+        self.gradients.enter_round();
         if self
             .upload
             .as_ref()

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use hedgerow_forest::join::Side;
+
 use super::super::record::Record;
 use super::super::{Output, broken, internal};
 use super::{Joined, Task};
@@ -303,6 +305,9 @@ impl Joined {
         let Some(pair) = self.pairs.iter().find(|pair| pair.peer == *party) else {
             return false;
         };
+        if let Some(exchange) = &pair.gradients.exchange {
+            return exchange.cells(Side::Row).next().is_none() || !pair.answers.digests.is_empty();
+        }
         let Some(upload) = &pair.upload else { return false };
         upload.answers(&self.plan) == 0 || pair.answers.digests.len() == upload.units.len()
     }
@@ -330,6 +335,15 @@ impl Joined {
         }
     }
 
+    /// Adds shares of cells.
+    pub(super) fn add_shares(&self, shares: Vec<(usize, u64)>, sums: &mut [u64]) {
+        for (cell, share) in shares {
+            if let Some(sum) = sums.get_mut(cell) {
+                *sum = self.config.modulus.reduce(sum.wrapping_add(share));
+            }
+        }
+    }
+
     /// This party's part of all cells: its own counts, what is missing counts as, and minus the masks of what it has
     /// answered to the parties that are in the sum. None before all of it is there.
     pub(in super::super) fn row_shares(&self, base: &[i64]) -> Option<Vec<u64>> {
@@ -350,6 +364,10 @@ impl Joined {
                 continue;
             }
             let pair = self.pairs.iter().find(|pair| pair.peer == *party)?;
+            if self.is_of_gradients() {
+                self.add_shares(self.gradient_shares(pair)?, &mut sums);
+                continue;
+            }
             let upload = pair.upload.as_ref()?;
             let shares = own_shares(&self.plan, upload, party, &round.answers, &pair.answers.digests);
             for (cell, share) in shares {

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use hedgerow_forest::table::Table;
 
-use super::super::broken;
 use super::super::output::Output;
+use super::super::{broken, internal};
 use super::Joined;
 use crate::check;
 use crate::ids::{PartyId, RoundId};
@@ -44,6 +44,18 @@ pub(super) enum Task {
     Missing {
         party: PartyId,
         step: u32,
+    },
+    GradientOwn {
+        step: u32,
+    },
+    GradientRead {
+        round: RoundId,
+    },
+    GradientMake {
+        round: RoundId,
+        epoch: u64,
+        first: usize,
+        total: usize,
     },
     ScoreOwn {
         batch: u64,
@@ -95,13 +107,20 @@ impl Joined {
         let done = match (done, &task) {
             (Ok(done), _) => done,
             (Err(detail), Task::Base { round }) => return Ok(Finished::Counted(*round, Err(detail))),
-            (Err(_), Task::Open { round } | Task::Answer { round, .. }) if open != Some(*round) => {
+            (
+                Err(_),
+                Task::Open { round }
+                | Task::Answer { round, .. }
+                | Task::GradientRead { round }
+                | Task::GradientMake { round, .. },
+            ) if open != Some(*round) => {
                 return Ok(Finished::Nothing);
             }
             // CHK-076: what a counterpart has sent.
             (
                 Err(detail),
                 Task::ReadUnit { .. }
+                | Task::GradientRead { .. }
                 | Task::Open { .. }
                 | Task::ScoreRead
                 | Task::ScoreOpen { .. }
@@ -123,7 +142,16 @@ impl Joined {
             } => {
                 self.encrypt_done(index, (channel, first, total, epoch), done)?;
             }
+            Task::Open { round } if open == Some(round) && self.is_of_gradients() => {
+                let Done::Shares(shares) = done else {
+                    return Err(internal("work of another kind"));
+                };
+                self.gradients_opened(index, shares)?;
+            }
             Task::Open { round } if open == Some(round) => self.open_done(index, done)?,
+            Task::GradientOwn { .. } | Task::GradientRead { .. } | Task::GradientMake { .. } => {
+                self.gradients_done(index, &task, done)?;
+            }
             Task::ReadUnit { unit, epoch } => self.unit_done(index, (unit, epoch), done)?,
             Task::Answer {
                 round,

@@ -3,6 +3,7 @@
 mod cases;
 mod checks;
 mod drop_outs;
+mod gradients;
 mod scores;
 mod shape;
 pub(crate) mod world;
