@@ -19,7 +19,7 @@ use std::sync::Arc;
 use hedgerow_crypto::exact::AttributeKey;
 use hedgerow_crypto::mask::modulus::Modulus;
 use hedgerow_crypto::seed::Seed;
-use hedgerow_dp::{Accountant, Cells, Mechanism, Noise, NoDifferentialPrivacy};
+use hedgerow_dp::{Accountant, Cells, Mechanism, NoDifferentialPrivacy, Noise};
 use hedgerow_forest::binning::{Binned, Binner};
 use hedgerow_forest::join::{GradientPlan, GradientRows, LinkedBlock, Side};
 use hedgerow_forest::params::{ForestParams, Growth, SplitChoice};

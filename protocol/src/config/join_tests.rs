@@ -384,9 +384,21 @@ fn boosted_trees_are_joined_over_one_link_to_one_party() {
         literal.forest.growth = Growth::Boosted;
         literal.forest.split = SplitChoice::Random;
     };
-    let of = |literal: RunConfigLiteral| error_of(literal, boosted).to_string();
-    assert!(of(mixed(1, 1)).ends_with("found a mixed run of 1 links and 1 attribute parties"));
-    assert!(of(vertical()).ends_with("found a vertical run of 2 links and 2 attribute parties"));
+    let of = |mut literal: RunConfigLiteral| {
+        boosted(&mut literal);
+        RunConfig::new(literal).unwrap_err().to_string()
+    };
+    let refused = of(mixed(1, 1));
+    assert!(
+        refused.contains("found a mixed run of 1 links and 1 attribute parties"),
+        "{refused}"
+    );
+    // Growth has no plan for two links, whoever is at their ends.
+    let refused = of(vertical());
+    assert!(
+        refused.contains("one link, found split Random and 2"),
+        "{refused}"
+    );
 
     let mut one = vertical();
     one.parties = (0..2).map(id).collect();
