@@ -51,7 +51,7 @@ pub const ALIGN_ELEMENT: &str = "hedgerow/align/element/1";
 
 /// All of the above, for the test that they differ.
 #[cfg(test)]
-const ALL: [&str; 22] = [
+const ALL: [&str; 23] = [
     SEED_DERIVE,
     SEAL_PAIR,
     SEAL_MESSAGE,
