@@ -12,6 +12,7 @@
 //! | [`plan`](mod@plan) | the search for layouts, splits and ring; plans as data |
 //! | [`eval`] | a prepared model, run over any scheme |
 //! | [`trees`] | forests: public structure, private model |
+//! | [`service`] | a service of encrypted evaluation: machines of both sides, wire, the seam to models |
 #![forbid(unsafe_code)]
 
 pub mod eval;
@@ -19,5 +20,6 @@ pub mod graph;
 pub mod linear;
 pub mod plan;
 pub mod scheme;
+pub mod service;
 pub mod tile;
 pub mod trees;

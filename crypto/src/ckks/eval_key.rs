@@ -305,6 +305,25 @@ impl EvalKeys {
         words.map(|digit| size_of_val(&digit[..])).sum()
     }
 
+    /// Refuses other keys than those of a plan.
+    ///
+    /// # Errors
+    /// A key that is missing or stops at a lower level, or keys that the plan does not have.
+    pub fn check(&self, params: &Params, plan: &KeyPlan) -> Result<(), CkksError> {
+        let planned = plan.switches(params);
+        for (switch, level) in &planned {
+            self.get(*switch, *level, || format!("{switch:?} key"))?;
+        }
+        if self.keys.len() == planned.len() {
+            return Ok(());
+        }
+        Err(CkksError::Length {
+            what: "evaluation keys",
+            actual: self.keys.len(),
+            expected: planned.len(),
+        })
+    }
+
     /// The key for products.
     pub(super) fn square(&self, level: usize) -> Result<&SwitchingKey, CkksError> {
         self.get(Switch::Square, level, || "relinearisation key".into())

@@ -47,6 +47,21 @@ fn signed(step: usize) -> i32 {
     i32::try_from(step).unwrap_or(i32::MAX)
 }
 
+/// The back end's name for a set of keys.
+pub fn key_plan(keys: &KeySet) -> KeyPlan {
+    let mut plan = KeyPlan::default();
+    if let Some(level) = keys.relinearization {
+        plan = plan.relinearization(level);
+    }
+    if let Some(level) = keys.conjugation {
+        plan = plan.conjugation(level);
+    }
+    for (&step, &level) in &keys.rotations {
+        plan = plan.rotation(signed(step), level);
+    }
+    plan
+}
+
 impl CkksClient {
     /// A client whose secret key comes from `seed`.
     pub fn new(params: &Params, seed: &Seed) -> Self {
@@ -62,17 +77,7 @@ impl CkksClient {
     /// # Errors
     /// A level that the parameters do not have.
     pub fn keys(&self, keys: &KeySet, rng: &mut (impl CryptoRng + ?Sized)) -> Result<EvalKeys, SchemeError> {
-        let mut plan = KeyPlan::default();
-        if let Some(level) = keys.relinearization {
-            plan = plan.relinearization(level);
-        }
-        if let Some(level) = keys.conjugation {
-            plan = plan.conjugation(level);
-        }
-        for (&step, &level) in &keys.rotations {
-            plan = plan.rotation(signed(step), level);
-        }
-        self.secret.eval_keys(&plan, rng).map_err(backend)
+        self.secret.eval_keys(&key_plan(keys), rng).map_err(backend)
     }
 
     /// Encrypts the slots of one ciphertext at `level`.

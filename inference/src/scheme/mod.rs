@@ -18,7 +18,7 @@ mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use ckks::{Ckks, CkksClient};
+pub use ckks::{Ckks, CkksClient, key_plan};
 pub use clear::{Clear, ClearCiphertext, ClearMask, Noop, Sim, Slots};
 pub use error::SchemeError;
 pub use map::{MapShape, PreparedMap, Term};
