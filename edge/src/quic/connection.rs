@@ -130,6 +130,86 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// Two halves that carry bytes as they are, for a protocol with frames of its own.
+    #[must_use]
+    pub fn bytes(self) -> (ByteSender, ByteReceiver) {
+        let sender = ByteSender {
+            shared: Arc::clone(&self.shared),
+            stream: self.send,
+        };
+        let receiver = ByteReceiver {
+            shared: self.shared,
+            stream: self.receive,
+        };
+        (sender, receiver)
+    }
+}
+
+/// The half that sends bytes.
+#[derive(Debug)]
+pub struct ByteSender {
+    shared: Arc<Shared>,
+    stream: quinn::SendStream,
+}
+
+impl ByteSender {
+    /// Hands bytes to QUIC; waits while the send window is full.
+    ///
+    /// # Errors
+    /// [`LinkError`]; the connection is then over.
+    pub async fn send(&mut self, bytes: Bytes) -> Result<(), LinkError> {
+        let length = bytes.len();
+        self.stream
+            .write_all_chunks(&mut [bytes])
+            .await
+            .map_err(LinkError::from_write)?;
+        self.shared.traffic.sent(length);
+        Ok(())
+    }
+
+    /// Says that nothing follows, waits until the other side has everything, and closes with a reason.
+    pub async fn close(mut self, reason: &str) {
+        // Errors say that the connection is over already.
+        let _ = self.stream.finish();
+        let _ = tokio::time::timeout(LINGER, self.stream.stopped()).await;
+        self.shared.close(code::DONE, reason);
+    }
+}
+
+/// How long the other side may take to acknowledge the last bytes.
+const LINGER: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// The half that receives bytes.
+#[derive(Debug)]
+pub struct ByteReceiver {
+    shared: Arc<Shared>,
+    stream: quinn::RecvStream,
+}
+
+impl ByteReceiver {
+    /// The next bytes, or `None` when the other side has said that nothing follows.
+    ///
+    /// # Errors
+    /// Why the connection is over.
+    pub async fn receive(&mut self) -> Result<Option<Bytes>, LinkError> {
+        let chunk = self
+            .stream
+            .read_chunk(usize::MAX, true)
+            .await
+            .map_err(LinkError::from_read)?;
+        Ok(chunk.map(|chunk| {
+            self.shared.traffic.received(chunk.bytes.len());
+            chunk.bytes
+        }))
+    }
+
+    /// Closes because the other side sent what is no protocol of ours.
+    pub fn broken(&self, reason: &str) {
+        self.shared.close(code::BROKEN, reason);
+    }
+}
+
 /// The half that sends.
 #[derive(Debug)]
 pub struct FrameSender {

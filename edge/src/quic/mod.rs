@@ -20,7 +20,7 @@ mod transport;
 #[cfg(test)]
 mod tests;
 
-pub use connection::{Connection, FrameReceiver, FrameSender};
+pub use connection::{ByteReceiver, ByteSender, Connection, FrameReceiver, FrameSender};
 pub use dial::{Backoff, Dialer};
 pub use error::{ConnectError, LinkError, ListenError, Refusal};
 pub use link::{Link, LinkEvent, Reading};
