@@ -9,6 +9,7 @@
 //! - [`process`]: coordinator and party; [`provision`]: their keys and certificates.
 //! - [`mod@bench`]: what is promised, measured.
 //! - [`model`], [`predict`], [`export`]: models of every kind, scores of rows, files for other programs.
+//! - [`serve`], [`query`]: encrypted questions about a model, and their answers.
 //! - [`generate`], [`query`], [`ledger`]: data to try; scores of rows with others; a party's privacy budget.
 //! - [`plan`]: what a budget will buy, before it is spent.
 #![forbid(unsafe_code)]
@@ -31,6 +32,7 @@ mod provision;
 mod query;
 mod report;
 mod scenario;
+mod serve;
 mod simulate;
 
 use args::{Arguments, Bench, Command, Generate, Ledger};
@@ -116,6 +118,7 @@ fn run(command: &Command) -> Result<()> {
                 .map(|scenario| println!("hedgerow simulate {}", scenario.display()))
         }
         Command::Predict(arguments) => block_on(predict::run(arguments)),
+        Command::Serve(arguments) => block_on(serve::run(arguments)),
         Command::Query(arguments) => block_on(query::run(arguments)),
         Command::Inspect(arguments) => {
             Model::read(&arguments.model).map(|model| print!("{}", model.inspect()))

@@ -40,14 +40,19 @@ pub async fn party(arguments: &Party) -> Result<()> {
     }
 }
 
-fn progress(output: &ProcessOutput) -> Progress {
+/// Where progress goes.
+pub fn progress(output: &ProcessOutput) -> Progress {
     match output.progress {
         Some(crate::args::Progress::Json) => Progress::stdout(),
         None => Progress::silent(),
     }
 }
 
-fn shutdown(output: &ProcessOutput) -> Result<Shutdown> {
+/// Ends on a signal, or with whoever started the process.
+///
+/// # Errors
+/// Signals that cannot be handled.
+pub fn shutdown(output: &ProcessOutput) -> Result<Shutdown> {
     let shutdown = Shutdown::on_signal().map_err(CliError::library("handle signals"))?;
     if output.until_stdin_closes {
         let asked = shutdown.clone();

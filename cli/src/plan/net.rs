@@ -77,7 +77,10 @@ pub fn run(arguments: &Net) -> Result<()> {
 }
 
 /// The network of a file, as few maps and polynomials.
-fn network(path: &Path) -> Result<Graph> {
+///
+/// # Errors
+/// A file that is no network or that has an operator that cannot be evaluated.
+pub fn network(path: &Path) -> Result<Graph> {
     let bytes = std::fs::read(path).map_err(CliError::file(path, "reading"))?;
     let wrong = |error: &dyn std::fmt::Display| CliError::Config(format!("{}: {error}", path.display()));
     Graph::from_onnx(&bytes)

@@ -9,5 +9,6 @@ mod models;
 mod payments;
 mod query;
 mod rehearsals;
+mod service;
 mod simulation;
 mod support;

@@ -1,4 +1,4 @@
-//! `hedgerow query`: private scores of new rows.
+//! `hedgerow query --config`: private scores of new rows, with the running parties of a run of joined data.
 
 use crate::args::Query;
 use crate::error::{CliError, Result};
@@ -12,8 +12,11 @@ use std::time::Duration;
 /// [`CliError::Config`] in the party's own words.
 pub async fn run(arguments: &Query) -> Result<()> {
     let said = |error: hedgerow_party::process::query::QueryError| CliError::Config(error.to_string());
+    let Some(config) = &arguments.config else {
+        return Err(CliError::Config("query: --config is missing".to_owned()));
+    };
     let (Some(input), Some(output)) = (&arguments.input, &arguments.output) else {
-        let run = forget(&arguments.config, arguments.run.as_deref()).map_err(said)?;
+        let run = forget(config, arguments.run.as_deref()).map_err(said)?;
         println!("run {run} is asked no more: its secret and its keys are erased");
         return Ok(());
     };
@@ -26,7 +29,7 @@ pub async fn run(arguments: &Query) -> Result<()> {
         patience: Duration::from_secs(arguments.wait),
     };
     let shutdown = Shutdown::on_signal().map_err(CliError::library("handle signals"))?;
-    let report = query(&arguments.config, &request, shutdown).await.map_err(said)?;
+    let report = query(config, &request, shutdown).await.map_err(said)?;
     for warning in warnings(&report) {
         eprintln!("warning: {warning}");
     }

@@ -1,0 +1,55 @@
+//! `hedgerow query`: scores of rows that others do not see.
+//!
+//! - [`joined`]: with the running parties of a finished run of joined data.
+//! - [`service`]: encrypted, with a service; [`session`]: the connection to it; [`keys`]: what stays here.
+//! - [`input`]: arrays and tables of numbers.
+
+mod input;
+mod joined;
+mod keys;
+mod service;
+mod session;
+
+use crate::args::Query;
+use crate::error::Result;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Arguments of `hedgerow query` for a service.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Of a service")]
+pub struct ServiceArguments {
+    /// With --local: the model that is served
+    #[arg(long, value_name = "MODEL", requires = "local")]
+    pub model: Option<PathBuf>,
+    /// The model that is asked for, where a service has several
+    #[arg(long, value_name = "NAME", requires = "to")]
+    pub name: Option<String>,
+    /// Compare with this network (ONNX) in the clear [default with --local: --model]
+    #[arg(long, value_name = "MODEL", conflicts_with = "config")]
+    pub check: Option<PathBuf>,
+    /// Identity folder of a party: key.pem, cert.pem, ca.pem
+    #[arg(long, value_name = "DIR", default_value = "identity")]
+    pub identity: PathBuf,
+    /// The name in the server's certificate [default: any coordinator of the consortium]
+    #[arg(long, value_name = "NAME", requires = "to")]
+    pub server: Option<String>,
+    /// Keep the secret of the keys in this file (made if it is not there, mode 0600), so that the server knows the evaluation
+    /// keys again. Without it each run makes its own
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    pub keys: Option<PathBuf>,
+    /// With --local: rows of one request, at least
+    #[arg(long, value_name = "ROWS", requires = "local")]
+    pub batch: Option<u32>,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What the parties or the service refuse, a file that does not read.
+pub async fn run(arguments: &Query) -> Result<()> {
+    match &arguments.config {
+        Some(_) => joined::run(arguments).await,
+        None => service::run(arguments).await,
+    }
+}

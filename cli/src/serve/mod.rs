@@ -1,0 +1,196 @@
+//! `hedgerow serve`: answers encrypted questions about models.
+//!
+//! - [`policy`]: whom, how often, how much, from a file; [`ledger`]: what each client has used, across restarts.
+//! - [`driver`]: the machine of `inference::service`, a clock, threads, QUIC.
+
+mod driver;
+mod ledger;
+mod policy;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::Args;
+use hedgerow_edge::certificate::{CertificateError, Subject, now};
+use hedgerow_edge::identity::Identity;
+use hedgerow_edge::progress::ProgressEvent;
+use hedgerow_edge::quic::{Listener, Traffic, Transport};
+use hedgerow_edge::telemetry;
+use hedgerow_edge::tls::Admit;
+use hedgerow_inference::plan::{Asked, Plan, plan};
+use hedgerow_inference::service::network::HostedNetwork;
+use hedgerow_inference::service::server::ServerMachine;
+use hedgerow_inference::service::{Host, Offer};
+use tracing::info;
+
+use crate::args::ProcessOutput;
+use crate::error::{CliError, Result};
+use ledger::Ledger;
+use policy::Policy;
+
+/// `hedgerow serve`.
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// The model, an ONNX network; given several times, several are served, by the names of their files
+    #[arg(long = "model", value_name = "MODEL", required = true)]
+    pub models: Vec<PathBuf>,
+    /// Its plan, as `plan net --out` writes it, instead of a search; one for each --model, in their order
+    #[arg(long = "plan", value_name = "FILE")]
+    pub plans: Vec<PathBuf>,
+    /// Without --plan: rows of one request, at least
+    #[arg(long, value_name = "ROWS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    pub batch: u32,
+    /// Who may ask what, how often, and how much (examples/deploy/serve-policy.toml); without it the defaults of
+    /// docs/serving.md
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// UDP address to listen at; port 0 takes any that is free, and a progress line says which
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:7448")]
+    pub listen: SocketAddr,
+    /// Identity folder with the certificate of a coordinator: key.pem, cert.pem, ca.pem
+    #[arg(long, value_name = "DIR", default_value = "identity")]
+    pub identity: PathBuf,
+    /// Keep encoded weights small, and transform them at each use: for models that would not fit the memory
+    #[arg(long)]
+    pub compact: bool,
+    /// Encrypt the model too: not there yet
+    #[arg(long)]
+    pub encrypted_model: bool,
+    #[command(flatten)]
+    pub output: ProcessOutput,
+}
+
+/// Runs until it is stopped.
+///
+/// # Errors
+/// A model, plan, policy or identity that cannot be used; a port that is taken.
+pub async fn run(arguments: &Serve) -> Result<()> {
+    telemetry::init();
+    if arguments.encrypted_model {
+        return Err(CliError::Config(
+            "--encrypted-model: the planner does not plan encrypted weights yet; without it the server knows its model, and \
+             clients' rows and scores are encrypted all the same"
+                .to_owned(),
+        ));
+    }
+    if !arguments.plans.is_empty() && arguments.plans.len() != arguments.models.len() {
+        return Err(CliError::Config(format!(
+            "{} --plan for {} --model: one for each, or none",
+            arguments.plans.len(),
+            arguments.models.len()
+        )));
+    }
+    let policy = match &arguments.policy {
+        Some(path) => Policy::load(path).map_err(|error| CliError::Config(error.to_string()))?,
+        None => Policy::default(),
+    };
+    let identity = Identity::load(&arguments.identity, now()).map_err(CliError::library("serve"))?;
+    if !matches!(identity.subject(), Subject::Coordinator(_)) {
+        return Err(CliError::Config(format!(
+            "{}: the certificate of a {}; a service listens, which needs that of a coordinator (`hedgerow provision request \
+             --role coordinator`)",
+            arguments.identity.display(),
+            identity.subject().role()
+        )));
+    }
+    let mut hosts: Vec<Arc<dyn Host>> = Vec::new();
+    let mut names: Vec<String> = Vec::new();
+    for (at, path) in arguments.models.iter().enumerate() {
+        let host = tokio::task::block_in_place(|| load(arguments, path, arguments.plans.get(at)))?;
+        let offer = host.offer();
+        if !policy.allows(&offer.model) {
+            return Err(CliError::Config(format!(
+                "{}: the policy's `models` does not name {:?}",
+                path.display(),
+                offer.model
+            )));
+        }
+        if names.contains(&offer.model) {
+            return Err(CliError::Config(format!(
+                "two models are called {:?}: rename a file",
+                offer.model
+            )));
+        }
+        describe(&offer);
+        names.push(offer.model);
+        hosts.push(host);
+    }
+    let ledger = Ledger::open(policy.state.as_deref())?;
+    let machine = ServerMachine::new(policy.limits.clone(), hosts, ledger.used())
+        .map_err(|error| CliError::Config(policy.explain(&error)))?;
+    let clients = policy.limits.clients.clone();
+    let admit: Admit = Arc::new(move |subject: &Subject| match subject {
+        Subject::Party(id)
+            if clients
+                .as_ref()
+                .is_none_or(|all| all.iter().any(|one| one == id.as_str())) =>
+        {
+            Ok(())
+        }
+        other => Err(CertificateError::Other {
+            expected: "a party that the policy of this service names".to_owned(),
+            found: other.to_string(),
+        }),
+    });
+    let traffic = Traffic::default();
+    let transport = Transport::default();
+    let listener = Listener::bind(arguments.listen, &identity, admit, &transport, traffic)
+        .map_err(CliError::library("serve"))?;
+    let address = listener.local_address().map_err(CliError::library("serve"))?;
+    let shutdown = crate::process::shutdown(&arguments.output)?;
+    info!(%address, "listening");
+    crate::process::progress(&arguments.output).emit(&ProgressEvent::Listening {
+        address: address.to_string(),
+    });
+    driver::run(machine, ledger, listener, shutdown).await
+}
+
+fn describe(offer: &Offer) {
+    info!(
+        model = offer.model,
+        kind = offer.kind,
+        rows = offer.rows,
+        keys_bytes = offer.sizes.keys,
+        request_bytes = offer.sizes.request,
+        answer_bytes = offer.sizes.answer,
+        "serving. {}",
+        offer.leakage
+    );
+}
+
+/// A model, compiled.
+fn load(arguments: &Serve, path: &Path, plan_file: Option<&PathBuf>) -> Result<Arc<dyn Host>> {
+    if path.extension().is_some_and(|extension| extension == "json") {
+        return Err(CliError::Config(format!(
+            "{}: forests are not served yet; networks are, as ONNX",
+            path.display()
+        )));
+    }
+    let name = path
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let graph = crate::plan::net::network(path)?;
+    let wrong =
+        |path: &Path, error: &dyn std::fmt::Display| CliError::Config(format!("{}: {error}", path.display()));
+    let (found, source): (Plan, &Path) = match plan_file {
+        Some(file) => {
+            let text = std::fs::read(file).map_err(CliError::file(file, "reading"))?;
+            (
+                serde_json::from_slice(&text).map_err(|error| wrong(file, &error))?,
+                file,
+            )
+        }
+        None => {
+            let asked = Asked {
+                batch: arguments.batch as usize,
+                ..Asked::default()
+            };
+            (plan(&graph, &asked).map_err(|error| wrong(path, &error))?, path)
+        }
+    };
+    let host = HostedNetwork::new(&name, &graph, &found, arguments.compact)
+        .map_err(|error| wrong(source, &error))?;
+    Ok(Arc::new(host))
+}
