@@ -144,7 +144,8 @@ impl ClientMachine {
 
     /// Says again what is under way.
     fn repeat(&mut self, hello: bool) {
-        let message = match (&self.offered, &mut self.answer, &self.keys, &self.request) {
+        // A request that has been answered is announced by its answer again, which then goes on.
+        let message = match (&self.offered, &self.keys, &self.request) {
             (None, ..) => match (&mut self.offer, hello) {
                 (Some(offer), _) => offer.ready(),
                 (None, true) => Message::Hello {
@@ -152,9 +153,8 @@ impl ClientMachine {
                 },
                 (None, false) => return,
             },
-            (_, Some(answer), ..) if hello => answer.ready(),
-            (_, _, Some(keys), _) => keys.put(),
-            (_, _, None, Some(request)) => request.put(),
+            (_, Some(keys), _) => keys.put(),
+            (_, None, Some(request)) => request.put(),
             _ => return,
         };
         self.send(message);

@@ -79,12 +79,15 @@ impl Asking for ToyClient {
         Ok(vec![self.pad; self.keys])
     }
 
-    fn request(&mut self, rows: &Rows, _: &mut dyn CryptoRng) -> Result<Vec<u8>, ServiceError> {
-        Ok(rows
-            .iter()
-            .flatten()
-            .map(|value| *value as u8 ^ self.pad)
-            .collect())
+    /// No two requests are alike: random bytes and their negatives add nothing to the sum.
+    fn request(&mut self, rows: &Rows, rng: &mut dyn CryptoRng) -> Result<Vec<u8>, ServiceError> {
+        let mut noise = [0u8; 16];
+        rng.fill_bytes(&mut noise);
+        let noise = noise
+            .into_iter()
+            .flat_map(|byte| [byte ^ self.pad, byte.wrapping_neg() ^ self.pad]);
+        let values = rows.iter().flatten().map(|value| *value as u8 ^ self.pad);
+        Ok(values.chain(noise).collect())
     }
 
     fn open(&self, answer: &[u8]) -> Result<Scores, ServiceError> {

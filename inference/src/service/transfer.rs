@@ -194,7 +194,7 @@ mod tests {
         let name = name_of(&bytes);
         let mut out = Outgoing::new(What::Keys, name, NONE, bytes.clone().into());
         let mut inn = Incoming::new(name, bytes.len() as u64);
-        let mut sent = 0;
+        let (mut sent, mut dice) = (0, 1usize);
         out.ready(0);
         for _ in 0..10_000 {
             let Some(Message::Chunk { offset, data, .. }) = out.chunk() else {
@@ -208,18 +208,22 @@ mod tests {
                 continue;
             };
             sent += 1;
-            if sent % lost == 0 {
+            dice = dice
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let lot = dice >> 33;
+            if lot.is_multiple_of(lost) {
                 continue;
             }
             let mut progress = inn.chunk(offset, &data);
-            if sent % 3 == 0 {
+            if lot % 3 == 1 {
                 progress = inn.chunk(offset, &data);
             }
             if progress != Progress::Silent {
                 let Message::Ready { offset, .. } = inn.ready() else {
                     panic!()
                 };
-                if sent % (lost + 1) != 0 && out.ready(offset) {
+                if !lot.is_multiple_of(lost + 1) && out.ready(offset) {
                     break;
                 }
             }

@@ -104,7 +104,9 @@ impl World {
         let person = &mut self.people[i];
         let number = person.answers.len() as u64;
         if number < person.questions {
-            let mut rng = Seed::from_bytes([9; 32]).rng();
+            let mut seed = [0; 32];
+            self.rng.fill_bytes(&mut seed);
+            let mut rng = Seed::from_bytes(seed).rng();
             let request = person.toy.request(&question(i as u64, number), &mut rng).unwrap();
             let keys = name_of(&person.toy.keys().unwrap());
             person.machine.ask(keys, request, self.now);
