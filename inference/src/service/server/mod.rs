@@ -6,6 +6,8 @@
 //! Clients take turns, one job each, whatever they have queued.
 
 mod cache;
+mod job;
+mod receive;
 mod task;
 #[cfg(test)]
 mod tests;
@@ -16,14 +18,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hedgerow_crypto::hash::Digest;
-use rand_core::CryptoRng;
 
 use super::limits::{LimitError, Limits, Meter};
-use super::transfer::{Incoming, Outgoing, Progress};
+use super::transfer::Outgoing;
 use super::wire::{Message, NONE, What, name_of};
-use super::{ClientKeys, Host, Offer, Report, ServiceError};
-use cache::{Cache, KeyName};
+use super::{Host, Offer, Report};
+use cache::Cache;
 use task::{State, Task, TaskName};
+
+pub use job::{Job, Outcome};
 
 /// Number of a connection, chosen by whoever accepts it.
 pub type ConnId = u64;
@@ -50,70 +53,6 @@ pub enum Output {
     Run(Job),
     /// For the log: a client, and what was wrong.
     Note(String, String),
-}
-
-/// Work for another thread.
-pub struct Job {
-    /// Its number.
-    pub id: JobId,
-    /// Whose it is.
-    pub client: String,
-    host: Arc<dyn Host>,
-    work: Work,
-}
-
-enum Work {
-    Keys(Digest, Vec<u8>),
-    Answer(ClientKeys, Digest, Vec<u8>),
-}
-
-impl std::fmt::Debug for Job {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let what = match &self.work {
-            Work::Keys(..) => "decode keys",
-            Work::Answer(..) => "evaluate",
-        };
-        write!(f, "Job {} of {}: {what}", self.id, self.client)
-    }
-}
-
-/// What came of a job.
-pub enum Outcome {
-    /// Keys.
-    Keys(Result<ClientKeys, ServiceError>),
-    /// An answer.
-    Answer(Result<Vec<u8>, ServiceError>),
-}
-
-impl Job {
-    /// What comes of a job that was not done, as when its thread panicked.
-    pub fn failure(&self) -> Outcome {
-        let error = ServiceError::Evaluation("the server's program failed".to_owned());
-        match self.work {
-            Work::Keys(..) => Outcome::Keys(Err(error)),
-            Work::Answer(..) => Outcome::Answer(Err(error)),
-        }
-    }
-
-    /// Does it. `passed` is called after each layer of an evaluation.
-    pub fn run(self, rng: &mut dyn CryptoRng, passed: &mut dyn FnMut(&str)) -> Outcome {
-        let intact = |expected: Digest, bytes: &[u8]| match name_of(bytes) {
-            actual if actual == expected => Ok(()),
-            actual => Err(ServiceError::Foreign {
-                what: "bytes",
-                actual: format!("digest {actual:?}"),
-                expected: format!("digest {expected:?}, as announced"),
-            }),
-        };
-        match self.work {
-            Work::Keys(name, bytes) => {
-                Outcome::Keys(intact(name, &bytes).and_then(|()| self.host.keys(&bytes)))
-            }
-            Work::Answer(keys, name, bytes) => Outcome::Answer(
-                intact(name, &bytes).and_then(|()| self.host.answer(&keys, &bytes, rng, passed)),
-            ),
-        }
-    }
 }
 
 struct Served {
@@ -459,234 +398,5 @@ impl ServerMachine {
             Some(conn) => self.refuse(conn, client, blob, reason, None),
             None => self.outputs.push_back(Output::Note(client.to_owned(), reason)),
         }
-    }
-
-    fn hello(&mut self, id: ConnId, model: &str) {
-        let found = match model {
-            "" if self.served.len() == 1 => self.served.first_key_value(),
-            _ => self.served.get_key_value(model),
-        };
-        let Some(conn) = self.conns.get_mut(&id) else {
-            return;
-        };
-        let Some((name, served)) = found else {
-            let names: Vec<&str> = self.served.keys().map(String::as_str).collect();
-            let reason = format!("no model {model:?} here; served: {}", names.join(", "));
-            let client = conn.client.clone();
-            self.refuse(id, &client, NONE, reason, None);
-            return;
-        };
-        conn.model = Some(name.clone());
-        let out = Outgoing::new(What::Offer, served.blob, NONE, Arc::clone(&served.bytes));
-        let put = out.put();
-        conn.offer = Some(out);
-        self.send(id, put);
-    }
-
-    fn put(&mut self, id: ConnId, what: What, blob: Digest, bytes: u64, about: Digest, now: Duration) {
-        let Some(conn) = self.conns.get(&id) else {
-            return;
-        };
-        let client = conn.client.clone();
-        let name = (client.clone(), blob);
-        let Some(served) = conn.model.as_ref().and_then(|model| self.served.get(model)) else {
-            self.refuse(id, &client, blob, "name a model first".to_owned(), None);
-            return;
-        };
-        let (model, sizes, rows) = (served.offer.model.clone(), served.offer.sizes, served.offer.rows);
-        let (limit, room) = match what {
-            What::Keys => (sizes.keys.min(self.limits.keys), bytes),
-            What::Request => (
-                sizes.request.min(self.limits.request),
-                bytes.saturating_add(sizes.answer + Report::OVERHEAD),
-            ),
-            _ => {
-                let reason = format!("a client does not send an {}", what.name());
-                self.refuse(id, &client, blob, reason, None);
-                return;
-            }
-        };
-        if bytes == 0 || bytes > limit {
-            let reason = format!(
-                "{} of {client}: {bytes} bytes, expected 1 to {limit} for model {model:?}",
-                what.name()
-            );
-            self.refuse(id, &client, blob, reason, None);
-            return;
-        }
-        let keys = KeyName {
-            client: client.clone(),
-            offer: served.digest,
-            keys: match what {
-                What::Keys => blob,
-                _ => about,
-            },
-        };
-        let have = match what {
-            What::Keys => self.cache.contains(&keys),
-            _ => conn.answered.contains(&blob),
-        };
-        if have {
-            self.send(id, Message::Ready { blob, offset: bytes });
-            return;
-        }
-        if self.tasks.contains_key(&name) {
-            self.resume(id, &name, now);
-            return;
-        }
-        let other = conn.task.map(|other| (client.clone(), other));
-        if what == What::Request && sizes.keys > 0 && !self.cache.contains(&keys) {
-            self.send(id, Message::NeedKeys { keys: about });
-            return;
-        }
-        if let Some(other) = other {
-            let in_hand = self.tasks.get(&other).map(|task| &task.state);
-            if matches!(in_hand, Some(State::Queued(_) | State::Running)) {
-                let reason = "one request after the other on a connection".to_owned();
-                self.refuse(id, &client, blob, reason, None);
-                return;
-            }
-            // The client has changed its mind, or has its answer.
-            self.end(&other);
-        }
-        if what == What::Request {
-            if let Err(denied) = self.allowed(&client, rows, now) {
-                self.refuse(id, &client, blob, denied.reason, denied.retry);
-                return;
-            }
-            if sizes.keys > 0 {
-                self.cache.pin(&keys);
-            }
-        }
-        let task = Task {
-            what,
-            model,
-            bytes,
-            room,
-            admitted: false,
-            keys: (sizes.keys > 0).then_some(keys),
-            conn: Some(id),
-            since: now,
-            state: State::Waiting,
-        };
-        self.tasks.insert(name.clone(), task);
-        if let Some(conn) = self.conns.get_mut(&id) {
-            conn.task = Some(blob);
-        }
-        let pool = self.pool(what);
-        pool.waiting.push_back(name.clone());
-        let ahead = pool.waiting.len() as u32 - 1;
-        self.admit(now);
-        if self
-            .tasks
-            .get(&name)
-            .is_some_and(|task| matches!(task.state, State::Waiting))
-        {
-            self.send(id, Message::Queued { blob, ahead });
-        }
-    }
-
-    fn allowed(&mut self, client: &str, rows: u64, now: Duration) -> Result<(), super::limits::Denied> {
-        match self.clients.get_mut(client) {
-            Some(client) => client.meter.allows(rows, now),
-            None => Ok(()),
-        }
-    }
-
-    /// Something that this client has announced before, perhaps over another connection.
-    fn resume(&mut self, id: ConnId, name: &TaskName, now: Duration) {
-        let turn = self.place(name);
-        let Some(task) = self.tasks.get_mut(name) else {
-            return;
-        };
-        let before = task.conn.replace(id);
-        task.since = now;
-        let blob = name.1;
-        let message = match &mut task.state {
-            State::Waiting | State::Queued(_) | State::Running => Message::Queued { blob, ahead: turn },
-            State::Receiving(incoming) => incoming.ready(),
-            State::Answered(out) => {
-                out.restart();
-                out.put()
-            }
-        };
-        if let Some(before) = before.filter(|before| *before != id)
-            && let Some(conn) = self.conns.get_mut(&before)
-        {
-            conn.task = None;
-        }
-        if let Some(conn) = self.conns.get_mut(&id) {
-            conn.task = Some(blob);
-        }
-        self.send(id, message);
-    }
-
-    fn chunk(&mut self, id: ConnId, blob: Digest, offset: u64, data: &[u8], now: Duration) {
-        let Some(client) = self.conns.get(&id).map(|conn| conn.client.clone()) else {
-            return;
-        };
-        let name = (client, blob);
-        let Some(task) = self.tasks.get_mut(&name).filter(|task| task.conn == Some(id)) else {
-            return;
-        };
-        let State::Receiving(incoming) = &mut task.state else {
-            return;
-        };
-        task.since = now;
-        match incoming.chunk(offset, data) {
-            Progress::Silent => {}
-            Progress::Tell => {
-                let ready = incoming.ready();
-                self.send(id, ready);
-            }
-            Progress::Complete => {
-                let done = std::mem::replace(incoming, Incoming::new(blob, 0));
-                task.state = State::Queued(done.into_bytes());
-                self.enqueue(&name);
-                let ahead = self.place(&name);
-                self.send(id, Message::Queued { blob, ahead });
-            }
-        }
-    }
-
-    fn ready(&mut self, id: ConnId, blob: Digest, offset: u64, now: Duration) {
-        let Some(conn) = self.conns.get_mut(&id) else {
-            return;
-        };
-        conn.resend = now + RESEND;
-        if let Some(offer) = conn.offer.as_mut().filter(|offer| offer.blob() == blob) {
-            let over = offer.ready(offset);
-            let chunks: Vec<Message> = std::iter::from_fn(|| offer.chunk()).collect();
-            if over {
-                conn.offer = None;
-            }
-            self.outputs
-                .extend(chunks.into_iter().map(|chunk| Output::Send(id, chunk)));
-            return;
-        }
-        let Some(name) = conn.task.map(|task| (conn.client.clone(), task)) else {
-            return;
-        };
-        let Some(Task {
-            state: State::Answered(out),
-            ..
-        }) = self.tasks.get_mut(&name)
-        else {
-            return;
-        };
-        if out.blob() != blob {
-            return;
-        }
-        if out.ready(offset) {
-            conn.answered.push_back(name.1);
-            if conn.answered.len() > REMEMBERED {
-                conn.answered.pop_front();
-            }
-            self.end(&name);
-            return;
-        }
-        let chunks: Vec<Message> = std::iter::from_fn(|| out.chunk()).collect();
-        self.outputs
-            .extend(chunks.into_iter().map(|chunk| Output::Send(id, chunk)));
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use super::super::limits::Denied;
 use super::super::transfer::Incoming;
 use super::super::wire::What;
+use super::job::{Job, Work};
 use super::task::{State, TaskName};
-use super::{Job, Output, Pool, Running, ServerMachine, Work};
+use super::{Output, Pool, Running, ServerMachine};
 
 impl ServerMachine {
     pub(super) fn pool(&mut self, what: What) -> &mut Pool {
