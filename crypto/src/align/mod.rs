@@ -11,6 +11,7 @@
 //! | `tagger`, `matcher` | the two roles |
 //! | `set` | own keys, dummies, and the secret order in which they are sent |
 //! | `group` | keys to group elements, and these to powers, in parallel |
+//! | [`common`] | one order of entities for several parties, from the alignments of one with each |
 //! | `message` | bytes |
 //! | `params`, `pad` | what both agree on; dummies that make the overlap differentially private |
 //!
@@ -81,6 +82,7 @@
 //! this side is to know anyhow, and by the secret order of its own set. Who shares a core's caches with a party is not
 //! an adversary here.
 
+pub mod common;
 mod error;
 mod group;
 mod machine;

@@ -90,7 +90,7 @@ impl OwnSet {
 }
 
 /// Fisher and Yates. The indices depend on the seed: what an observer of memory accesses would learn is the order.
-fn shuffle(items: &mut [u32], seed: &Seed) {
+pub(super) fn shuffle(items: &mut [u32], seed: &Seed) {
     let mut rng = seed.rng();
     for last in (1..items.len()).rev() {
         items.swap(last, below(&mut rng, last as u32 + 1) as usize);

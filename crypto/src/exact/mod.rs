@@ -10,6 +10,7 @@
 //! |---|---|
 //! | [`count`] | sums of counts over entities, packed in coefficients: `p = 2^30`, `N = 4096`, two primes (larger sums: as slots) |
 //! | [`slots`] | sums of scores for many rows, packed in slots: a prime `p`, `N = 8192`, three primes |
+//! | [`chain`] | one sum over entities of weights times the bits of two parties: slots, four primes |
 //! | [`forms`] | linear forms of encrypted bits, packed into few answers: forests |
 //! | [`block`] | what the attribute party sends |
 //! | [`answer`] | what the row party sends back |
@@ -26,6 +27,7 @@
 
 pub mod answer;
 pub mod block;
+pub mod chain;
 pub mod count;
 pub mod forms;
 pub mod noise;
@@ -38,6 +40,7 @@ mod scheme;
 
 pub use answer::Answer;
 pub use block::EncryptedBlock;
+pub use chain::{ChainBlock, ChainKey, ChainParams, ChainProduct, ChainScratch, PassedBlock};
 pub use count::{AttributeKey, CountParams, PredicateBlock, Product, Scratch};
 pub use error::ExactError;
 pub use forms::{Evaluator, Form, FormKey, FormLiteral, FormParams};

@@ -68,6 +68,23 @@ impl NoiseBounds {
         })
     }
 
+    /// The narrowest flooding that is allowed: where the noise goes on into another product, all that is added is
+    /// multiplied there.
+    pub(super) fn least(hidden: u128, cells: usize) -> Option<Self> {
+        let flood = hidden.checked_mul(1 << FLOODING_BITS)?;
+        (flood <= MAX_FLOOD).then_some(Self {
+            hidden,
+            flood,
+            cells,
+            failure_log2: f64::NEG_INFINITY,
+        })
+    }
+
+    /// What all noise is at most, flooding included.
+    pub(super) fn most(&self) -> u128 {
+        self.hidden.saturating_add(self.flood)
+    }
+
     /// How many bits the flooding is wider than what it hides, rounded down.
     pub fn flooding_bits(&self) -> u32 {
         (self.flood / self.hidden.max(1)).checked_ilog2().unwrap_or(0)

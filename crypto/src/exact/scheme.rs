@@ -117,13 +117,8 @@ impl Scheme {
         key: &PublicKey,
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Answer {
-        let seed = Seed::random(rng);
+        let sum = self.hidden(product, masks, key, rng);
         let step = self.step();
-        let mut message = scale::encoded(&self.scale, self.ring.basis(), masks, step);
-        let mut xof = Xof::new(&seed, domain::EXACT_FLOOD, &[]);
-        self.bounds.flood(message.expose_mut(), step, &mut xof);
-        let mut sum = Secret::new(key.encrypt(&message, &seed.derive(domain::EXACT_ANSWER, &[])));
-        sum.expose_mut().add_assign(product);
         let switched = |half: &Poly<Eval>| half.clone().into_coeff().switched_to_first();
         let c0 = Secret::new(switched(&sum.expose().c0));
         Answer {
@@ -132,6 +127,24 @@ impl Scheme {
             opened: c0.expose().words().iter().step_by(step).copied().collect(),
             second: switched(&sum.expose().c1),
         }
+    }
+
+    /// The product plus a fresh encryption with the public key of the masks, flooded where cells are.
+    pub(super) fn hidden(
+        &self,
+        product: &Ciphertext,
+        masks: &[u64],
+        key: &PublicKey,
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Secret<Ciphertext> {
+        let seed = Seed::random(rng);
+        let step = self.step();
+        let mut message = scale::encoded(&self.scale, self.ring.basis(), masks, step);
+        let mut xof = Xof::new(&seed, domain::EXACT_FLOOD, &[]);
+        self.bounds.flood(message.expose_mut(), step, &mut xof);
+        let mut sum = Secret::new(key.encrypt(&message, &seed.derive(domain::EXACT_ANSWER, &[])));
+        sum.expose_mut().add_assign(product);
+        sum
     }
 
     /// The numbers modulo `p` in the cells of an answer under this key.
@@ -234,7 +247,7 @@ pub(super) fn same_key(expected: KeyId, actual: KeyId) -> Result<(), ExactError>
 }
 
 /// The same parameters.
-fn same(expected: &Header, actual: &Header) -> Result<(), ExactError> {
+pub(super) fn same(expected: &Header, actual: &Header) -> Result<(), ExactError> {
     let fields = [
         ("degree", actual.degree as u64, expected.degree as u64),
         ("number of primes", actual.primes as u64, expected.primes as u64),

@@ -25,6 +25,8 @@ pub enum Kind {
     Seeded = 2,
     /// A ciphertext over one prime, as much of its first half as is opened.
     Answer = 3,
+    /// A ciphertext with both halves, on its way from one party's product to another's.
+    Passed = 4,
     /// Keys that switch images under automorphisms back to their key.
     GaloisKeys = 7,
 }

@@ -156,6 +156,18 @@ impl PublicKey {
         &self.a
     }
 
+    /// The same key over a ring whose primes begin this one's, under the same name: what was switched to that ring is
+    /// still under the same secret.
+    pub(crate) fn truncated(&self, params: &Params) -> Self {
+        Self {
+            params: params.clone(),
+            b: self.b.truncated(params.basis()),
+            a: self.a.truncated(params.basis()),
+            seed: self.seed,
+            id: self.id,
+        }
+    }
+
     /// Bytes of a public key of a ring.
     pub fn bytes(params: &Params) -> usize {
         codec::HEADER_BYTES + poly_bytes(params) + size_of::<PublicSeed>()

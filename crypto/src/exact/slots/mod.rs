@@ -12,7 +12,9 @@ mod params;
 mod product;
 
 pub use key::SlotKey;
+pub(in crate::exact) use params::prime_from;
 pub use params::{MAX_PLAINTEXT, SlotLiteral, SlotParams};
+pub(in crate::exact) use product::lift;
 pub use product::{SlotBlock, SlotProduct, SlotScratch};
 
 #[cfg(test)]

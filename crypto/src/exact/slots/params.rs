@@ -190,7 +190,7 @@ impl SlotParams {
 }
 
 /// The smallest prime `= 1 mod step` from a number on, if there is one below the limit.
-fn prime_from(least: u64, step: u64) -> Option<(u64, Modulus)> {
+pub(in crate::exact) fn prime_from(least: u64, step: u64) -> Option<(u64, Modulus)> {
     let first = least.max(2).saturating_sub(1).div_ceil(step);
     (first..MAX_PLAINTEXT / step)
         .map(|index| index * step + 1)

@@ -51,19 +51,23 @@ impl SlotScratch {
 
     /// Turns weights in slots into the values of the polynomial whose coefficients are nearest to zero.
     fn load(&mut self, params: &SlotParams, weights: &[u64]) {
-        let plain = params.plaintext();
         let coefficients = self.coefficients.expose_mut();
         coefficients.copy_from_slice(weights);
         params.batch().inverse(coefficients);
-        for (limb, words) in self.values.expose_mut().limbs_mut() {
-            // A coefficient above p / 2 becomes itself less p: q - p more.
-            let lift = limb.modulo().modulus() - plain;
-            for (word, coefficient) in words.iter_mut().zip(&*coefficients) {
-                let above = (plain / 2).wrapping_sub(*coefficient) >> 63;
-                *word = coefficient + (lift & above.wrapping_neg());
-            }
-            limb.ntt().forward(words);
+        lift(params.plaintext(), coefficients, self.values.expose_mut());
+    }
+}
+
+/// The values of the polynomial that has these coefficients modulo `plain`, each the one nearest to zero.
+pub(in crate::exact) fn lift(plain: u64, coefficients: &[u64], values: &mut Poly<Eval>) {
+    for (limb, words) in values.limbs_mut() {
+        // A coefficient above p / 2 becomes itself less p: q - p more.
+        let lift = limb.modulo().modulus() - plain;
+        for (word, coefficient) in words.iter_mut().zip(coefficients) {
+            let above = (plain / 2).wrapping_sub(*coefficient) >> 63;
+            *word = coefficient + (lift & above.wrapping_neg());
         }
+        limb.ntt().forward(words);
     }
 }
 
