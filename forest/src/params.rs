@@ -121,6 +121,9 @@ pub struct ForestParams {
     /// Where the tests of boosted trees come from.
     #[serde(default)]
     pub split: SplitChoice,
+    /// Links whose columns a tree may test, 1 or 2; 0 is the default, 1. 2 only for random growth.
+    #[serde(default)]
+    pub links_per_tree: u8,
     /// Boosted trees that grow on the same gradients, and share their tables; 0 is the default.
     #[serde(default)]
     pub batch: u16,
@@ -158,6 +161,7 @@ impl ForestParams {
             lambda: 0,
             min_gain: 0,
             split: SplitChoice::Greedy,
+            links_per_tree: 0,
             batch: 0,
         }
     }
@@ -206,6 +210,8 @@ impl ForestParams {
         if self.slots != 0 {
             range("slots", self.slots.into(), MIN_SLOTS.into(), MAX_SLOTS.into())?;
         }
+        let most_links = if self.growth == Growth::Random { 2 } else { 1 };
+        range("links_per_tree", self.links_per_tree.into(), 0, most_links)?;
         range("levels", self.levels.into(), 0, self.depth.into())?;
         let below_all = u64::from(THOUSANDTHS) - 1;
         range("split_share", self.split_share.into(), 0, below_all)?;
@@ -282,6 +288,21 @@ mod tests {
                     ..good
                 },
                 "forest.learning_rate: expected 0 to 1000, found 1001",
+            ),
+            (
+                ForestParams {
+                    links_per_tree: 3,
+                    ..good
+                },
+                "forest.links_per_tree: expected 0 to 2, found 3",
+            ),
+            (
+                ForestParams {
+                    links_per_tree: 2,
+                    growth: Growth::Quantile,
+                    ..good
+                },
+                "forest.links_per_tree: expected 0 to 1, found 2",
             ),
         ];
         for (params, words) in cases {

@@ -11,7 +11,8 @@
 //!
 //! If columns are read through links, a tree first draws one link, uniform among all of the schema's, and tests only
 //! columns of the rows and of this link: a leaf is then a conjunction over a row and *one* entity, which keeps the
-//! encrypted tables linear. The ensemble covers all links.
+//! encrypted tables linear. The ensemble covers all links. With `links_per_tree = 2` it draws a second one, uniform among
+//! the others, where there are any: a leaf is then a conjunction over a row and the entities of two links.
 //!
 //! Randomness is the ChaCha20 key stream (64-bit counter, 64-bit nonce) under the key
 //! `SHA-256("hedgerow-forest random trees v1" || seed)` with the tree's position as nonce, read as little-endian
@@ -46,7 +47,7 @@ pub fn random_trees(binner: &Binner, params: &ForestParams, seed: &[u8; 32]) -> 
     key.update(seed);
     let key: [u8; 32] = key.finalize().into();
     (0..u64::from(params.trees))
-        .map(|position| Draw::new(binner, key, position).tree(params.depth))
+        .map(|position| Draw::new(binner, key, position, params.links_per_tree).tree(params.depth))
         .collect()
 }
 
@@ -76,7 +77,7 @@ struct Draw {
 }
 
 impl Draw {
-    fn new(binner: &Binner, key: [u8; 32], position: u64) -> Self {
+    fn new(binner: &Binner, key: [u8; 32], position: u64, links_per_tree: u8) -> Self {
         let mut rng = ChaCha20Rng::from_seed(key);
         rng.set_stream(position);
         let mut draw = Self {
@@ -86,9 +87,17 @@ impl Draw {
         };
         let links = u32::try_from(binner.links()).ok().filter(|links| *links > 0);
         let link = links.map(|links| draw.below(links) as usize);
+        let second = links
+            .zip(link)
+            .filter(|(links, _)| links_per_tree > 1 && *links > 1);
+        let second = second.map(|(links, first)| {
+            let other = draw.below(links - 1) as usize;
+            other + usize::from(other >= first)
+        });
         let whole = |feature: &crate::binning::FeatureBinner| {
             let missing = feature.missing();
-            let remaining = if feature.link().is_some() && feature.link() != link {
+            let remaining = if feature.link().is_some() && feature.link() != link && feature.link() != second
+            {
                 // A column of another link: nothing to split, here and below.
                 Remaining::Categorical(BinSet::EMPTY)
             } else if feature.is_numeric() {

@@ -53,7 +53,7 @@ impl JoinCounter {
             trees.push(own);
             open.extend(others);
         }
-        let predicates = plan.predicates().iter();
+        let predicates = 0..plan.predicates().len();
         let axes = match query.measure() {
             Measure::Histograms(axes) => Some(histograms::axes_of(plan.links(), axes)?),
             _ => None,
@@ -62,7 +62,9 @@ impl JoinCounter {
             axes,
             trees,
             open,
-            missing: predicates.map(|predicate| predicate.accepts_missing()).collect(),
+            missing: predicates
+                .map(|predicate| plan.accepts_missing(predicate))
+                .collect(),
             plan: plan.clone(),
         })
     }

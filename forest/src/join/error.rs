@@ -76,6 +76,14 @@ pub enum JoinError {
         /// The other.
         second: String,
     },
+    /// A tree over more links than two.
+    #[error("join: tree {tree} tests columns of links {seen:?}, expected of at most two")]
+    ManyLinks {
+        /// Position of the tree.
+        tree: usize,
+        /// The links.
+        seen: Vec<String>,
+    },
     /// Entities can look too different to be told apart one by one.
     #[error("join: expected at most {most} profiles, the attributes have more")]
     Profiles {

@@ -192,6 +192,42 @@ impl Links {
         }
     }
 
+    /// The links whose columns a tree tests, at most two, ascending; none if it tests the row alone.
+    ///
+    /// # Errors
+    /// A test on a column that there is not, or tests on columns of three links.
+    pub fn links_of_tree(&self, position: usize, tree: &Tree) -> Result<[Option<usize>; 2], JoinError> {
+        let mut found: Vec<usize> = Vec::new();
+        for split in tree.splits().iter().filter(|split| !split.is_dummy()) {
+            if usize::from(split.feature) >= self.columns.len() {
+                return Err(JoinError::Feature {
+                    tree: position,
+                    seen: split.feature,
+                    expected: self.columns.len(),
+                });
+            }
+            if let Some(link) = self.link_of(split.feature.into())
+                && let Err(place) = found.binary_search(&link)
+            {
+                found.insert(place, link);
+            }
+        }
+        let name = |link: &usize| {
+            self.links
+                .get(*link)
+                .map_or_else(String::new, |link| link.name.clone())
+        };
+        match found.as_slice() {
+            [] => Ok([None, None]),
+            [only] => Ok([Some(*only), None]),
+            [first, second] => Ok([Some(*first), Some(*second)]),
+            more => Err(JoinError::ManyLinks {
+                tree: position,
+                seen: more.iter().map(name).collect(),
+            }),
+        }
+    }
+
     /// The one link whose columns a tree tests; `None` if it tests the row alone. `position` is for the error.
     ///
     /// # Errors

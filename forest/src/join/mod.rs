@@ -13,6 +13,9 @@
 //! `q` the entities that pass the predicate (attribute party, [`AttributePredicate::accepts`]). Rows that name nobody
 //! are counted locally where the predicate accepts the missing.
 //!
+//! A tree may test columns of two links that lead to the same entities, in a vertical partition over three parties or
+//! more: `q` is then the product of one predicate for each ([`JoinPlan::second_of`]).
+//!
 //! - [`links`]: links, their columns, and the [`ProfileDomain`] of what their entities can look like;
 //! - [`predicate`]: what a leaf demands of an entity;
 //! - [`plan`]: which cells are local, which are joined, and which of these share a predicate;

@@ -46,15 +46,19 @@ pub struct JoinPlan {
     slots: usize,
     /// Per tree.
     tree_links: Vec<Option<usize>>,
+    /// Per tree of leaf counts that tests columns of two links, the higher of these.
+    second_links: Vec<Option<usize>>,
     /// Two cells each, in the order of the table: `[trees, leaves]`, or `[trees, leaves, features, slots]`.
     roles: Vec<LeafRole>,
     predicates: Vec<AttributePredicate>,
+    /// For each of them what the path demands of the entity of the tree's second link, if it has one.
+    seconds: Vec<Option<AttributePredicate>>,
 }
 
 /// A plan in the making.
 struct Draft {
     plan: JoinPlan,
-    known: HashMap<AttributePredicate, usize>,
+    known: HashMap<(AttributePredicate, Option<AttributePredicate>), usize>,
 }
 
 impl Draft {
@@ -76,24 +80,46 @@ impl Draft {
         };
         match AttributePredicate::of_leaf(links, link, tree, leaf, also) {
             Some(all) if all.is_all() => LeafRole::Local,
-            Some(some) if !some.is_none() => {
-                let next = self.plan.predicates.len();
-                let predicate = *self.known.entry(some.clone()).or_insert(next);
-                if predicate == next {
-                    self.plan.predicates.push(some);
-                }
-                LeafRole::Joined(predicate)
-            }
+            Some(some) if !some.is_none() => LeafRole::Joined(self.predicate(some, None)),
             _ => LeafRole::Empty,
         }
     }
 
+    /// Where a leaf of a tree over two links is counted.
+    fn role_of_two(&mut self, links: [usize; 2], tree: &Tree, leaf: usize) -> LeafRole {
+        let of = |link| AttributePredicate::of_leaf(&self.plan.links, link, tree, leaf, None);
+        let (Some(first), Some(second)) = (of(links[0]), of(links[1])) else {
+            return LeafRole::Empty;
+        };
+        if first.is_none() || second.is_none() {
+            return LeafRole::Empty;
+        }
+        if first.is_all() && second.is_all() {
+            return LeafRole::Local;
+        }
+        LeafRole::Joined(self.predicate(first, Some(second)))
+    }
+
+    fn predicate(&mut self, first: AttributePredicate, second: Option<AttributePredicate>) -> usize {
+        let next = self.plan.predicates.len();
+        let predicate = *self.known.entry((first.clone(), second.clone())).or_insert(next);
+        if predicate == next {
+            self.plan.predicates.push(first);
+            self.plan.seconds.push(second);
+        }
+        predicate
+    }
+
     fn leaf_counts(&mut self, query: &TableQuery) -> Result<(), JoinError> {
         for (position, tree) in query.trees().iter().enumerate() {
-            let link = self.plan.links.link_of_tree(position, tree)?;
+            let [link, second] = self.plan.links.links_of_tree(position, tree)?;
             self.plan.tree_links.push(link);
+            self.plan.second_links.push(second);
             for leaf in 0..self.plan.leaves {
-                let role = self.role(link, tree, leaf, None);
+                let role = match (link, second) {
+                    (Some(first), Some(second)) => self.role_of_two([first, second], tree, leaf),
+                    _ => self.role(link, tree, leaf, None),
+                };
                 self.plan.roles.push(role);
             }
         }
@@ -130,8 +156,8 @@ impl JoinPlan {
     /// [`super::GradientPlan`].
     ///
     /// # Errors
-    /// Another measure; a binner of another schema; a tree that tests columns of two links, or one that there is not;
-    /// a histogram of a column of another link than its tree's.
+    /// Another measure; a binner of another schema; a tree that tests columns of three links (of two, for histograms),
+    /// or one that there is not; a histogram of a column of another link than its tree's.
     pub fn new(query: &TableQuery, schema: &Schema, binner: &Binner) -> Result<Self, JoinError> {
         let (features, slots) = match query.measure() {
             Measure::LeafCounts => (1, 1),
@@ -152,8 +178,10 @@ impl JoinPlan {
                 features,
                 slots,
                 tree_links: Vec::with_capacity(query.trees().len() * features),
+                second_links: Vec::new(),
                 roles: Vec::with_capacity(query.cells() / CLASSES),
                 predicates: Vec::new(),
+                seconds: Vec::new(),
             },
             known: HashMap::new(),
         };
@@ -209,9 +237,35 @@ impl JoinPlan {
         self.roles.len() * CLASSES
     }
 
-    /// The link whose columns a tree tests or counts; `None` if it is about the row alone.
+    /// The link whose columns a tree tests or counts, of two the lower; `None` if it is about the row alone.
     pub fn link_of_tree(&self, tree: usize) -> Option<usize> {
         self.tree_links.get(tree).copied().flatten()
+    }
+
+    /// The second link whose columns a tree tests, above [`JoinPlan::link_of_tree`]. Only of leaf counts. The weights
+    /// of such a tree are by the entity of its *first* link, so they are of use where both links lead to the same
+    /// entities; a joined cell is the sum of weights where both of its predicates accept the entity.
+    pub fn second_link_of_tree(&self, tree: usize) -> Option<usize> {
+        self.second_links.get(tree).copied().flatten()
+    }
+
+    /// What a predicate's paths demand of the entity of the second link; `None` for trees over one link.
+    pub fn second_of(&self, predicate: usize) -> Option<&AttributePredicate> {
+        self.seconds.get(predicate)?.as_ref()
+    }
+
+    /// Whether an entity that nobody knows passes a predicate, and the one over the second link if there is one.
+    pub fn accepts_missing(&self, predicate: usize) -> bool {
+        let first = self.predicates.get(predicate);
+        first.is_some_and(AttributePredicate::accepts_missing)
+            && self
+                .second_of(predicate)
+                .is_none_or(AttributePredicate::accepts_missing)
+    }
+
+    /// Whether an entity that nobody knows counts in a joined cell.
+    pub fn cell_accepts_missing(&self, cell: usize) -> bool {
+        matches!(self.role_of(cell), LeafRole::Joined(predicate) if self.accepts_missing(predicate))
     }
 
     /// Where every leaf is counted, in the order of the table: `[trees, leaves]`, or `[trees, leaves, features, slots]`.
@@ -224,7 +278,9 @@ impl JoinPlan {
         self.roles.get(cell / CLASSES).copied().unwrap_or(LeafRole::Empty)
     }
 
-    /// The distinct predicates of joined leaves, in the order in which trees and leaves first have them.
+    /// The distinct predicates of joined leaves, in the order in which trees and leaves first have them. Those of trees
+    /// over two links are pairs, of which these are the first halves ([`JoinPlan::second_of`]): halves may repeat, and
+    /// one of both may accept everybody.
     pub fn predicates(&self) -> &[AttributePredicate] {
         &self.predicates
     }

@@ -56,6 +56,8 @@ impl AttributePredicate {
             match links.owner(feature)? {
                 Owner::Row(_) if set.is_empty() => return None,
                 Owner::Row(_) => {}
+                // The other link of a tree over two has a predicate of its own.
+                Owner::Link(other, _) if other != link => {}
                 Owner::Link(_, None) => {
                     known = known.filter(|_| set.contains(BIN_OF_KNOWN));
                     missing &= set.contains(BIN_OF_UNKNOWN);

@@ -28,7 +28,7 @@ impl PredicateScores {
     /// Takes a forest apart. `query` holds its trees and leaf values ([`TableQuery::score_histogram`], any bins).
     ///
     /// # Errors
-    /// A query without leaf values, or what [`JoinPlan::new`] refuses.
+    /// A query without leaf values, a tree that tests columns of two links, or what [`JoinPlan::new`] refuses.
     pub fn new(query: &TableQuery, schema: &Schema, binner: &Binner) -> Result<Self, JoinError> {
         let Measure::ScoreHistogram { leaf_values, .. } = query.measure() else {
             return Err(JoinError::NoLeafValues { seen: query.kind() });
@@ -36,7 +36,9 @@ impl PredicateScores {
         let leaves = TableQuery::leaf_counts(query.trees().clone())?;
         let plan = JoinPlan::new(&leaves, schema, binner)?;
         let (mut trees, mut open) = (Vec::new(), Vec::new());
-        for tree in query.trees().iter() {
+        for (position, tree) in query.trees().iter().enumerate() {
+            // A score is linear in the bits of one entity.
+            plan.links().link_of_tree(position, tree)?;
             let (own, others) = row_part(plan.links(), tree)?;
             trees.push(own);
             open.extend(others);

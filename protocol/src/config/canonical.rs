@@ -74,6 +74,7 @@ struct CanonicalForest {
     min_gain: u32,
     split: SplitChoice,
     batch: u16,
+    links_per_tree: u8,
 }
 
 impl From<ForestParams> for CanonicalForest {
@@ -94,6 +95,7 @@ impl From<ForestParams> for CanonicalForest {
             min_gain,
             split,
             batch,
+            links_per_tree,
         } = params;
         Self {
             trees,
@@ -110,6 +112,7 @@ impl From<ForestParams> for CanonicalForest {
             min_gain,
             split,
             batch,
+            links_per_tree,
         }
     }
 }
@@ -131,6 +134,7 @@ impl From<CanonicalForest> for ForestParams {
             min_gain: mirror.min_gain,
             split: mirror.split,
             batch: mirror.batch,
+            links_per_tree: mirror.links_per_tree,
         }
     }
 }

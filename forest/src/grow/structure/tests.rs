@@ -204,3 +204,48 @@ fn a_tree_draws_its_link_first() {
         assert_eq!(tree.splits()[0].feature, feature);
     }
 }
+
+/// Over three links with two to a tree: the link, then one of the others, then features of these two; every pair is
+/// drawn. With one link there is no second to draw.
+#[test]
+fn a_tree_over_two_links_draws_the_second_among_the_others() {
+    let columns = vec![
+        Column::known("a"),
+        Column::known("b"),
+        Column::known("c"),
+        Column::numeric("row", 0.0, 1.0),
+    ];
+    let binner = binner(columns, 64);
+    let two = ForestParams {
+        links_per_tree: 2,
+        ..params(60, 3, 64)
+    };
+    let trees = random_trees(&binner, &two, &[9; 32]).unwrap();
+    let key = Sha256::new()
+        .chain_update(b"hedgerow-forest random trees v1")
+        .chain_update([9; 32])
+        .finalize();
+    let mut pairs = std::collections::BTreeSet::new();
+    for (position, tree) in (0..).zip(&trees) {
+        let mut rng = ChaCha20Rng::from_seed(key.into());
+        rng.set_stream(position);
+        // Numbers below 3 and 2 are drawn again with a chance of 2^-32 at most: not here.
+        let first = rng.next_u32() % 3;
+        let other = rng.next_u32() % 2;
+        let second = if other >= first { other + 1 } else { other };
+        let tests = tree.splits().iter().filter(|split| !split.is_dummy());
+        for split in tests.filter(|split| split.feature != 3) {
+            assert!([first, second].contains(&u32::from(split.feature)));
+        }
+        pairs.insert((first.min(second), first.max(second)));
+    }
+    assert_eq!(pairs.len(), 3);
+    let single = || vec![Column::known("a"), Column::numeric("row", 0.0, 1.0)];
+    let one = ForestParams {
+        links_per_tree: 1,
+        ..two
+    };
+    let [with_two, with_one] =
+        [two, one].map(|params| random_trees(&self::binner(single(), 64), &params, &[9; 32]).unwrap());
+    assert_eq!(with_two, with_one);
+}

@@ -195,8 +195,19 @@ impl Case {
 /// A tree over the row's columns and those of one link, with any sets of bins.
 fn tree(random: &mut Xorshift, links: &Links, binner: &Binner, depth: u8) -> Tree {
     let link = random.below(links.links().len());
+    tree_over(random, links, binner, depth, [link; 2])
+}
+
+/// A tree over the row's columns and those of two links.
+pub(super) fn tree_over(
+    random: &mut Xorshift,
+    links: &Links,
+    binner: &Binner,
+    depth: u8,
+    two: [usize; 2],
+) -> Tree {
     let features: Vec<usize> = (0..links.features())
-        .filter(|feature| links.link_of(*feature).is_none_or(|other| other == link))
+        .filter(|feature| links.link_of(*feature).is_none_or(|other| two.contains(&other)))
         .collect();
     let split = |random: &mut Xorshift| {
         let feature = features[random.below(features.len())];

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::query::{Axes, SCALE, TableQuery};
 use crate::route::Router;
+use crate::table::CLASSES;
 use crate::tree::Tree;
 
 mod case;
@@ -66,6 +67,58 @@ proptest! {
         for (cell, rows) in expected.iter().enumerate() {
             prop_assert!(plan.role_of(cell) != LeafRole::Empty || *rows == 0);
         }
+    }
+
+    /// Trees over two links that lead to the same entities, each known to some of the links' parties: local counts,
+    /// and the sums of weights where both predicates accept, are the pooled table.
+    #[test]
+    fn trees_over_two_links_add_up_to_the_pooled_table(mut case in case(), seed: u64) {
+        let mut random = Xorshift(seed | 1);
+        let layout = Links::new(&case.schema, &case.binner).unwrap();
+        let links = layout.links().len();
+        let trees = case.trees.len();
+        let depth = case.trees[0].depth();
+        let trees = (0..trees).map(|_| {
+            let two = [random.below(links), random.below(links)];
+            case::tree_over(&mut random, &layout, &case.binner, depth, two)
+        });
+        case.trees = trees.collect::<Vec<_>>().into();
+        case.references = vec![case.references[0].clone(); links];
+        let entities = case.known.len();
+        let known: Vec<Vec<bool>> = (0..links).map(|_| (0..entities).map(|_| random.below(4) > 0).collect()).collect();
+        let (query, plan, blocks) = (case.query(), case.plan(), case.blocks());
+        let counter = JoinCounter::new(&query, &plan).unwrap();
+        let mut table = counter.local(&blocks).unwrap();
+        let weights = counter.weights(&blocks, 0..plan.trees(), 0..entities as u32).unwrap();
+        for (cell, u) in weights.iter() {
+            let LeafRole::Joined(number) = plan.role_of(cell) else { panic!("not joined") };
+            let tree = cell / CLASSES / plan.leaves();
+            let halves = [
+                (plan.link_of_tree(tree), Some(&plan.predicates()[number])),
+                (plan.second_link_of_tree(tree), plan.second_of(number)),
+            ];
+            for (entity, u) in u.iter().enumerate() {
+                let passes = halves.iter().all(|(link, predicate)| {
+                    let (Some(link), Some(predicate)) = (link, predicate) else { return true };
+                    let bins = &case.attributes[predicate.domain()];
+                    let bins: Vec<u8> = (0..bins.features()).map(|attribute| bins.column(attribute)[entity]).collect();
+                    predicate.accepts(known[*link][entity].then_some(&bins[..]))
+                });
+                table[cell] += u64::from(*u) * u64::from(passes);
+            }
+        }
+        let visible: Vec<Vec<u32>> = known.iter().map(|known| {
+            let see = |entity: &u32| known.get(*entity as usize).filter(|known| **known).map_or(NOBODY, |_| *entity);
+            case.references[0].iter().map(see).collect()
+        }).collect();
+        let joined: Vec<_> = layout.links().iter().zip(&visible).map(|(link, references)| Entities {
+            references,
+            attributes: &case.attributes[link.domain],
+        }).collect();
+        let joined = pooled(&layout, &case.rows, &joined).unwrap();
+        let mut expected = vec![0; query.cells()];
+        Router::new(&query).count(&joined, &case.labels, &mut expected);
+        prop_assert_eq!(&table, &expected);
     }
 
     /// The same of histograms, row columns and entity columns among them.

@@ -110,9 +110,24 @@ fn what_cannot_be_joined_is_refused() {
         let query = TableQuery::leaf_counts(vec![tree].into()).unwrap();
         JoinPlan::new(&query, &schema, &binner)
     };
-    let two = plan(vec![split(0, &[1]), split(2, &[1]), split(4, &[1])]).unwrap_err();
+    let three = plan(vec![split(5, &[1]), split(2, &[1]), split(4, &[1])]).unwrap_err();
     assert_eq!(
-        two.to_string(),
+        three.to_string(),
+        "join: tree 0 tests columns of links [\"to\", \"from\", \"via\"], expected of at most two"
+    );
+    let two = plan(vec![split(0, &[1]), split(4, &[1]), split(2, &[1])]).unwrap();
+    assert_eq!(
+        (two.link_of_tree(0), two.second_link_of_tree(0)),
+        (Some(0), Some(1))
+    );
+    let tree = Tree::new(2, vec![split(0, &[1]), split(4, &[1]), split(2, &[1])]).unwrap();
+    let leaves = TableQuery::leaf_counts(vec![tree.clone()].into()).unwrap();
+    let values = vec![0; leaves.leaves()];
+    let scored = TableQuery::score_histogram(vec![tree].into(), values.into(), 1).unwrap();
+    assert_eq!(
+        PredicateScores::new(&scored, &schema, &binner)
+            .unwrap_err()
+            .to_string(),
         "join: tree 0 tests columns of links \"to\" and \"from\", expected of one"
     );
     let beyond = plan(vec![split(7, &[1]); 3]).unwrap_err();
