@@ -90,7 +90,7 @@ checks! {
     50 VECTOR "A vector has exactly one word per cell, each below the modulus."
     51 JOIN_BOUNDS "Links, roles, alignment, segments and scores of a joined run keep their bounds; a horizontal run has none."
     52 ENROLMENT_CHANNEL "No two participants have the same key for relayed chunks."
-    54 RELAY "Chunks are relayed between a row party and an attribute party, within their length and what the receiver asked for."
+    54 RELAY "Chunks are relayed between a row party and an attribute party, or two attribute parties of a chained run, within their length and what the receiver asked for."
     55 ALIGNED "Reports of alignment name counterparts, do not change, and both ends of a pair report the same size."
     56 FIXED_SIGNED "A row party's upload is signed for exactly the attribute parties that were fixed; nothing else is in the sum."
     70 RELAY_OPENS "A relayed chunk opens under its sender's key, in its place of its stream, and no message exceeds its limit."
@@ -102,6 +102,8 @@ checks! {
     76 RELAY_CONTENT "What a counterpart sends can be read, and fits what both know of the run."
     77 CHANNEL_KEYS "In joined runs, and in no others, every participant has a key for relayed chunks."
     78 SCORES "An attribute party takes part in no more scores than the run declares."
+    79 CHAIN_BOUNDS "Trees over two links are asked for only in vertical runs with c < 2, one order of entities and no scores."
+    80 CHAIN_WHOLE "In a chained round every attribute party whose masks are in it is in its sum."
     89 OVERLAPS "The alignments of a run cost no more than the own policy lets the keys spend over all runs."
 }
 

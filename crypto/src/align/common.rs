@@ -139,7 +139,7 @@ mod tests {
         let mut rng = seed.rng();
         let union = |(number, more): (usize, &u32)| {
             let mut own: Vec<Option<usize>> = (0..keys)
-                .map(|_| holds_all || rng.next_u32() % 3 > 0)
+                .map(|_| holds_all || !rng.next_u32().is_multiple_of(3))
                 .enumerate()
                 .map(|(key, held)| held.then_some(key))
                 .collect();

@@ -164,7 +164,20 @@ impl RunConfig {
         self.parties.iter().filter(move |party| self.role(party) == role)
     }
 
-    /// Whether two parties relay chunks to each other: one has rows, the other attributes.
+    /// Whether trees may test columns of two links: then attribute parties relay chunks to each other, too.
+    #[must_use]
+    pub fn is_chained(&self) -> bool {
+        self.join().is_some() && self.forest.links_per_tree > 1
+    }
+
+    /// Whether two parties may relay chunks to each other: counterparts; in chained runs any two attribute parties, too.
+    #[must_use]
+    pub fn may_relay(&self, a: &PartyId, b: &PartyId) -> bool {
+        let attributes = |party| self.lists(party) && self.role(party) == Role::Attributes;
+        self.are_counterparts(a, b) || (self.is_chained() && a != b && attributes(a) && attributes(b))
+    }
+
+    /// Whether two parties join their data: one has rows, the other attributes.
     #[must_use]
     pub fn are_counterparts(&self, a: &PartyId, b: &PartyId) -> bool {
         self.join().is_some() && self.lists(a) && self.lists(b) && self.role(a) != self.role(b)

@@ -108,6 +108,12 @@ pub enum JoinError {
         /// The plaintext modulus of `crypto::exact`.
         expected: u128,
     },
+    /// Trees over two links where the chain cannot be.
+    #[error("forest.links_per_tree = 2: {what}")]
+    Chain {
+        /// What is wrong.
+        what: &'static str,
+    },
     /// Shares mode, which has no upload in two steps.
     #[error("a joined run is summed with masks, not with shares")]
     Aggregation,

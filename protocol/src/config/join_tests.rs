@@ -35,6 +35,67 @@ pub(crate) fn mixed(rows: usize, attributes: usize) -> RunConfigLiteral {
     literal
 }
 
+/// CHK-079: what trees over two links need.
+#[test]
+fn a_chain_needs_a_vertical_run_one_order_and_one_dishonest_party() {
+    let chained = || {
+        let mut literal = vertical();
+        literal.forest.links_per_tree = 2;
+        join(&mut literal).links[1].key_columns = vec!["number".into()];
+        literal.modulus = crate::join::chain::params().unwrap().modulus();
+        literal
+    };
+    let config = RunConfig::new(chained()).unwrap();
+    assert_eq!(RunConfig::from_bytes(&config.to_bytes()), Ok(config.clone()));
+    assert!(config.is_chained());
+    assert!(config.may_relay(&id(1), &id(2)) && !config.are_counterparts(&id(1), &id(2)));
+    assert!(!config.may_relay(&id(1), &id(1)) && !config.may_relay(&id(1), &id(9)));
+    assert!(!RunConfig::new(vertical()).unwrap().may_relay(&id(1), &id(2)));
+    let said = |change: &dyn Fn(&mut RunConfigLiteral)| {
+        let mut literal = chained();
+        change(&mut literal);
+        RunConfig::new(literal).unwrap_err().to_string()
+    };
+    for (change, words) in [
+        (
+            &(|literal: &mut RunConfigLiteral| {
+                (literal.collusion, literal.shamir_threshold, literal.min_parties) = (2, 3, 3);
+            }) as &dyn Fn(&mut RunConfigLiteral),
+            "the row party together with the first attribute party",
+        ),
+        (
+            &|literal| join(literal).links[1].key_columns = vec!["row".into()],
+            "the same key columns",
+        ),
+        (
+            &|literal| {
+                join(literal).prediction = Some(Prediction {
+                    rows: 10,
+                    per_entity: 2,
+                    budget: None,
+                });
+            },
+            "no private scores",
+        ),
+        (
+            &|literal| literal.modulus = Modulus::power_of_two(30).unwrap(),
+            "the modulus of a joined run is",
+        ),
+        (
+            &|literal| literal.forest.growth = hedgerow_forest::params::Growth::Greedy,
+            "links_per_tree",
+        ),
+    ] {
+        let error = said(change);
+        assert!(error.contains(words), "CHK-079: {error}");
+    }
+    for mut literal in [mixed(2, 3), literal(3)] {
+        literal.forest.links_per_tree = 2;
+        let error = RunConfig::new(literal).unwrap_err().to_string();
+        assert!(error.contains("links_per_tree = 2"), "{error}");
+    }
+}
+
 /// One row party and one attribute party for each of two links.
 fn vertical() -> RunConfigLiteral {
     let mut literal = mixed(1, 2);

@@ -130,6 +130,10 @@ impl CoordinatorMachine {
             return false;
         }
         let round = phase.masking.round();
+        if self.config.is_chained() && fixed.len() < attributes.len() {
+            // What the others have passed on and opened may hold its attributes: again, without it.
+            return self.give_up_attempt("an attribute party of a chain is missing".to_owned(), now);
+        }
         self.report_dropped_of(Role::Attributes, now);
         self.commit(
             Record::Fixed {

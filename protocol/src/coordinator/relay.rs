@@ -146,8 +146,8 @@ impl CoordinatorMachine {
 
     /// Whether these two have anything to say to each other now.
     fn may_relay(&self, from: &PartyId, to: &PartyId) -> Result<bool, Malformed> {
-        // CHK-054: between a row party and an attribute party of this run.
-        if !self.config.are_counterparts(from, to) {
+        // CHK-054: between a row party and an attribute party of this run, or along a chain.
+        if !self.config.may_relay(from, to) {
             return Err(Malformed::Counterpart { named: to.clone() });
         }
         let member = |party: &PartyId| self.circle.is_member(party) && !self.excluded.contains_key(party);

@@ -9,6 +9,8 @@ use hedgerow_forest::table::Table;
 
 use super::align::{Aligned, Machine};
 use super::answer::UnitBlocks;
+use super::chain::answer::Step;
+use super::chain::order::Orders;
 use super::encrypt::Attributes;
 use super::gradients::{Blocks, Own};
 use super::score::{ScoreBlocks, ScorePlan, ScoreQuery};
@@ -46,6 +48,12 @@ pub enum Done {
     Missing(Vec<i64>),
     /// Of [`super::Work::Open`].
     Shares(Vec<Vec<u64>>),
+    /// Of [`super::Work::ChainOrders`].
+    Orders(Arc<Orders>),
+    /// Of [`super::Work::ChainStep`].
+    ChainStep(Step),
+    /// Of [`super::Work::ChainOpen`].
+    ChainShares(Vec<u64>),
     /// Of [`super::Work::ScoreOwn`].
     ScoreOwn {
         /// The forest's plan.

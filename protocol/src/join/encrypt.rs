@@ -107,6 +107,11 @@ impl Attributes {
         })
     }
 
+    /// Number of positions of the union.
+    pub fn union(&self) -> usize {
+        self.entity_at.len()
+    }
+
     /// The digest of all attributes.
     pub fn digest(&self) -> Digest {
         self.digest
@@ -126,6 +131,15 @@ impl Attributes {
     pub(in crate::join) fn positions(&self) -> impl Iterator<Item = Option<usize>> {
         let entity = |entity: &u32| (*entity != NOBODY).then_some(*entity as usize);
         self.entity_at.iter().map(entity)
+    }
+
+    /// Whether the entities of a range of positions pass a predicate.
+    pub(in crate::join) fn accepted(
+        &self,
+        predicate: &AttributePredicate,
+        positions: Range<usize>,
+    ) -> Vec<bool> {
+        self.bits(predicate.domain(), positions, &Test::Predicate(predicate.clone()))
     }
 
     /// Whether the entities of a range of positions pass a test of their bins.

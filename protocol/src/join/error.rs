@@ -11,6 +11,12 @@ pub enum JoinError {
     /// A horizontal run.
     #[error("the run joins nothing")]
     NoJoin,
+    /// A tree over two links in a run whose trees test one.
+    #[error("tree {tree} tests columns of two links, the run has forest.links_per_tree = 1")]
+    TwoLinks {
+        /// Position of the tree.
+        tree: usize,
+    },
     /// The plan.
     #[error(transparent)]
     Plan(#[from] hedgerow_forest::join::JoinError),

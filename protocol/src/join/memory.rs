@@ -71,10 +71,10 @@ impl MemoryData {
         self.schema.links().iter().position(|name| *name == link)
     }
 
-    /// The link of a tree: that of any column that it tests.
+    /// The link of a tree: of two, the lower one.
     fn link_of_tree(&self, tree: &Tree) -> Option<usize> {
         let tests = tree.splits().iter().filter(|split| !split.is_dummy());
-        tests.filter_map(|split| self.link_of(split.feature)).next()
+        tests.filter_map(|split| self.link_of(split.feature)).min()
     }
 
     /// Whether a row passes the tests on its own columns on the way to a leaf.

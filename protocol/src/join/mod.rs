@@ -12,10 +12,12 @@
 //! - [`price`]: what a run sends, said before it starts.
 //! - [`memory`]: data in memory, for tests and examples.
 //! - [`score`]: private scores of a finished forest.
+//! - [`chain`]: trees over two links.
 //! - [`work`]: the computations: [`align`], [`encrypt`], [`answer`], [`open`].
 
 pub mod align;
 pub mod answer;
+pub mod chain;
 pub mod data;
 mod done;
 pub mod encrypt;

@@ -43,7 +43,8 @@ impl JoinPlan {
     /// The plan of a query of a joined run.
     ///
     /// # Errors
-    /// [`JoinError`] for a run without a join, another measure, or a tree that tests columns of several links.
+    /// [`JoinError`] for a run without a join, another measure, or a tree that tests columns of several links (of
+    /// more than two in a chained run).
     pub fn new(config: &RunConfig, query: &TableQuery) -> Result<Self, JoinError> {
         let join = config.join().ok_or(JoinError::NoJoin)?;
         let binner = Binner::new(&config.schema, config.forest.bins)?;
@@ -52,6 +53,10 @@ impl JoinPlan {
             Measure::Gradients(_) => Some(Arc::new(join::GradientPlan::new(query, &config.schema, &binner)?)),
             _ => None,
         };
+        let two = (0..cells.trees()).find(|tree| cells.second_link_of_tree(*tree).is_some());
+        if let Some(tree) = two.filter(|_| !config.is_chained()) {
+            return Err(JoinError::TwoLinks { tree });
+        }
         let parties = cells.links().links().iter().map(|link| {
             let declared = join.links.iter().find(|declared| declared.name == link.name);
             match declared.map(|declared| &declared.party) {
@@ -110,6 +115,11 @@ impl JoinPlan {
         let mut predicates: Vec<usize> = self.groups(tree).iter().map(|group| group.predicate).collect();
         predicates.dedup();
         predicates
+    }
+
+    /// The one party that a link goes to; none if it goes to several.
+    pub fn party_of(&self, link: usize) -> Option<&PartyId> {
+        self.parties.get(link)?.as_ref()
     }
 
     /// Whether a link's entities can be at this attribute party.

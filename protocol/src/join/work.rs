@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use hedgerow_crypto::exact::{AttributeKey, CountParams, SlotParams};
+use hedgerow_crypto::exact::{AttributeKey, ChainKey, ChainParams, CountParams, SlotParams};
 use hedgerow_crypto::hash::Digest;
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::join::Side;
@@ -13,6 +13,7 @@ use hedgerow_forest::query::TableQuery;
 
 use super::align::{self, Aligned, Machine, Own};
 use super::answer::{self, Answerer, UnitBlocks};
+use super::chain;
 use super::data::JoinData;
 use super::done::Done;
 use super::encrypt::{Attributes, Encryptor};
@@ -274,6 +275,73 @@ pub enum Work {
         /// The messages.
         messages: Vec<Vec<u8>>,
     },
+    /// Row party of a chained run: draw the common order of a round.
+    ChainOrders {
+        /// The attribute parties of the round.
+        parties: Vec<(PartyId, Arc<Aligned>)>,
+        /// Whether they have told their keys.
+        is_plain: bool,
+        /// The seed of the order.
+        seed: Seed,
+    },
+    /// Attribute party of a chained run: read the own attributes in the common order that came.
+    ChainAttributes {
+        /// The plan.
+        plan: Arc<JoinPlan>,
+        /// This party.
+        party: PartyId,
+        /// Where the entities stand in the union.
+        aligned: Arc<Aligned>,
+        /// The order.
+        messages: Vec<Vec<u8>>,
+    },
+    /// First party of a chain: encrypt some items.
+    ChainEncrypt {
+        /// With what.
+        encryptor: chain::encrypt::Encryptor,
+        /// Which.
+        items: Vec<chain::encrypt::Item>,
+    },
+    /// Second party of a chain: pass one block of a tree on.
+    ChainPass {
+        /// With what.
+        passer: chain::pass::Passer,
+        /// The tree.
+        unit: Arc<chain::Unit>,
+        /// The block.
+        block: usize,
+        /// The first party's.
+        messages: Vec<Vec<u8>>,
+    },
+    /// Row party of a chained run: take one block of a tree.
+    ChainStep {
+        /// With what.
+        answerer: Box<chain::answer::Answerer>,
+        /// The tree.
+        unit: Arc<chain::Unit>,
+        /// The sums so far, moved here and back.
+        sums: Option<Box<chain::answer::Sums>>,
+        /// What came.
+        messages: Vec<Vec<u8>>,
+    },
+    /// First party of a chain: open answers.
+    ChainOpen {
+        /// The key that opens them.
+        key: Arc<ChainKey>,
+        /// Their parameters.
+        params: ChainParams,
+        /// The messages.
+        messages: Vec<Vec<u8>>,
+    },
+    /// Count the rows of trees of which a party is missing.
+    ChainMissing {
+        /// The query.
+        query: TableQuery,
+        /// Its plan.
+        plan: Arc<JoinPlan>,
+        /// The trees.
+        trees: Vec<usize>,
+    },
     /// Open answers.
     Open {
         /// The key that opens them.
@@ -444,6 +512,44 @@ impl Work {
                 first,
                 messages,
             } => Done::Messages(server.open(batch, first, &messages)?),
+            Self::ChainOrders {
+                parties,
+                is_plain,
+                seed,
+            } => Done::Orders(Arc::new(chain::order::Orders::draw(
+                data, &parties, is_plain, &seed,
+            )?)),
+            Self::ChainAttributes {
+                plan,
+                party,
+                aligned,
+                messages,
+            } => {
+                let aligned = chain::order::told(&aligned, &messages)?;
+                let attributes = Attributes::read(data, &plan, &party, &aligned)?;
+                Done::Attributes(Arc::new(attributes))
+            }
+            Self::ChainEncrypt { encryptor, items } => Done::Messages(encryptor.messages(&items)?),
+            Self::ChainPass {
+                passer,
+                unit,
+                block,
+                messages,
+            } => Done::Messages(passer.messages(&unit, block, &messages)?),
+            Self::ChainStep {
+                answerer,
+                unit,
+                sums,
+                messages,
+            } => Done::ChainStep(answerer.step(data, &unit, sums, &messages)?),
+            Self::ChainOpen {
+                key,
+                params,
+                messages,
+            } => Done::ChainShares(chain::encrypt::open(&key, &params, &messages)?),
+            Self::ChainMissing { query, plan, trees } => {
+                Done::Missing(chain::answer::missing(data, &query, &plan, &trees)?)
+            }
             Self::Open {
                 key,
                 params,
@@ -459,16 +565,25 @@ impl Work {
             Self::AlignStart { .. } | Self::AlignStep { .. } | Self::AlignTell | Self::AlignHear { .. } => {
                 WorkKind::Alignment
             }
+            Self::ChainOrders { .. } => WorkKind::Alignment,
             Self::Attributes { .. }
             | Self::Encrypt { .. }
             | Self::GradientEntities { .. }
-            | Self::GradientEncrypt { .. } => WorkKind::Encryption,
-            Self::Base { .. } | Self::Missing { .. } | Self::GradientRows { .. } => WorkKind::Counting,
+            | Self::GradientEncrypt { .. }
+            | Self::ChainAttributes { .. }
+            | Self::ChainEncrypt { .. } => WorkKind::Encryption,
+            Self::Base { .. }
+            | Self::Missing { .. }
+            | Self::GradientRows { .. }
+            | Self::ChainMissing { .. } => WorkKind::Counting,
             Self::ReadUnit { .. }
             | Self::Answer { .. }
             | Self::GradientRead { .. }
             | Self::GradientAnswer { .. }
-            | Self::Open { .. } => WorkKind::InnerProducts,
+            | Self::Open { .. }
+            | Self::ChainPass { .. }
+            | Self::ChainStep { .. }
+            | Self::ChainOpen { .. } => WorkKind::InnerProducts,
             Self::ScoreOwn { .. }
             | Self::ScorePlan { .. }
             | Self::ScoreQuery { .. }

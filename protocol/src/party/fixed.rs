@@ -39,6 +39,19 @@ pub(super) fn check(context: &Context<'_>, members: &Members, attributes: &[Part
             return fail(Some(party), "has not been answered in full by this party".into());
         }
     }
+    // CHK-080: what a chain has multiplied cannot be taken back, so that whoever is in it is in the sum.
+    if context.config.is_chained()
+        && let Some(absent) = members.parties.iter().find(|party| {
+            context.config.role(party) == Role::Attributes && attributes.binary_search(party).is_err()
+        })
+    {
+        return Err(broken(
+            check::CHAIN_WHOLE,
+            Some(context.round),
+            Some(absent),
+            "is in the chains of the round and not in its sum",
+        ));
+    }
     let rows = members
         .parties
         .iter()

@@ -25,6 +25,13 @@ pub enum Channel {
     ScoreProfiles,
     /// A batch of private scores: the question there, the opened shares back.
     Score(u64),
+    /// Row party to attribute party, chained runs: its map to the common order of a round.
+    Order(RoundId),
+    /// First attribute party of a chain to the second: its public key and encrypted predicates of a round.
+    Chain(RoundId),
+    /// Second attribute party of a chain to the row party: what it passes on of a round for the first party at this
+    /// place of the run's list.
+    Passed(RoundId, u32),
 }
 
 impl Channel {
@@ -32,7 +39,11 @@ impl Channel {
     #[must_use]
     pub fn round(self) -> Option<RoundId> {
         match self {
-            Self::Predicates(round) | Self::Answers(round) => Some(round),
+            Self::Predicates(round)
+            | Self::Answers(round)
+            | Self::Order(round)
+            | Self::Chain(round)
+            | Self::Passed(round, _) => Some(round),
             Self::Align | Self::Profiles | Self::ScoreProfiles | Self::Score(_) => None,
         }
     }
@@ -47,6 +58,9 @@ impl fmt::Display for Channel {
             Self::Answers(round) => write!(f, "answers of round {round}"),
             Self::ScoreProfiles => f.write_str("profiles for scores"),
             Self::Score(batch) => write!(f, "scores {batch}"),
+            Self::Order(round) => write!(f, "order of entities of round {round}"),
+            Self::Chain(round) => write!(f, "chained predicates of round {round}"),
+            Self::Passed(round, first) => write!(f, "passed predicates of party {first} of round {round}"),
         }
     }
 }

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use hedgerow_crypto::align;
-use hedgerow_crypto::exact::CountParams;
 use hedgerow_crypto::exact::count::PLAINTEXT;
+use hedgerow_crypto::exact::{CountParams, ExactError};
 use hedgerow_crypto::hash::Digest;
 use hedgerow_forest::params::Growth;
 
 use super::MAX_TEXT;
 use crate::config::{
-    Aggregation, Alignment, Join, JoinError, LinkParty, MAX_SEGMENTS, Partition, Prediction,
+    Aggregation, Alignment, Join, JoinError, LinkConfig, LinkParty, MAX_SEGMENTS, Partition, Prediction,
     RunConfigLiteral, Unit,
 };
+use crate::join::chain;
 
 /// Most columns of a key.
 const MAX_KEY_COLUMNS: usize = 16;
@@ -22,6 +23,12 @@ const MAX_SERVED: usize = 1 << 16;
 pub(super) fn check(config: &RunConfigLiteral) -> Result<(), JoinError> {
     let links = config.schema.links();
     let Some(join) = config.partition.join() else {
+        // CHK-079: no links, no two of them.
+        if config.forest.links_per_tree > 1 {
+            return Err(JoinError::Chain {
+                what: "a horizontal run has no links",
+            });
+        }
         return match config.privacy.map(|privacy| privacy.unit) {
             _ if !links.is_empty() => Err(JoinError::Horizontal {
                 links: links.into_iter().map(str::to_owned).collect(),
@@ -45,6 +52,7 @@ pub(super) fn check(config: &RunConfigLiteral) -> Result<(), JoinError> {
     roles(config, join)?;
     boosted(config, join)?;
     served(config, join)?;
+    two_links(config, join)?;
     cryptography(config, join)?;
     unit(config, join)?;
     join.prediction.as_ref().map_or(Ok(()), prediction)
@@ -170,11 +178,58 @@ fn served(config: &RunConfigLiteral, join: &Join) -> Result<(), JoinError> {
     Ok(())
 }
 
+/// The chain: one dishonest party at most, one order of entities, and no scores.
+fn two_links(config: &RunConfigLiteral, join: &Join) -> Result<(), JoinError> {
+    if config.forest.links_per_tree < 2 {
+        return Ok(());
+    }
+    let fail = |what| Err(JoinError::Chain { what });
+    // CHK-079: what the chain needs to keep what it promises.
+    if !matches!(config.partition, Partition::Vertical(_)) {
+        return fail(
+            "only for partition = \"vertical\": in others a row's two entities have no common order",
+        );
+    }
+    if config.collusion > 1 {
+        return fail(
+            "refused for collusion >= 2: the row party together with the first attribute party of a tree could open \
+             what the second passes on",
+        );
+    }
+    if join.links.len() != join.attribute_parties.len() || join.links.len() < 2 {
+        return fail("expected two attribute parties or more, and one link to each");
+    }
+    let keys = |link: &LinkConfig| link.key_columns.clone();
+    if join
+        .links
+        .windows(2)
+        .any(|two| two.first().map(keys) != two.last().map(keys))
+    {
+        return fail("all links must have the same key columns, for one order of entities");
+    }
+    if join.prediction.is_some() {
+        return fail(
+            "there are no private scores of trees over two links yet: leave prediction out, or use links_per_tree = 1",
+        );
+    }
+    Ok(())
+}
+
 fn cryptography(config: &RunConfigLiteral, join: &Join) -> Result<(), JoinError> {
     if config.aggregation != Aggregation::Masked {
         return Err(JoinError::Aggregation);
     }
-    let (actual, expected) = (config.modulus.value(), u128::from(PLAINTEXT));
+    let refused = |error: ExactError| JoinError::Parameters {
+        what: "encrypted inner products",
+        reason: error.to_string(),
+    };
+    let is_chained = config.forest.links_per_tree > 1;
+    let expected = if is_chained {
+        chain::params().map_err(refused)?.plaintext()
+    } else {
+        PLAINTEXT
+    };
+    let (actual, expected) = (config.modulus.value(), u128::from(expected));
     if actual != expected {
         return Err(JoinError::Modulus { actual, expected });
     }
@@ -185,22 +240,21 @@ fn cryptography(config: &RunConfigLiteral, join: &Join) -> Result<(), JoinError>
         });
     }
     // A row counts once in a cell: the declared rows bound every sum of weights.
-    CountParams::new(join.segments as usize, config.max_rows).map_err(|error| JoinError::Parameters {
-        what: "encrypted inner products",
-        reason: error.to_string(),
-    })?;
+    if !is_chained {
+        CountParams::new(join.segments as usize, config.max_rows).map_err(refused)?;
+    }
     let Alignment::Private { minimum, pad } = join.alignment else {
         return Ok(());
     };
-    let refused = |error: align::AlignError| JoinError::Parameters {
+    let unaligned = |error: align::AlignError| JoinError::Parameters {
         what: "private alignment",
         reason: error.to_string(),
     };
     let padding = match pad {
         0 => None,
-        pool => Some(align::Padding::new(pool).map_err(refused)?),
+        pool => Some(align::Padding::new(pool).map_err(unaligned)?),
     };
-    align::Params::new(&Digest([0; 32]), minimum, padding).map_err(refused)?;
+    align::Params::new(&Digest([0; 32]), minimum, padding).map_err(unaligned)?;
     Ok(())
 }
 

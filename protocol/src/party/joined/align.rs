@@ -24,6 +24,9 @@ impl Joined {
         let Some(pair) = self.pairs.get_mut(index) else {
             return;
         };
+        if !pair.is_joined {
+            return;
+        }
         // A peer that asks for messages which nobody keeps any more has lost its result: both go through it again.
         let wanted = pair
             .streams
@@ -186,6 +189,10 @@ impl Joined {
         let Some(pair) = self.pairs.get_mut(index) else {
             return Ok(());
         };
+        if self.chain.is_some() {
+            pair.aligned = Some(Arc::new(aligned));
+            return Ok(());
+        }
         let attributes = match self.role {
             Role::Row => &pair.peer,
             Role::Attributes => &self.me,

@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use hedgerow_crypto::hash::Digest;
+
 use super::super::record::Record;
 use super::super::{Output, broken, internal};
 use super::{Joined, Task};
@@ -97,15 +99,25 @@ impl Joined {
         let (Some(pair), Done::Attributes(attributes)) = (self.pairs.get_mut(index), done) else {
             return Err(internal("work of another kind"));
         };
+        pair.encrypts.reading = false;
+        pair.encrypts.attributes = Some(Arc::clone(&attributes));
+        self.check_attributes(attributes.digest(), outputs)
+    }
+
+    /// Whether the own entities are what they were when they were first encrypted.
+    pub(super) fn check_attributes(
+        &mut self,
+        digest: Digest,
+        outputs: &mut VecDeque<Output>,
+    ) -> Result<(), Refusal> {
         match self.attributes {
             // Written down before anything is encrypted: a run is about one state of the data, which its noise is
             // paid for, and a row party that asks for a stream again must not get half of another.
             None => {
-                let digest = attributes.digest();
                 self.attributes = Some(digest);
                 outputs.push_back(Output::Persist(Record::Attributes { digest }.to_bytes()));
             }
-            Some(known) if known == attributes.digest() => {}
+            Some(known) if known == digest => {}
             Some(_) => {
                 return Err(Refusal::Data {
                     detail:
@@ -115,8 +127,6 @@ impl Joined {
                 });
             }
         }
-        pair.encrypts.reading = false;
-        pair.encrypts.attributes = Some(attributes);
         Ok(())
     }
 
@@ -201,6 +211,9 @@ impl Joined {
 
     /// This party's shares of all cells, once every row party of the round has answered.
     pub(in super::super) fn attribute_shares(&self) -> Option<Vec<u64>> {
+        if self.chain.is_some() {
+            return self.chained_attribute_shares();
+        }
         let round = self.round.as_ref()?;
         let members = round.members.as_ref()?;
         let is_member = |pair: &&super::Pair| members.binary_search(&pair.peer).is_ok();

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use hedgerow_crypto::exact::{ChainKey, ChainParams};
 use hedgerow_crypto::hash::Digest;
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::model::Forest;
@@ -34,6 +35,7 @@ use crate::wire::{Channel, Enrolment};
 
 mod align;
 mod attribute;
+mod chain;
 mod gradients;
 mod pair;
 mod relay;
@@ -81,6 +83,8 @@ pub(super) struct Joined {
     attributes: Option<Digest>,
     /// Whether there is a connection: without one, silence says nothing about others.
     is_online: bool,
+    /// Of chained runs: the parameters, and this attribute party's key once it is needed.
+    chain: Option<(ChainParams, Option<Arc<ChainKey>>)>,
     tasks: BTreeMap<WorkId, (usize, Task)>,
     next_work: u64,
 }
@@ -94,6 +98,8 @@ struct JoinedRound {
     members: Option<Vec<PartyId>>,
     /// Row party: the attribute parties that are in the sum, once known.
     fixed: Option<Vec<PartyId>>,
+    /// Of chained runs.
+    chain: chain::Round,
 }
 
 impl JoinedRound {
@@ -119,7 +125,7 @@ impl Joined {
         let mut pairs = Vec::new();
         for enrolment in enrolments {
             let peer = &enrolment.party;
-            let Some(channel) = enrolment.channel.filter(|_| config.are_counterparts(me, peer)) else {
+            let Some(channel) = enrolment.channel.filter(|_| config.may_relay(me, peer)) else {
                 continue;
             };
             let context = binding::relay_context(config.run, config_digest, me, peer);
@@ -127,9 +133,19 @@ impl Joined {
             let key = own
                 .pair(&channel, &context)
                 .map_err(|error| broken(check::RELAY_OPENS, None, Some(peer), error.to_string()))?;
-            pairs.push(Pair::new(peer.clone(), Streams::new(peer.clone(), key)));
+            let is_joined = config.are_counterparts(me, peer);
+            pairs.push(Pair::new(
+                peer.clone(),
+                Streams::new(peer.clone(), key),
+                is_joined,
+            ));
         }
+        let chain = match config.is_chained() {
+            true => Some((crate::join::chain::params().map_err(internal)?, None)),
+            false => None,
+        };
         Ok(Self {
+            chain,
             role: config.role(me),
             me: me.clone(),
             config: Arc::new(config.clone()),
@@ -163,7 +179,9 @@ impl Joined {
     pub(super) fn set_query(&mut self, step: u32, query: &TableQuery) -> Result<(), Refusal> {
         let plan = Arc::new(JoinPlan::new(&self.config, query).map_err(internal)?);
         for pair in &mut self.pairs {
-            let Some(aligned) = &pair.aligned else { continue };
+            let Some(aligned) = pair.aligned.as_ref().filter(|_| self.chain.is_none()) else {
+                continue;
+            };
             let attributes = match self.role {
                 Role::Row => &pair.peer,
                 Role::Attributes => &self.me,
@@ -200,7 +218,7 @@ impl Joined {
             if self
                 .pairs
                 .iter()
-                .any(|pair| pair.peer == *party && pair.aligned.is_none())
+                .any(|pair| pair.peer == *party && pair.is_joined && pair.aligned.is_none())
             {
                 return fail(Some(party), "is not aligned with this party");
             }
@@ -252,6 +270,7 @@ impl Joined {
             answers,
             members: None,
             fixed: None,
+            chain: chain::Round::default(),
         });
     }
 
@@ -319,17 +338,17 @@ impl Joined {
         let sends = match (channel, self.role) {
             (Channel::Align | Channel::Score(_), _)
             | (Channel::Profiles | Channel::ScoreProfiles, Role::Attributes) => true,
-            (Channel::Predicates(round), Role::Attributes) | (Channel::Answers(round), Role::Row) => {
-                open == Some(round)
-            }
+            (
+                Channel::Predicates(round) | Channel::Chain(round) | Channel::Passed(round, _),
+                Role::Attributes,
+            )
+            | (Channel::Answers(round) | Channel::Order(round), Role::Row) => open == Some(round),
             _ => false,
         };
-        let Some(pair) = self
-            .pairs
-            .iter_mut()
-            .find(|pair| pair.peer == *from)
-            .filter(|_| sends)
-        else {
+        let Some(index) = self.pairs.iter().position(|pair| pair.peer == *from) else {
+            return;
+        };
+        let Some(pair) = self.pairs.get_mut(index).filter(|_| sends) else {
             return;
         };
         pair.active = now;
@@ -338,6 +357,7 @@ impl Joined {
         }
         if pair.streams.acknowledged(channel, next, again) == Resume::FromTheFirst {
             match channel {
+                _ if self.chain.is_some() && channel.round().is_some() => self.rewind_chain(index, channel),
                 Channel::Align => {
                     if let AlignStage::Here { stuck, .. } = &mut pair.stage {
                         *stuck = false;
@@ -373,6 +393,7 @@ impl Joined {
                         self.serve(index, now, outputs)?;
                     }
                 }
+                _ if self.chain.is_some() => {}
                 Role::Attributes => {
                     self.encrypt(index, outputs);
                     self.open(index, now, outputs);
@@ -384,7 +405,8 @@ impl Joined {
                 }
             }
         }
-        if self.role == Role::Row {
+        self.pump_chain(now, outputs)?;
+        if self.role == Role::Row && self.chain.is_none() {
             self.count_missing(outputs);
             self.score(now, outputs)?;
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use hedgerow_crypto::exact::AttributeKey;
 use hedgerow_crypto::hash::Digest;
 
+use super::chain;
 use super::gradients::Gradients;
 use super::relay::Streams;
 use super::score::Scores;
@@ -19,6 +20,9 @@ use crate::wire::Channel;
 /// One counterpart.
 pub(super) struct Pair {
     pub(super) peer: PartyId,
+    /// Whether one of both has rows: else they are two attribute parties of a chained run.
+    pub(super) is_joined: bool,
+    pub(super) chain: chain::Peer,
     pub(super) streams: Streams,
     /// When it was last heard of.
     pub(super) active: Millis,
@@ -86,9 +90,11 @@ pub(super) struct Answers {
 }
 
 impl Pair {
-    pub(super) fn new(peer: PartyId, streams: Streams) -> Self {
+    pub(super) fn new(peer: PartyId, streams: Streams, is_joined: bool) -> Self {
         Self {
             peer,
+            is_joined,
+            chain: chain::Peer::default(),
             streams,
             active: Millis::default(),
             stage: AlignStage::Idle,
@@ -113,6 +119,7 @@ impl Pair {
     /// A new attempt: nothing of the one before counts.
     pub(super) fn enter_round(&mut self, round: RoundId) {
         self.streams.keep_round(round);
+        self.chain.enter_round();
         self.encrypts.opened.clear();
         self.encrypts.opening = false;
         self.encrypts.epoch += 1;

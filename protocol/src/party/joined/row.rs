@@ -302,6 +302,9 @@ impl Joined {
 
     /// Whether an attribute party has been answered in full, as far as this party has to make it.
     pub(in super::super) fn has_answered(&self, party: &PartyId) -> bool {
+        if self.chain.is_some() {
+            return self.has_answered_chains(party);
+        }
         let Some(pair) = self.pairs.iter().find(|pair| pair.peer == *party) else {
             return false;
         };
@@ -347,6 +350,9 @@ impl Joined {
     /// This party's part of all cells: its own counts, what is missing counts as, and minus the masks of what it has
     /// answered to the parties that are in the sum. None before all of it is there.
     pub(in super::super) fn row_shares(&self, base: &[i64]) -> Option<Vec<u64>> {
+        if self.chain.is_some() {
+            return self.chained_row_shares(base);
+        }
         let round = self.round.as_ref()?;
         let fixed = round.fixed.as_ref()?;
         let modulus = self.config.modulus;

@@ -57,6 +57,36 @@ pub(super) enum Task {
         first: usize,
         total: usize,
     },
+    ChainOrders {
+        round: RoundId,
+    },
+    ChainAttributes {
+        round: RoundId,
+    },
+    ChainEncrypt {
+        channel: Channel,
+        first: usize,
+        total: usize,
+        epoch: u64,
+    },
+    ChainPass {
+        round: RoundId,
+        last: bool,
+        ends: bool,
+        epoch: u64,
+    },
+    ChainStep {
+        round: RoundId,
+        last: bool,
+        epoch: u64,
+        from: PartyId,
+    },
+    ChainOpen {
+        round: RoundId,
+    },
+    ChainMissing {
+        round: RoundId,
+    },
     ScoreOwn {
         batch: u64,
     },
@@ -105,7 +135,21 @@ impl Joined {
         };
         let open = self.round.as_ref().map(|round| round.id);
         let done = match (done, &task) {
+            // Of a round that is over, done or failed.
+            (
+                _,
+                Task::ChainOrders { round }
+                | Task::ChainAttributes { round }
+                | Task::ChainPass { round, .. }
+                | Task::ChainStep { round, .. }
+                | Task::ChainOpen { round }
+                | Task::ChainMissing { round },
+            ) if open != Some(*round) => return Ok(Finished::Nothing),
             (Ok(done), _) => done,
+            // CHK-076: what came along a chain.
+            (Err(detail), Task::ChainStep { from, .. }) => {
+                return Err(broken(check::RELAY_CONTENT, open, Some(from), detail));
+            }
             (Err(detail), Task::Base { round }) => return Ok(Finished::Counted(*round, Err(detail))),
             (
                 Err(_),
@@ -122,6 +166,9 @@ impl Joined {
                 Task::ReadUnit { .. }
                 | Task::GradientRead { .. }
                 | Task::Open { .. }
+                | Task::ChainAttributes { .. }
+                | Task::ChainPass { .. }
+                | Task::ChainOpen { .. }
                 | Task::ScoreRead
                 | Task::ScoreOpen { .. }
                 | Task::ScoreClose { .. },
@@ -174,6 +221,22 @@ impl Joined {
                 }
             }
             Task::Open { .. } | Task::Answer { .. } => {}
+            Task::ChainOrders { .. } => self.orders_done(done)?,
+            Task::ChainAttributes { .. } => self.chain_attributes_done(done, outputs)?,
+            Task::ChainEncrypt {
+                channel,
+                first,
+                total,
+                epoch,
+            } => self.chain_encrypted(index, (channel, first, total, epoch), done)?,
+            Task::ChainPass {
+                last, ends, epoch, ..
+            } => self.chain_passed(index, (last, ends, epoch), done)?,
+            Task::ChainStep { last, epoch, .. } => {
+                self.chain_stepped(index, (last, epoch), done, outputs)?;
+            }
+            Task::ChainOpen { .. } => self.chain_opened(index, done)?,
+            Task::ChainMissing { .. } => self.dead_counted(done)?,
             Task::ScorePlan => {
                 if let Done::ScorePlan(scores) = done {
                     self.score_plan_done(scores);

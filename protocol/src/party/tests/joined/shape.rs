@@ -27,6 +27,8 @@ pub(crate) struct Shape {
     /// Bins of the numeric attribute: many make predicates cheaper than profiles.
     pub(crate) numeric: bool,
     pub(crate) segments: u32,
+    /// A vertical run of one row party, a link to each attribute party, and trees over two links.
+    pub(crate) chained: bool,
 }
 
 impl Shape {
@@ -37,10 +39,21 @@ impl Shape {
             alignment: Alignment::Private { minimum: 1, pad: 0 },
             numeric: false,
             segments: 2,
+            chained: false,
+        }
+    }
+
+    pub(crate) fn chained(attributes: usize) -> Self {
+        Self {
+            chained: true,
+            ..Self::of(attributes)
         }
     }
 
     pub(crate) fn literal(&self) -> RunConfigLiteral {
+        if self.chained {
+            return self.chained_literal();
+        }
         let mut features = vec![
             Column::numeric("amount", 0.0, 1.0),
             Column::known("from"),
@@ -85,6 +98,45 @@ impl Shape {
         literal.max_rows = 1 << 20;
         literal
     }
+
+    fn chained_literal(&self) -> RunConfigLiteral {
+        let mut features = vec![Column::numeric("amount", 0.0, 1.0)];
+        for party in 0..self.attributes {
+            let link = format!("at{party}");
+            features.extend([
+                Column::known(&link),
+                Column::categorical("flag", ["a", "b", "c"]).read_through(&link),
+                Column::numeric(format!("size{party}"), 0.0, 1.0).read_through(&link),
+            ]);
+        }
+        let mut literal = literal(self.attributes + self.rows);
+        literal.partition = Partition::Vertical(Join {
+            links: (0..self.attributes)
+                .map(|party| LinkConfig {
+                    name: format!("at{party}"),
+                    party: LinkParty::Party(id(party)),
+                    key_columns: vec!["row".to_owned()],
+                })
+                .collect(),
+            attribute_parties: (0..self.attributes)
+                .map(|index| AttributeParty {
+                    party: id(index),
+                    serves: Vec::new(),
+                })
+                .collect(),
+            alignment: self.alignment,
+            segments: self.segments,
+            prediction: None,
+        });
+        literal.schema.features = features;
+        literal.forest.trees = 4;
+        literal.forest.depth = 3;
+        literal.forest.bins = 4;
+        literal.forest.links_per_tree = 2;
+        literal.modulus = crate::join::chain::params().unwrap().modulus();
+        literal.max_rows = 1 << 20;
+        literal
+    }
 }
 
 /// The data of all parties, from a seed.
@@ -109,7 +161,12 @@ pub(super) fn data(config: &RunConfig, shape: &Shape) -> Vec<MemoryData> {
         let rows = (0..80).map(|_| {
             let bins = (0..features).map(|feature| below(binner.bins_of(feature) as u64) as u8);
             let bins = bins.collect();
-            let names = (0..2).map(|_| {
+            let common = (below(6) > 0).then(|| key(below(70)));
+            let links = if shape.chained { shape.attributes } else { 2 };
+            let names = (0..links).map(|link| {
+                if shape.chained {
+                    return common.map(|key| (id(link), key));
+                }
                 let bank = below(shape.attributes as u64 + 1) as usize;
                 let key = key(below(70));
                 (bank < shape.attributes).then(|| (id(bank), key))

@@ -6,6 +6,7 @@ use hedgerow_crypto::hash::hash;
 use hedgerow_forest::binning::Binner;
 use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::table::{CLASSES, Table};
+use hedgerow_forest::tree::Tree;
 
 pub(crate) use super::shape::Shape;
 use super::shape::data;
@@ -438,6 +439,20 @@ impl JoinedWorld {
         )
     }
 
+    fn is_broken(&self, tree: &Tree, there: &[usize]) -> bool {
+        let tests = tree.splits().iter().filter(|split| !split.is_dummy());
+        let links = self.config.schema.links();
+        self.config.is_chained()
+            && tests
+                .filter_map(|split| {
+                    self.config.schema.features[usize::from(split.feature)]
+                        .link
+                        .as_deref()
+                })
+                .filter_map(|link| links.iter().position(|known| *known == link))
+                .any(|party| !there.contains(&party))
+    }
+
     pub(crate) fn refusals(&self) -> Vec<String> {
         self.parties
             .iter()
@@ -461,7 +476,14 @@ impl JoinedWorld {
                     })
                     .collect();
                 for (number, tree) in query.trees().iter().enumerate() {
-                    let leaf = data.leaf(tree, row, &entities);
+                    // A tree of a chain of which a party is missing reads as missing through both links.
+                    let nobody = vec![None; entities.len()];
+                    let entities = if self.is_broken(tree, there) {
+                        &nobody
+                    } else {
+                        &entities
+                    };
+                    let leaf = data.leaf(tree, row, entities);
                     let cell = (number * query.leaves() + leaf) * CLASSES + usize::from(row.label);
                     table.cells_mut()[cell] += i64::from(row.copies);
                 }
