@@ -176,6 +176,10 @@ impl Consortium {
         };
         let modulus = match partition {
             Partition::Horizontal => Modulus::TWO_TO_64,
+            // Of trees over two links, the chain's: a prime.
+            _ if forest.links_per_tree > 1 => {
+                hedgerow_protocol::join::chain::params().map_or(Modulus::TWO_TO_64, |params| params.modulus())
+            }
             // Tables end as additive shares of the joins' plaintexts.
             _ => Modulus::power_of_two(PLAINTEXT.ilog2()).unwrap_or(Modulus::TWO_TO_64),
         };

@@ -29,6 +29,7 @@ use crate::refusal::Refusal;
 /// plain_alignment = false      # let row parties know the keys of attribute parties
 /// total_overlap_epsilon = 10   # of all private alignments together; without it, any
 /// overlap_delta = 1e-6         # of one alignment
+/// max_links_per_tree = 2       # 1: no tree may join this party's attributes with another attribute party's
 /// min_pad = 0                  # fewest dummies in the pool that blurs the size of the overlap
 /// require_entity_unit = false  # refuse noise that promises nothing for attributes
 /// max_rows_per_entity = 100    # largest K of the unit "entity"; without it, any
@@ -62,6 +63,8 @@ pub struct Policy {
     pub release_metrics: bool,
     /// Partitions that a run may have; `None` allows all.
     pub allowed_partitions: Option<Vec<PartitionName>>,
+    /// Most links whose columns a tree may test: two attribute parties have a part in the trees of a chained run.
+    pub max_links_per_tree: u8,
     /// Accept `alignment = "plain"`.
     pub plain_alignment: bool,
     /// Fewest dummies in the pool of a private alignment.
@@ -127,6 +130,7 @@ impl Default for Policy {
             require_noise: true,
             release_metrics: false,
             allowed_partitions: None,
+            max_links_per_tree: 2,
             plain_alignment: false,
             min_pad: 0,
             total_overlap_epsilon: None,
@@ -229,6 +233,13 @@ impl Policy {
         let Some(join) = config.join() else {
             return Ok(());
         };
+        let asked = config.forest.links_per_tree.max(1);
+        if asked > self.max_links_per_tree {
+            return Err(Refusal::LinksPerTree {
+                asked,
+                allowed: self.max_links_per_tree,
+            });
+        }
         match join.alignment {
             Alignment::Plain if !self.plain_alignment => return Err(Refusal::PlainAlignment),
             Alignment::Private { pad, .. } if pad < self.min_pad => {

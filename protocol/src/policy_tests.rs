@@ -136,6 +136,13 @@ fn each_key_about_joins_refuses_by_its_own_name() {
     refused(&open, "plain_alignment", &|c| {
         join(c, |join| join.alignment = Alignment::Plain)
     });
+    let single = Policy {
+        max_links_per_tree: 1,
+        ..open.clone()
+    };
+    let chained = crate::config::join_tests::chained;
+    assert_eq!(open.check(&RunConfig::new(chained()).unwrap()), Ok(()));
+    refused(&single, "max_links_per_tree", &|c| *c = chained());
     let padded = Policy {
         min_pad: 100,
         ..open.clone()

@@ -136,6 +136,16 @@ pub enum Refusal {
         "the run aligns in plain: row parties get to know the keys of attribute parties (policy key `plain_alignment`)"
     )]
     PlainAlignment,
+    /// Trees test columns of more links than the policy wants.
+    #[error(
+        "the run's trees test columns of {asked} links, the policy of this party allows {allowed} (policy key `max_links_per_tree`)"
+    )]
+    LinksPerTree {
+        /// Links of the run.
+        asked: u8,
+        /// Links allowed.
+        allowed: u8,
+    },
     /// The size of the overlap is blurred less than the policy wants.
     #[error(
         "the run aligns with a pool of {asked} dummies, the policy of this party wants at least {allowed} (policy key `min_pad`)"

@@ -37,6 +37,8 @@ pub struct ForestSection {
     pub split: Option<SplitChoice>,
     /// Boosted trees that grow on the same gradients.
     pub batch: Option<u16>,
+    /// Links whose columns a tree may test: 1, or 2 in vertical runs of three parties or more.
+    pub links_per_tree: Option<u8>,
 }
 
 /// `forest.growth`.
@@ -116,6 +118,7 @@ impl ForestSection {
             slots: self.slots.unwrap_or(fitting.slots),
             split: self.split.unwrap_or(fitting.split),
             batch: self.batch.unwrap_or(fitting.batch),
+            links_per_tree: self.links_per_tree.unwrap_or(fitting.links_per_tree),
             ..fitting
         };
         // Fewer levels than was fitting are fewer levels with histograms, too.

@@ -35,16 +35,18 @@ pub(crate) fn mixed(rows: usize, attributes: usize) -> RunConfigLiteral {
     literal
 }
 
+/// A vertical run of three parties whose trees test two links.
+pub(crate) fn chained() -> RunConfigLiteral {
+    let mut literal = vertical();
+    literal.forest.links_per_tree = 2;
+    join(&mut literal).links[1].key_columns = vec!["number".into()];
+    literal.modulus = crate::join::chain::params().unwrap().modulus();
+    literal
+}
+
 /// CHK-079: what trees over two links need.
 #[test]
 fn a_chain_needs_a_vertical_run_one_order_and_one_dishonest_party() {
-    let chained = || {
-        let mut literal = vertical();
-        literal.forest.links_per_tree = 2;
-        join(&mut literal).links[1].key_columns = vec!["number".into()];
-        literal.modulus = crate::join::chain::params().unwrap().modulus();
-        literal
-    };
     let config = RunConfig::new(chained()).unwrap();
     assert_eq!(RunConfig::from_bytes(&config.to_bytes()), Ok(config.clone()));
     assert!(config.is_chained());

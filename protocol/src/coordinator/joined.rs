@@ -126,7 +126,14 @@ impl CoordinatorMachine {
             });
             return self.fail_short(answered, missing, now);
         }
-        if (awaited || !enough) && !due {
+        // Whoever is lost keeps the chains of others waiting, also after its own vector.
+        let breaks_chains = self.config.is_chained()
+            && !attributes.iter().all(uploaded)
+            && attributes.iter().any(|party| self.is_given_up(party, now));
+        if breaks_chains {
+            return self.give_up_attempt("an attribute party of a chain is missing".to_owned(), now);
+        }
+        if (awaited || !enough || self.config.is_chained() && fixed.len() < attributes.len()) && !due {
             return false;
         }
         let round = phase.masking.round();

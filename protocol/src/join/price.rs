@@ -9,10 +9,11 @@ use hedgerow_forest::query::MAX_KNOTS;
 use hedgerow_forest::table::CLASSES;
 
 use super::JoinError;
+use super::chain;
 use super::gradients::Exchange;
 use super::plan::JoinPlan;
 use super::upload::{Engine, MAX_HELD, Upload};
-use crate::config::{Alignment, RunConfig};
+use crate::config::{Alignment, Role, RunConfig};
 use crate::growth::Progression;
 use crate::ids::PartyId;
 use crate::privacy;
@@ -86,6 +87,9 @@ pub fn forecast(config: &RunConfig, sizes: &[PairSizes]) -> Result<Forecast, Joi
         .iter()
         .map(|party| (party.clone(), vector))
         .collect();
+    if config.is_chained() {
+        return chained(config, &plan, sizes, sent);
+    }
     let sizes_of_all = sizes.len().max(1) as u64;
     let mut pairs = Vec::with_capacity(sizes.len());
     for sizes in sizes {
@@ -183,6 +187,51 @@ fn of_gradients(
     }
 }
 
+/// The forecast of a run whose trees may test two links: of one query, over the common order.
+fn chained(
+    config: &RunConfig,
+    plan: &JoinPlan,
+    sizes: &[PairSizes],
+    mut sent: BTreeMap<PartyId, u64>,
+) -> Result<Forecast, JoinError> {
+    let join = config.join().ok_or(JoinError::NoJoin)?;
+    let params = chain::params()?;
+    let slots = sizes.iter().map(|pair| pair.union).max().unwrap_or_default();
+    let blocks = params.blocks(usize::try_from(slots).unwrap_or(usize::MAX)) as u64;
+    let there: Vec<PartyId> = config.parties_of(Role::Attributes).cloned().collect();
+    let mut pairs = Vec::with_capacity(sizes.len());
+    for sizes in sizes {
+        let (mut upload, mut answers, mut products) = (0u64, 0u64, 0u64);
+        for unit in chain::units(plan, &sizes.attribute, &there) {
+            let cells = unit.cells().count() as u64;
+            upload += (unit.sources.len() as u64).saturating_mul(blocks) * params.block_bytes() as u64;
+            answers += cells * params.answer_bytes() as u64;
+            products = products.saturating_add(cells.saturating_mul(blocks));
+            if let Some(second) = unit.second {
+                let passed = (unit.products.len() as u64).saturating_mul(blocks);
+                *sent.entry(second).or_default() += passed.saturating_mul(params.passed_bytes() as u64);
+            }
+        }
+        let alignment = alignment(join.alignment, sizes);
+        let order = sizes.union.saturating_mul(4);
+        *sent.entry(sizes.row.clone()).or_default() += alignment[0] + answers + order;
+        *sent.entry(sizes.attribute.clone()).or_default() += alignment[1] + upload;
+        pairs.push(PairForecast {
+            sizes: sizes.clone(),
+            engine: Engine::Predicates,
+            alignment,
+            upload,
+            answers,
+            products,
+        });
+    }
+    Ok(Forecast {
+        pairs,
+        sent,
+        at_most: false,
+    })
+}
+
 /// Bytes of an alignment from the row party and from the attribute party; see `hedgerow_crypto::align`.
 fn alignment(alignment: Alignment, sizes: &PairSizes) -> [u64; 2] {
     let Alignment::Private { pad, .. } = alignment else {
@@ -207,6 +256,30 @@ mod tests {
     use super::*;
     use crate::party::tests::joined::world::Shape;
     use crate::party::tests::support::id;
+
+    /// Everybody's bytes of a chained run: what a first party sends its second is sent once, what is passed on is half
+    /// as much again for each block.
+    #[test]
+    fn chains_are_counted_along_their_way() {
+        let config = RunConfig::new(Shape::chained(2).literal()).unwrap();
+        let sizes = [0, 1].map(|party| PairSizes {
+            row: id(2),
+            attribute: id(party),
+            references: 8_000,
+            entities: 8_000,
+            union: 9_000,
+        });
+        let forecast = forecast(&config, &sizes).unwrap();
+        let plan = JoinPlan::new(&config, Progression::start(&config).unwrap().query().unwrap()).unwrap();
+        let units = chain::units(&plan, &id(0), &[id(0), id(1)]);
+        let over_two: Vec<_> = units.iter().filter(|unit| unit.second == Some(id(1))).collect();
+        assert!(!over_two.is_empty());
+        let passed: usize = over_two.iter().map(|unit| 2 * unit.products.len()).sum();
+        let answered: usize = units.iter().map(|unit| unit.cells().count()).sum();
+        assert_eq!(forecast.pairs[0].products, 2 * answered as u64);
+        assert!(forecast.sent[&id(1)] > (passed * 307_224) as u64);
+        assert!(forecast.sent[&id(2)] > (answered * 51_231) as u64);
+    }
 
     fn of(numeric: bool) -> Forecast {
         let shape = Shape {

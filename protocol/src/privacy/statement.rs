@@ -50,6 +50,7 @@ pub fn statement(config: &RunConfigLiteral) -> Result<PrivacyStatement, PrivacyE
         notes.extend(of_alignment(config));
         notes.extend(of_scores(config));
     }
+    notes.extend(of_chains(config));
     let (unit, neighbours) = match config.privacy.map(|privacy| privacy.unit) {
         Some(Unit::Entity { rows }) => (
             "entity",
@@ -104,6 +105,14 @@ pub fn learns(config: &RunConfigLiteral, party: &PartyId) -> Vec<String> {
         return learned;
     };
     let scores = join.prediction.is_some();
+    let is_chained = config.forest.links_per_tree > 1;
+    if is_chained && join.attribute_party(party).is_some() {
+        learned.push(
+            "the number of places in the common order: the largest union of the row party's keys with those of any \
+             attribute party"
+                .to_owned(),
+        );
+    }
     if join.attribute_party(party).is_some() {
         learned.push(match join.alignment {
             Alignment::Private { .. } => {
@@ -134,6 +143,15 @@ pub fn learns(config: &RunConfigLiteral, party: &PartyId) -> Vec<String> {
         }
     }
     learned
+}
+
+fn of_chains(config: &RunConfigLiteral) -> Option<String> {
+    (config.forest.links_per_tree > 1).then(|| {
+        "trees test attributes of two parties: the row party together with the first attribute party of a tree could \
+         open, entity by entity, what its paths demand of the second, and two attribute parties together which of their \
+         entities the row party has; neither alone learns any of it"
+            .to_owned()
+    })
 }
 
 fn of_alignment(config: &RunConfigLiteral) -> Option<String> {

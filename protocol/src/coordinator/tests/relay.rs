@@ -167,3 +167,18 @@ fn nothing_is_relayed_before_or_after_the_run() {
     script.relay(0, 2, Channel::Align, 0);
     assert!(chunks(&mut script, 2).is_empty());
 }
+
+/// CHK-054: along a chain, and between no other two attribute parties.
+#[test]
+fn attribute_parties_relay_in_chained_runs_only() {
+    let round = RoundId::first_of(0);
+    let mut script = Script::chained();
+    script.ack(1, 0, Channel::Chain(round), 0);
+    script.sent.clear();
+    script.relay(0, 1, Channel::Chain(round), 0);
+    assert_eq!(chunks(&mut script, 1), [0]);
+    assert!(script.dropped.is_empty());
+    let mut script = Script::enrolled(1, 3);
+    script.ack(1, 2, Channel::Chain(round), 0);
+    assert_eq!(script.dropped.len(), 1, "CHK-054");
+}

@@ -53,6 +53,20 @@ impl Script {
         script
     }
 
+    /// Four attribute parties of a chained run, then a row party: all have sent keys and shares.
+    pub(super) fn chained() -> Self {
+        let shape = crate::party::tests::joined::world::Shape::chained(4);
+        let mut script = Self::greeted(shape.literal());
+        for index in 0..5 {
+            script.enrol(index, Some(index as u8));
+        }
+        for index in 0..5 {
+            script.aligned(index);
+        }
+        script.keys_and_shares(&[0, 1, 2, 3, 4]);
+        script
+    }
+
     /// Everybody has enrolled: alignment begins.
     pub(super) fn enrolled(rows: usize, attributes: usize) -> Self {
         let mut script = Self::greeted(mixed(rows, attributes));

@@ -340,3 +340,31 @@ fn a_horizontal_run_fixes_nobody() {
     script.upload_with(0, Some(identity(0).sign("else", b"anything")));
     assert_eq!(script.dropped, [(PhaseName::Upload, id(0))]);
 }
+
+/// Somebody in the chains of a round who is lost, before or after its vector, is left out of another attempt.
+#[test]
+fn a_chained_round_is_begun_again_without_whoever_is_lost() {
+    for uploads in [&[0usize, 1][..], &[0, 1, 2]] {
+        let mut script = Script::chained();
+        assert_eq!(script.phase(), PhaseName::Upload);
+        for index in uploads {
+            script.upload(*index);
+        }
+        script.lose(2);
+        assert_eq!(script.phase(), PhaseName::KeyCollection, "{:?}", script.failure);
+        script.keys_and_shares(&[0, 1, 3, 4]);
+        assert_eq!(script.phase(), PhaseName::Upload, "{:?}", script.failure);
+        for index in [0, 1, 3] {
+            assert_eq!(fixed(&script.heard(4)), None);
+            script.upload(index);
+        }
+        assert_eq!(script.phase(), PhaseName::RowUpload);
+        assert_eq!(fixed(&script.heard(4)), Some(ids(&[0, 1, 3])));
+    }
+    // Two of five are too many: the run fails, and says who.
+    let mut script = Script::chained();
+    script.disconnect(1);
+    script.lose(2);
+    let failure = script.failure.unwrap().to_string();
+    assert!(failure.contains("p1") && failure.contains("p2"), "{failure}");
+}
