@@ -218,8 +218,11 @@ pub struct Audit {
 pub enum BuiltInPartition {
     /// By rows.
     Horizontal,
-    /// By columns.
+    /// By columns, over two parties.
     Vertical,
+    /// By columns, over three parties, with trees that join attributes of two.
+    #[value(name = "vertical-3")]
+    VerticalOverThree,
 }
 
 /// A process with a configuration file.

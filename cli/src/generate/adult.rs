@@ -135,34 +135,80 @@ const EMPLOYER: [&str; 6] = [
 /// What names a row at both parties.
 const ROW: &str = "row";
 
+/// Columns that an employer has of [`vertical_over_three`].
+const WORK: [&str; 4] = ["workclass", "education_num", "occupation", "hours_per_week"];
+/// Columns that a bank has of it.
+const CAPITAL: [&str; 2] = ["capital_gain", "capital_loss"];
+
+/// Who has columns of the registry's rows, through which link, and which.
+struct Holder {
+    id: &'static str,
+    link: &'static str,
+    columns: &'static [&'static str],
+}
+
 /// Writes the columns divided over two parties, with the number of the row as the key, and a scenario over them into
 /// `out`; returns the scenario's path.
 ///
 /// A registry has the label and what is known of people; an employer what is known of their work, for training and
 /// test rows alike.
 pub fn vertical(out: &Path) -> Result<PathBuf> {
+    let employer = Holder {
+        id: "employer",
+        link: "work",
+        columns: &EMPLOYER,
+    };
+    divide(out, &[employer], include_str!("adult-vertical.toml"))
+}
+
+/// As [`vertical`] over three parties: what the employer has there, it shares with a bank. Trees join attributes of both.
+pub fn vertical_over_three(out: &Path) -> Result<PathBuf> {
+    let employer = Holder {
+        id: "employer",
+        link: "work",
+        columns: &WORK,
+    };
+    let bank = Holder {
+        id: "bank",
+        link: "capital",
+        columns: &CAPITAL,
+    };
+    divide(out, &[employer, bank], include_str!("adult-vertical-3.toml"))
+}
+
+fn divide(out: &Path, holders: &[Holder], rest: &str) -> Result<PathBuf> {
     folder(out)?;
     let failed = || CliError::library("split Adult");
-    let (mut employer, mut first) = (Vec::new(), 1u32);
+    let (mut held, mut first) = (vec![Vec::new(); holders.len()], 1u32);
     for (what, bytes) in [("train", TRAIN), ("test", TEST)] {
         let all = read_embedded(what, Bytes::from_static(bytes))?;
         let numbers = first..first + all.num_rows() as u32;
         first = numbers.end;
-        let registry = numbered(&all, numbers.clone(), |name| !EMPLOYER.contains(&name))?;
+        let registry = numbered(&all, numbers.clone(), |name| {
+            !holders.iter().any(|holder| holder.columns.contains(&name))
+        })?;
         write_batches(&out.join(file_name("registry", what)), &[registry]).map_err(failed())?;
-        employer.push(numbered(&all, numbers, |name| EMPLOYER.contains(&name))?);
+        for (batches, holder) in held.iter_mut().zip(holders) {
+            batches.push(numbered(&all, numbers.clone(), |name| {
+                holder.columns.contains(&name)
+            })?);
+        }
     }
-    write_batches(&out.join("employer.parquet"), &employer).map_err(failed())?;
+    for (batches, holder) in held.iter().zip(holders) {
+        write_batches(&out.join(format!("{}.parquet", holder.id)), batches).map_err(failed())?;
+    }
 
     let mut scenario = String::from(include_str!("adult.toml"))
         .replace("partition = \"horizontal\"", "partition = \"vertical\"");
-    for name in EMPLOYER {
-        scenario = scenario.replace(
-            &format!("name = \"{name}\"\n"),
-            &format!("name = \"work.{name}\"\nlink = \"work\"\n"),
-        );
+    for Holder { link, columns, .. } in holders {
+        for name in *columns {
+            scenario = scenario.replace(
+                &format!("name = \"{name}\"\n"),
+                &format!("name = \"{link}.{name}\"\nlink = \"{link}\"\n"),
+            );
+        }
     }
-    scenario += include_str!("adult-vertical.toml");
+    scenario += rest;
     let path = out.join(SCENARIO_FILE);
     write(&path, scenario.as_bytes())?;
     Ok(path)
@@ -319,6 +365,19 @@ mod tests {
         let schema = scenario.schema.unwrap();
         assert_eq!(schema.links(), ["work"]);
         assert_eq!(schema.link_columns("work").len(), EMPLOYER.len() + 1);
+        assert_eq!(schema.row_columns().len(), 6);
+    }
+
+    #[test]
+    fn a_split_over_three_divides_the_columns_and_joins_them_in_trees() {
+        let out = tempfile::tempdir().unwrap();
+        let path = vertical_over_three(out.path()).unwrap();
+        let scenario = crate::scenario::Scenario::load(&path, &[]).unwrap();
+        assert_eq!(scenario.file.forest.links_per_tree, Some(2));
+        let schema = scenario.schema.unwrap();
+        assert_eq!(schema.links().len(), 2);
+        assert_eq!(schema.link_columns("work").len(), WORK.len() + 1);
+        assert_eq!(schema.link_columns("capital").len(), CAPITAL.len() + 1);
         assert_eq!(schema.row_columns().len(), 6);
     }
 

@@ -133,7 +133,7 @@ pub const KEYS: &[Key] = &[
     key(
         "prediction.rows",
         "4194304",
-        "most private scores that an attribute party takes part in",
+        "most private scores that an attribute party takes part in; 0 for none at all",
     ),
     key(
         "prediction.per_entity",
@@ -212,6 +212,12 @@ pub const KEYS: &[Key] = &[
         "forest.batch",
         "by noise",
         "boosted trees that grow on the same gradients",
+    ),
+    key(
+        "forest.links_per_tree",
+        "`1`",
+        "links whose columns a tree may test; `2` lets paths join attributes of two parties, in `vertical` with \
+         `forest.growth = \"random\"`, `run.collusion` below 2 and `prediction.rows = 0`",
     ),
     key(
         "privacy.epsilon",

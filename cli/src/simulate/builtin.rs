@@ -36,6 +36,7 @@ pub fn find(arguments: &Simulate, layout: &Layout) -> Result<(String, PathBuf)> 
             payments::generate(scale, arguments.nodes.unwrap_or(NODES), &data)?
         }
         ("adult", Some(BuiltInPartition::Vertical)) => generate::adult::vertical(&data)?,
+        ("adult", Some(BuiltInPartition::VerticalOverThree)) => generate::adult::vertical_over_three(&data)?,
         ("adult", Some(BuiltInPartition::Horizontal) | None) => generate::adult::generate(None, &data)?,
         _ => arguments.scenario.clone(),
     };

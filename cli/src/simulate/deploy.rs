@@ -177,6 +177,7 @@ impl Deployment<'_> {
             });
         let prediction = &file.prediction;
         let mut scores = table([
+            ("allowed", (prediction.rows > 0).into()),
             ("rows", integer(prediction.rows)),
             ("per_entity", integer(prediction.per_entity)),
         ]);
@@ -380,6 +381,9 @@ fn forest(forest: &ForestParams) -> Table {
     }
     if forest.batch > 0 {
         section.insert("batch".into(), integer(forest.batch));
+    }
+    if forest.links_per_tree > 0 {
+        section.insert("links_per_tree".into(), integer(forest.links_per_tree));
     }
     section
 }

@@ -11,6 +11,7 @@ use hedgerow_forest::query::TableQuery;
 use hedgerow_forest::route::Router;
 use hedgerow_forest::schema::Schema;
 use hedgerow_forest::table::Table;
+use hedgerow_forest::tree::Tree;
 use hedgerow_party::data::entities::attributes;
 use hedgerow_party::data::{
     Attribute, DataSpec, Engine, Entities, LinkColumns, LinkedRows, LinkedSpec, Named, RowStore, Split,
@@ -27,6 +28,8 @@ pub struct Joined {
     binner: Binner,
     /// For every feature that is read through a link, that link's position.
     links: Vec<Option<usize>>,
+    /// For every link the one party that it leads to, by position in the scenario, if it leads to one.
+    link_parties: Vec<Option<usize>>,
     parties: Vec<Holding>,
 }
 
@@ -85,6 +88,9 @@ impl Joined {
             .filter(|(_, party)| party.role == Role::Attributes)
             .map(|(position, _)| position)
             .collect();
+        let position = |id: &str| scenario.parties.iter().position(|party| party.id == id);
+        let link_parties = scenario.file.links.iter().map(|link| position(link.party.as_deref()?));
+        let link_parties = link_parties.collect();
         let spec = rows_spec(scenario, &attributes, schema, &binner);
         let mut parties = Vec::new();
         for (party, data) in scenario.parties.iter().zip(specs) {
@@ -114,6 +120,7 @@ impl Joined {
             schema: schema.clone(),
             binner,
             links,
+            link_parties,
             parties,
         };
         joined.resolve(&attributes);
@@ -224,12 +231,43 @@ impl Joined {
     /// # Errors
     /// A total beyond what a table holds.
     pub fn count(&self, position: usize, query: &TableQuery, view: View, members: &[usize]) -> Result<Table> {
-        let mut counts = vec![0; query.shape().cells()];
         let router = Router::new(query);
-        self.each_block(position, Part::Train, view, members, |block, labels| {
-            router.count(block, labels, &mut counts);
-        });
+        let count = |members: &[usize]| {
+            let mut counts = vec![0; query.shape().cells()];
+            self.each_block(position, Part::Train, view, members, |block, labels| {
+                router.count(block, labels, &mut counts);
+            });
+            counts
+        };
+        let mut counts = count(members);
+        // A tree over two links of which one party is missing reads as missing through both.
+        let broken = self.broken(query, members);
+        if broken.contains(&true) {
+            let missing = count(&[position]);
+            let per_tree = counts.len() / broken.len();
+            let trees = counts.chunks_exact_mut(per_tree).zip(missing.chunks_exact(per_tree));
+            for ((counts, missing), _) in trees.zip(&broken).filter(|(_, broken)| **broken) {
+                counts.copy_from_slice(missing);
+            }
+        }
         Table::from_counts(query.shape(), &counts).map_err(CliError::library("count the joined rows"))
+    }
+
+    /// Which trees of a query test columns of two links, one of an attribute party that is not among `members`. Only
+    /// vertical scenarios have such trees, where each link is one party's.
+    fn broken(&self, query: &TableQuery, members: &[usize]) -> Vec<bool> {
+        let broken = |tree: &Tree| {
+            let tests = tree.splits().iter().filter(|split| !split.is_dummy());
+            let links: BTreeSet<usize> = tests
+                .filter_map(|split| self.links.get(usize::from(split.feature)).copied().flatten())
+                .collect();
+            let is_there = |link: &usize| {
+                let party = self.link_parties.get(*link).copied().flatten();
+                party.is_none_or(|party| members.contains(&party))
+            };
+            links.len() > 1 && !links.iter().all(is_there)
+        };
+        query.trees().iter().map(broken).collect()
     }
 
     /// Calls `each` with blocks of one party's rows and their labels.
