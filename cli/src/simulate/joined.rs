@@ -89,7 +89,11 @@ impl Joined {
             .map(|(position, _)| position)
             .collect();
         let position = |id: &str| scenario.parties.iter().position(|party| party.id == id);
-        let link_parties = scenario.file.links.iter().map(|link| position(link.party.as_deref()?));
+        let link_parties = scenario
+            .file
+            .links
+            .iter()
+            .map(|link| position(link.party.as_deref()?));
         let link_parties = link_parties.collect();
         let spec = rows_spec(scenario, &attributes, schema, &binner);
         let mut parties = Vec::new();
@@ -245,7 +249,9 @@ impl Joined {
         if broken.contains(&true) {
             let missing = count(&[position]);
             let per_tree = counts.len() / broken.len();
-            let trees = counts.chunks_exact_mut(per_tree).zip(missing.chunks_exact(per_tree));
+            let trees = counts
+                .chunks_exact_mut(per_tree)
+                .zip(missing.chunks_exact(per_tree));
             for ((counts, missing), _) in trees.zip(&broken).filter(|(_, broken)| **broken) {
                 counts.copy_from_slice(missing);
             }
