@@ -215,7 +215,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "forest.links_per_tree",
-        "`1`",
+        "one",
         "links whose columns a tree may test; `2` lets paths join attributes of two parties, in `vertical` with \
          `forest.growth = \"random\"`, `run.collusion` below 2 and `prediction.rows = 0`",
     ),

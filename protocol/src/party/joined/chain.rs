@@ -182,21 +182,30 @@ impl Joined {
             for (number, message) in messages.iter().enumerate() {
                 out.push(message, number + 1 == messages.len());
             }
-        } else if !round.chain.ordering {
-            round.chain.ordering = true;
-            let (id, seed) = (round.id, round.answers.derive("common order", &[]));
-            let members = round.members.clone().unwrap_or_default();
-            let of = |pair: &Pair| Some((pair.peer.clone(), pair.aligned.clone()?));
-            let parties = self.pairs.iter().filter_map(of);
-            let work = Work::ChainOrders {
-                parties: parties
-                    .filter(|(peer, _)| members.binary_search(peer).is_ok())
-                    .collect(),
-                is_plain: self.is_plain(),
-                seed,
-            };
-            self.give(index, Task::ChainOrders { round: id }, work, outputs);
+        } else {
+            self.draw_orders(index, outputs);
         }
+    }
+
+    /// Row party: draws the common order, once somebody asks for it or for what follows from it.
+    fn draw_orders(&mut self, index: usize, outputs: &mut VecDeque<Output>) {
+        let is_plain = self.is_plain();
+        let Some(round) = self.round.as_mut().filter(|round| !round.chain.ordering) else {
+            return;
+        };
+        round.chain.ordering = true;
+        let (id, seed) = (round.id, round.answers.derive("common order", &[]));
+        let members = round.members.clone().unwrap_or_default();
+        let of = |pair: &Pair| Some((pair.peer.clone(), pair.aligned.clone()?));
+        let parties = self.pairs.iter().filter_map(of);
+        let work = Work::ChainOrders {
+            parties: parties
+                .filter(|(peer, _)| members.binary_search(peer).is_ok())
+                .collect(),
+            is_plain,
+            seed,
+        };
+        self.give(index, Task::ChainOrders { round: id }, work, outputs);
     }
 
     fn is_plain(&self) -> bool {
@@ -453,9 +462,9 @@ impl Joined {
         };
         let Some(round) = &self.round else { return };
         let (secret, orders) = (round.answers.clone(), round.chain.orders.clone());
-        let Some(orders) = orders.filter(|_| round.holds(&first)) else {
+        if !round.holds(&first) {
             return;
-        };
+        }
         let passed = Channel::Passed(id, self.place_of(&first));
         let Some(pair) = self.pairs.get_mut(index) else {
             return;
@@ -464,6 +473,11 @@ impl Joined {
         if !answers.is_some_and(|out| out.is_hungry()) {
             return;
         }
+        let Some(orders) = orders else {
+            // After a restart others may have theirs, and not ask for it again.
+            self.draw_orders(index, outputs);
+            return;
+        };
         let cursor = &mut pair.chain.cursor;
         let Some(unit) = units.get(cursor.unit).filter(|_| !cursor.busy) else {
             return;

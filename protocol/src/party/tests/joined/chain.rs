@@ -120,7 +120,7 @@ fn a_party_that_drops_leaves_its_trees_missing() {
     }
     // After any piece of work in the round: what cannot go on is begun again without it.
     let again = RoundId { step: 0, attempt: 1 };
-    for works in [0, 1, 2, 5, 9, 14, 30] {
+    for works in [0, 2, 7, 20] {
         let mut world = JoinedWorld::new(Shape::chained(4));
         world.enrol();
         world.align();
@@ -178,7 +178,7 @@ fn a_restart_after_any_work_changes_no_sum() {
     let works = run(None);
     assert!(works >= 12, "{works}");
     for at in 1..=works {
-        for who in 0..3 {
+        for who in [at % 2, 2] {
             run(Some((at, who)));
         }
     }

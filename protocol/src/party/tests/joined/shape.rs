@@ -161,7 +161,7 @@ pub(super) fn data(config: &RunConfig, shape: &Shape) -> Vec<MemoryData> {
         let rows = (0..80).map(|_| {
             let bins = (0..features).map(|feature| below(binner.bins_of(feature) as u64) as u8);
             let bins = bins.collect();
-            let common = (below(6) > 0).then(|| key(below(70)));
+            let common = (shape.chained && below(6) > 0).then(|| key(below(70)));
             let links = if shape.chained { shape.attributes } else { 2 };
             let names = (0..links).map(|link| {
                 if shape.chained {
