@@ -245,7 +245,10 @@ impl Joined {
         };
         let mut counts = count(members);
         // A tree over two links of which one party is missing reads as missing through both.
-        let broken = self.broken(query, members);
+        let broken = match view {
+            View::Joined => self.broken(query, members),
+            View::Own => Vec::new(),
+        };
         if broken.contains(&true) {
             let missing = count(&[position]);
             let per_tree = counts.len() / broken.len();
