@@ -363,3 +363,35 @@ fn answers_out_of_turn_are_refused() {
     assert_eq!(f64::from(of.clip()) / f64::from(1u32 << of.bits()), 0.5);
     assert_eq!(MARGIN_ONE, 65_536);
 }
+
+/// Whatever the defaults are, they are within bounds, with and without a link; over two links nothing is planned.
+#[test]
+fn defaults_are_planned_with_and_without_a_link() {
+    let of = |links: usize| {
+        let linked = (0..links).flat_map(|link| {
+            let name = format!("l{link}");
+            [
+                Column::numeric("a", 0.0, 1.0).read_through(&name),
+                Column::known(&name),
+            ]
+        });
+        Schema {
+            features: [Column::numeric("n", 0.0, 1.0)]
+                .into_iter()
+                .chain(linked)
+                .collect(),
+            label: Label {
+                name: "y".into(),
+                positive: "1".into(),
+            },
+        }
+    };
+    for (noise, links) in [(false, 0), (false, 1), (true, 0), (true, 1)] {
+        let plan = super::plan(&of(links), &super::defaults(noise, links > 0)).unwrap();
+        assert!(plan.len() > 10, "{noise} {links}");
+    }
+    assert!(matches!(
+        super::plan(&of(2), &super::defaults(true, true)),
+        Err(GrowError::BoostedLinks { links: 2, .. })
+    ));
+}
