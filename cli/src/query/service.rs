@@ -398,7 +398,7 @@ impl Local {
             command.args(["--batch", &batch.to_string()]);
         }
         let mut child = command
-            .env("RUST_LOG", "warn")
+            .env("HEDGEROW_LOG", "warn")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

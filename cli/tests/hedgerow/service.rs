@@ -82,7 +82,7 @@ fn serve(world: &World, more: &[&str]) -> Served {
     arguments.extend(more);
     let log = std::fs::File::create(world.path("server.log")).unwrap();
     let mut child = command(&arguments)
-        .env("RUST_LOG", "info")
+        .env("HEDGEROW_LOG", "info")
         .stderr(log)
         .stdin(Stdio::null())
         .spawn()
