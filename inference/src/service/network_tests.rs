@@ -1,4 +1,5 @@
 use super::*;
+use crate::linear::Layout;
 use crate::plan::{Asked, plan};
 
 const MLP: &[u8] = include_bytes!("../../../examples/data/networks/mlp.onnx");

@@ -12,6 +12,8 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod turns;
+#[cfg(test)]
+mod world;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
