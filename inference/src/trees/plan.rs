@@ -78,10 +78,11 @@ pub struct Plan {
 }
 
 /// Seconds of one product, one key switch and one answer per `2^12` coefficients of one prime: measured by
-/// `cargo bench --bench forests` on one core with AVX-512 IFMA.
-const PRODUCT: f64 = 0.0;
-const SWITCH: f64 = 0.0;
-const ANSWER: f64 = 0.0;
+/// `cargo bench --bench forests` on one core with AVX-512 IFMA. Products cost more where there are more of them, as they
+/// leave the cache: at the two sizes of the reference predictions are within a factor of 2 (4.1 ms as 7.7, 118 ms as 63).
+const PRODUCT: f64 = 12e-6;
+const SWITCH: f64 = 3.5e-6;
+const ANSWER: f64 = 40e-6;
 
 impl Plan {
     /// Predicted CPU seconds of an evaluation with these parameters.
