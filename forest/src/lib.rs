@@ -16,7 +16,6 @@
 //! | [`query`], [`table`] | what is asked, what is answered, in which layout |
 //! | [`route`] | the counting and scoring kernel |
 //! | [`params`], [`grow`] | hyper-parameters; from answers to the next query |
-//! | [`consistent`] | noisy counts of a hierarchy that add up again |
 //! | [`model`], [`predict`] | the model file, its rendering, scores |
 //! | [`join`] | rows whose columns are at several parties: who counts what, in the clear |
 //! | [`ensemble`] | tree ensembles of any source library over raw values, evaluated as ONNX Runtime does |
@@ -30,7 +29,6 @@
 )]
 
 pub mod binning;
-pub mod consistent;
 pub mod ensemble;
 mod exact;
 pub mod export;

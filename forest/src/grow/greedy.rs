@@ -18,8 +18,8 @@ use std::sync::Arc;
 use super::leaf_values::shrunk_leaf_values;
 use super::plan::{PARTS, PlannedQuery, leaves_and_threshold};
 use super::structure::random_trees;
-use super::threshold::{ScoreHistogram, threshold_of_leaves};
-use super::{Grow, GrowError, Noise, Step, expect};
+use super::threshold::ScoreHistogram;
+use super::{Grow, GrowError, Noise, Step, expect, walks};
 use crate::binning::Binner;
 use crate::model::{Forest, Output};
 use crate::params::{ForestParams, Growth, THOUSANDTHS};
@@ -431,7 +431,9 @@ impl Grow for GreedyGrowth {
                 let deviation = self.noise.of(QueryKind::Leaves);
                 let values: Arc<[u32]> = shrunk_leaf_values(answer.cells(), &trees, deviation).into();
                 if self.schema.has_links() {
-                    let threshold = threshold_of_leaves(answer.cells(), &values, deviation);
+                    let columns = self.schema.len();
+                    let threshold =
+                        walks::threshold(&trees, answer.cells(), &values, columns, deviation == 0.0);
                     return Ok(self.finish(trees, values, threshold));
                 }
                 let deviation = self.noise.of(QueryKind::Threshold);

@@ -49,6 +49,7 @@ pub mod choose;
 mod greedy;
 mod leaf_values;
 mod threshold;
+mod walks;
 
 pub use choose::choose;
 pub use plan::{PlannedQuery, plan};

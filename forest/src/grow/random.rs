@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::leaf_values::leaf_values;
 use super::structure::random_trees;
-use super::threshold::{ScoreHistogram, threshold_of_leaves};
-use super::{Grow, GrowError, Noise, Step, expect};
+use super::threshold::ScoreHistogram;
+use super::{Grow, GrowError, Noise, Step, expect, walks};
 use crate::binning::Binner;
 use crate::model::{Forest, Output};
 use crate::params::ForestParams;
@@ -73,7 +73,9 @@ impl Grow for RandomGrowth {
                 let deviation = self.noise.of(QueryKind::Leaves);
                 let values: Arc<[u32]> = leaf_values(answer.cells(), deviation).into();
                 if self.schema.has_links() {
-                    let threshold = threshold_of_leaves(answer.cells(), &values, deviation);
+                    let columns = self.schema.len();
+                    let threshold =
+                        walks::threshold(&self.trees, answer.cells(), &values, columns, deviation == 0.0);
                     return Ok(self.finish(values, threshold));
                 }
                 let trees = Arc::clone(&self.trees);

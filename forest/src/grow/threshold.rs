@@ -1,5 +1,4 @@
-//! The decision threshold: from a score histogram, or, where rows are joined and no one could count scores, from the
-//! leaf table itself.
+//! The decision threshold from a score histogram. Where rows are joined no one can count one: [`super::walks`].
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -120,42 +119,11 @@ fn best_edges(accuracy: &[i128], deviation: f64) -> RangeInclusive<usize> {
     }
 }
 
-/// The threshold from the leaf table `[trees, leaves, classes]` and its leaf values, for forests over links: no party
-/// could count a histogram of joined scores, and a second table would cost budget.
-///
-/// Every tree alone classifies the rows by its own leaf values; the threshold is the one that maximises the accuracy
-/// over the training rows so classified, in the mean over the trees. Candidates are the leaf values (at the lowest all
-/// rows are positive) and 1 (none is). Equals and noise are treated as in [`best_threshold`], with leaves for bins:
-/// with exact counts the lowest of equals; under noise leaves that noise alone could fill count as empty, and the
-/// middle is taken of the candidates around the best that noise does not tell from it.
-///
-/// An average over many trees is nearer to the base rate than any one of them, so where positives are rare this errs
-/// to the side of too few alarms; a ranking needs no threshold.
-pub(super) fn threshold_of_leaves(cells: &[i64], leaf_values: &[u32], deviation: f64) -> f64 {
-    let mut leaves: Vec<(u32, i128)> = leaf_values
-        .iter()
-        .copied()
-        .zip(
-            cells
-                .chunks_exact(CLASSES)
-                .map(|classes| gain(classes, deviation)),
-        )
-        .collect();
-    leaves.sort_unstable();
-    // Accuracy with the threshold at each candidate, compared to that at the lowest.
-    let (mut candidates, mut accuracy) = (Vec::new(), Vec::new());
-    let mut sum = 0;
-    for same in leaves.chunk_by(|a, b| a.0 == b.0) {
-        candidates.extend(same.first().map(|(value, _)| *value));
-        accuracy.push(sum);
-        sum += same.iter().map(|(_, gain)| gain).sum::<i128>();
-    }
-    candidates.push(SCALE);
-    accuracy.push(sum);
-    let plateau = best_edges(&accuracy, deviation);
-    let value = |edge: &usize| u64::from(candidates.get(*edge).copied().unwrap_or(SCALE));
-    let twice = value(plateau.start()) + value(plateau.end());
-    twice as f64 / (2.0 * f64::from(SCALE))
+/// As [`best_threshold`] of exact counts, but the middle of all edges around the best that are less than `slack` rows
+/// worse.
+pub(super) fn middle_threshold(cells: &[i64], slack: f64) -> f64 {
+    let edges = best_edges(&accuracy_by_edge(cells, 0.0), slack / DEVIATIONS);
+    edges.start().midpoint(*edges.end()) as f64 / (cells.len() / CLASSES).max(1) as f64
 }
 
 /// For each edge, how many more rows are right with the threshold there than with the threshold at 0.
@@ -219,49 +187,30 @@ mod tests {
         }
     }
 
-    proptest! {
-        #[test]
-        fn exact_leaves_give_the_lowest_best_candidate(
-            leaves in proptest::collection::vec((0u32..6, 0i64..9, 0i64..9), 1..20)
-        ) {
-            let right = |threshold: u32| -> i64 {
-                let class = |(value, negative, positive): &(u32, i64, i64)| {
-                    if *value >= threshold { *positive } else { *negative }
-                };
-                leaves.iter().map(class).sum()
-            };
-            let mut candidates: Vec<u32> = leaves.iter().map(|leaf| leaf.0).chain([SCALE]).collect();
-            candidates.sort_unstable();
-            let most = candidates.iter().map(|candidate| right(*candidate)).max().unwrap();
-            let lowest = candidates.into_iter().find(|candidate| right(*candidate) == most).unwrap();
-            let cells: Vec<i64> = leaves.iter().flat_map(|(_, negative, positive)| [*negative, *positive]).collect();
-            let values: Vec<u32> = leaves.iter().map(|leaf| leaf.0).collect();
-            let expected = f64::from(lowest) / f64::from(SCALE);
-            prop_assert_eq!(threshold_of_leaves(&cells, &values, 0.0), expected);
-            // The order of trees and leaves does not matter.
-            let cells: Vec<i64> = cells.chunks_exact(2).rev().flatten().copied().collect();
-            let values: Vec<u32> = values.into_iter().rev().collect();
-            prop_assert_eq!(threshold_of_leaves(&cells, &values, 0.0), expected);
-        }
-
-        #[test]
-        fn any_leaves_give_a_threshold(
-            leaves in proptest::collection::vec((0..SCALE, any::<i64>(), any::<i64>()), 0..40), leaf_cell in 0.0f64..1e6
-        ) {
-            let cells: Vec<i64> = leaves.iter().flat_map(|(_, negative, positive)| [*negative, *positive]).collect();
-            let values: Vec<u32> = leaves.iter().map(|leaf| leaf.0).collect();
-            prop_assert!((0.0..=1.0).contains(&threshold_of_leaves(&cells, &values, leaf_cell)));
-        }
-    }
-
     #[test]
-    fn small_leaves_do_not_decide_under_noise() {
-        // Two trees that change sides between a quarter and three quarters; between them a leaf of noise alone.
+    fn noise_is_asked_few_bins_over_what_a_forest_can_score() {
+        use crate::tree::{BinSet, Split};
+        let right = BinSet::range(1, 1);
+        let tree = Tree::new(1, vec![Split { feature: 0, right }]).unwrap();
+        let trees: Arc<[Tree]> = vec![tree; 2].into();
         let quarter = SCALE / 4;
-        let values = [quarter, 3 * quarter, quarter, 3 * quarter, 2 * quarter];
-        let cells = [900, 300, 100, 300, 900, 300, 100, 300, -4, 15];
-        assert_eq!(threshold_of_leaves(&cells, &values, 0.0), 0.5);
-        assert_eq!(threshold_of_leaves(&cells, &values, 10.0), 0.625);
+        let values: Arc<[u32]> = vec![quarter, 2 * quarter, quarter / 2, quarter].into();
+        let bins = |histogram: &ScoreHistogram| histogram.query.cells() / CLASSES;
+        let exact = ScoreHistogram::new(Arc::clone(&trees), &values, &[500; 8], 0.0).unwrap();
+        assert_eq!((bins(&exact), exact.lowest, exact.span), (256, 0.0, 1.0));
+        let noisy = |rows: i64, deviation| {
+            ScoreHistogram::new(Arc::clone(&trees), &values, &[rows / 4; 8], deviation).unwrap()
+        };
+        let heavy = noisy(1000, 30.0);
+        assert_eq!((bins(&heavy), heavy.lowest, heavy.span), (32, 0.1875, 0.25));
+        assert_eq!(bins(&noisy(100_000, 30.0)), 64);
+        assert_eq!(bins(&noisy(10_000_000, 30.0)), 256);
+        // Rows change sides in the middle of what the forest can score: 0.3125.
+        let mut cells = [1000, 0].repeat(16);
+        cells.extend([0, 1000].repeat(16));
+        assert_eq!(heavy.threshold(&cells, 30.0), 0.3125);
+        // No row is positive.
+        assert_eq!(heavy.threshold(&[1000, 0].repeat(32), 30.0), 1.0);
     }
 
     #[test]

@@ -82,6 +82,20 @@ impl BinSet {
         })
     }
 
+    /// The bins of both sets.
+    #[must_use]
+    pub const fn and(&self, other: &Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        Self([a & e, b & f, c & g, d & h])
+    }
+
+    /// The bins of this set that the other has not.
+    #[must_use]
+    pub const fn without(&self, other: &Self) -> Self {
+        let ([a, b, c, d], [e, f, g, h]) = (self.0, other.0);
+        Self([a & !e, b & !f, c & !g, d & !h])
+    }
+
     /// The 256 bits as words, bin 0 in the lowest bit of the first.
     pub const fn words(&self) -> [u64; 4] {
         self.0
