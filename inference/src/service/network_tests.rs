@@ -13,7 +13,7 @@ fn network() -> (Graph, HostedNetwork) {
 
 fn row(at: usize) -> Vec<f64> {
     (0..784)
-        .map(|i| f64::from(u8::from((i * 7 + at) % 11 == 0)))
+        .map(|i| f64::from(u8::from((i * 7 + at).is_multiple_of(11))))
         .collect()
 }
 
