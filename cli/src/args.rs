@@ -150,6 +150,9 @@ pub struct Simulate {
     /// Of joined data: keep coordinator and attribute parties running after the report, for `hedgerow query`, until Ctrl-C
     #[arg(long)]
     pub serve: bool,
+    /// Audit the mechanism, too: rehearse so many runs with canaries, for a lower bound on epsilon in the report
+    #[arg(long, value_name = "RUNS", num_args = 0..=1, default_missing_value = "20")]
+    pub audit: Option<u64>,
     /// Print every key of a scenario file with its default, and stop
     #[arg(long)]
     pub keys: bool,
@@ -189,6 +192,7 @@ impl Which {
             serve: false,
             drops: Vec::new(),
             crashes: Vec::new(),
+            audit: None,
             keys: false,
         }
     }

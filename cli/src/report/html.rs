@@ -2,7 +2,7 @@
 
 use super::bars::{bytes, timeline, traffic};
 use super::plot::unit_square;
-use super::{Metrics, Report, Stage, joined};
+use super::{Metrics, Report, Stage, audit, joined};
 use crate::error::Result;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -30,6 +30,7 @@ pub fn page(report: &Report) -> Result<String> {
                 (curves(report)?)
                 (if report.is_joined() { joined::learned(report) } else { learned(report) })
                 (privacy(report))
+                @if let Some(found) = &report.audit { (audit::section(found)) }
                 (rounds(report))
                 @if let Some(split) = &report.seconds.split { (joined::split(split)) }
                 section { h2 { "Traffic" } (traffic(processes(report)))

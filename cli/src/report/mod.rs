@@ -1,5 +1,6 @@
 //! What a simulation leaves behind: `report.json` for programs, `report.html` for people.
 
+pub mod audit;
 mod bars;
 mod html;
 mod joined;
@@ -42,6 +43,9 @@ pub struct Report {
     pub rounds: Vec<Round>,
     /// What was promised and spent.
     pub privacy: Privacy,
+    /// What an audit found, where one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audit: Option<audit::Audit>,
     /// What each role learned, and what it was promised.
     pub learned: Vec<learned::Learned>,
     /// What the model's statement adds, in sentences: what alignment and scores reveal among it.

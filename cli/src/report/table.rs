@@ -1,7 +1,7 @@
 //! The result on the terminal.
 
 use super::bars::bytes;
-use super::{Metrics, Report};
+use super::{Metrics, Report, audit};
 use comfy_table::{Cell, CellAlignment, Table, presets};
 
 /// The tables that end `hedgerow simulate`.
@@ -57,8 +57,20 @@ pub fn text(report: &Report) -> String {
         false => String::new(),
     };
     let growth = format!("growth: {}\n", report.settings.why);
+    let audit = report.audit.as_ref().map_or(String::new(), |audit| {
+        let bounds: Vec<String> = audit
+            .adversaries
+            .iter()
+            .map(|adversary| format!("{:.3} from the {}", adversary.largest_lower_bound, adversary.sees))
+            .collect();
+        format!(
+            "{}\nlargest lower bounds: {}\n",
+            audit::sentence(audit),
+            bounds.join(", ")
+        )
+    });
     format!(
-        "{quality}\n{identical}{scores}{growth}{privacy}\n{learned}seconds: {:.1} training, {:.1} prediction, {:.1} in \
+        "{quality}\n{identical}{scores}{growth}{privacy}\n{audit}{learned}seconds: {:.1} training, {:.1} prediction, {:.1} in \
          all\n{split}{processes}",
         report.seconds.train, report.seconds.predict, report.seconds.total
     )

@@ -49,6 +49,22 @@ pub fn sample(epsilon: Option<f64>) -> Report {
         },
         identical_to_pooled: epsilon.is_none().then_some(true),
         scores_identical: None,
+        audit: epsilon.map(|claim| audit::Audit {
+            runs: 3,
+            canaries: 40,
+            confidence: 0.999,
+            delta: 1e-6,
+            claimed_epsilon: Some(claim),
+            bounds_above_the_claim: Some(0),
+            advantage_allowed: Some(0.46),
+            adversaries: vec![audit::Adversary {
+                sees: "published model",
+                largest_lower_bound: 0.123,
+                mean_lower_bound: 0.01,
+                auc: Some(0.517),
+                advantage: None,
+            }],
+        }),
         learned: Vec::new(),
         notes: Vec::new(),
         rounds: vec![Round {
@@ -266,4 +282,23 @@ fn the_terminal_shows_all_three_models() {
     ] {
         assert!(text.contains(part), "{part} missing in\n{text}");
     }
+}
+
+#[test]
+fn an_audit_stands_beside_the_claim() {
+    let report = sample(Some(1.0));
+    let page = html::page(&report).unwrap();
+    assert!(
+        page.contains("<h2>Audit</h2>") && page.contains("0.123"),
+        "the largest lower bound is shown"
+    );
+    let text = table::text(&report);
+    assert!(
+        text.contains("0 of 3 lower bounds are above the claimed epsilon 1"),
+        "{text}"
+    );
+    let json = serde_json::to_value(&report).unwrap();
+    assert_eq!(json["audit"]["adversaries"][0]["largest_lower_bound"], 0.123);
+    let exact = html::page(&sample(None)).unwrap();
+    assert!(!exact.contains("<h2>Audit</h2>"), "none was asked for");
 }

@@ -13,6 +13,7 @@ use super::oracle::Pool;
 use super::world::World;
 use crate::args::Audit;
 use crate::error::{CliError, Result};
+use crate::report::audit as report;
 use crate::scenario::Scenario;
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use hedgerow_dp::audit::membership::{FALSE_POSITIVES, largest_advantage};
@@ -31,6 +32,8 @@ use std::sync::Arc;
 const CONFIDENCE: f64 = 0.999;
 /// Delta that the bound grants a run without noise, which claims none.
 const DELTA_WITHOUT_NOISE: f64 = 1e-6;
+/// Canaries of an audit for a report.
+const CANARIES: usize = 400;
 const DOING: &str = "audit";
 
 /// What one kind of adversary achieved over all runs.
@@ -66,44 +69,100 @@ pub async fn run(arguments: &Audit) -> Result<()> {
     };
     deployment.write(false)?;
     let config = measure::config(&deployment)?;
-    let blocks = blocks(&world, &config).await?;
-    let attacks = attacks(arguments, &config, &blocks)?;
-    let delta = config
-        .privacy
-        .map_or(DELTA_WITHOUT_NOISE, |privacy| privacy.delta);
-    let guesses = arguments.canaries / 4;
-    let adversaries = [
-        judge(
-            "published model",
-            |attack| attack.by_model.as_slice(),
-            &attacks,
-            guesses,
-            delta,
-        ),
-        judge(
-            "released tables",
-            |attack| attack.by_tables.as_slice(),
-            &attacks,
-            guesses,
-            delta,
-        ),
-    ];
+    let asked = Asked {
+        runs: arguments.runs,
+        canaries: arguments.canaries,
+        seed: arguments.seed,
+    };
+    let (delta, adversaries) = adversaries(asked, &world, &config).await?;
     let value = as_json(&name, arguments, &config, delta, &adversaries);
     let file = layout.out().join("audit.json");
     let text = format!("{value:#}\n");
     hedgerow_edge::files::write_atomic(&file, text.as_bytes())?;
     println!("{}", table(&name, arguments, &config, delta, &adversaries));
     println!("audit: {}", file.display());
-    match config.privacy {
-        Some(privacy) if exceeded(&adversaries, privacy.epsilon) > 0 => Err(CliError::Config(format!(
-            "a lower bound is above the claimed epsilon {}: with {} bounds at {CONFIDENCE} this should happen once in \
+    refuted(
+        config.privacy.map(|privacy| privacy.epsilon),
+        exceeded(
+            &adversaries,
+            config.privacy.map_or(f64::INFINITY, |privacy| privacy.epsilon),
+        ),
+        arguments.runs,
+    )
+}
+
+/// For the report of a simulation: the same of its configuration and data.
+pub(super) async fn of(runs: u64, world: &World, config: &RunConfig) -> Result<report::Audit> {
+    let asked = Asked {
+        runs,
+        canaries: CANARIES,
+        seed: 1,
+    };
+    let (delta, adversaries) = adversaries(asked, world, config).await?;
+    let claim = config.privacy.map(|privacy| privacy.epsilon);
+    let of = |adversary: &Adversary| report::Adversary {
+        sees: adversary.name,
+        largest_lower_bound: largest(&adversary.bounds),
+        mean_lower_bound: adversary.bounds.iter().sum::<f64>() / runs as f64,
+        auc: adversary.membership.as_ref().map(|found| found.auc),
+        advantage: adversary.membership.as_ref().map(|found| found.advantage),
+    };
+    Ok(report::Audit {
+        runs,
+        canaries: CANARIES,
+        confidence: CONFIDENCE,
+        delta,
+        claimed_epsilon: claim,
+        bounds_above_the_claim: claim.map(|claim| exceeded(&adversaries, claim)),
+        advantage_allowed: claim.map(|claim| largest_advantage(claim, delta)),
+        adversaries: adversaries.iter().map(of).collect(),
+    })
+}
+
+/// An error where a lower bound is above what is claimed.
+pub(super) fn refuted(claim: Option<f64>, above: usize, runs: u64) -> Result<()> {
+    match claim {
+        Some(claim) if above > 0 => Err(CliError::Config(format!(
+            "{above} lower bounds are above the claimed epsilon {claim}: with {} bounds at {CONFIDENCE} one should be in \
              {:.0} audits; please report this bug",
-            privacy.epsilon,
-            2 * arguments.runs,
-            1.0 / ((1.0 - CONFIDENCE) * 2.0 * arguments.runs as f64)
+            2 * runs,
+            1.0 / ((1.0 - CONFIDENCE) * 2.0 * runs as f64)
         ))),
         _ => Ok(()),
     }
+}
+
+/// What is attacked how often.
+#[derive(Clone, Copy)]
+struct Asked {
+    runs: u64,
+    canaries: usize,
+    seed: u64,
+}
+
+/// What the two adversaries achieve, and the delta of their bounds.
+async fn adversaries(asked: Asked, world: &World, config: &RunConfig) -> Result<(f64, [Adversary; 2])> {
+    let blocks = blocks(world, config).await?;
+    let attacks = attacks(asked, config, &blocks)?;
+    let delta = config
+        .privacy
+        .map_or(DELTA_WITHOUT_NOISE, |privacy| privacy.delta);
+    let guesses = asked.canaries / 4;
+    let by_model = judge(
+        "published model",
+        |attack| attack.by_model.as_slice(),
+        &attacks,
+        guesses,
+        delta,
+    );
+    let by_tables = judge(
+        "released tables",
+        |attack| attack.by_tables.as_slice(),
+        &attacks,
+        guesses,
+        delta,
+    );
+    Ok((delta, [by_model, by_tables]))
 }
 
 /// All training rows as the growth sees them, binned.
@@ -137,20 +196,19 @@ async fn blocks(world: &World, config: &RunConfig) -> Result<Vec<Block>> {
     Ok(blocks)
 }
 
-fn attacks(arguments: &Audit, config: &RunConfig, blocks: &[Block]) -> Result<Vec<Attack>> {
+fn attacks(asked: Asked, config: &RunConfig, blocks: &[Block]) -> Result<Vec<Attack>> {
     let mut key = [0; 32];
     key.iter_mut()
-        .zip(arguments.seed.to_le_bytes())
+        .zip(asked.seed.to_le_bytes())
         .for_each(|(to, from)| *to = from);
     let mut rng = ChaCha20Rng::from_seed(key);
-    let bar = ProgressBar::new(arguments.runs);
+    let bar = ProgressBar::new(asked.runs);
     let mut attacks = Vec::new();
-    for _ in 0..arguments.runs {
+    for _ in 0..asked.runs {
         let mut literal: RunConfigLiteral = config.to_literal();
         rng.fill_bytes(&mut literal.seed);
         let config = RunConfig::new(literal).map_err(CliError::library(DOING))?;
-        attacks
-            .push(attack(&config, blocks, arguments.canaries, &mut rng).map_err(CliError::library(DOING))?);
+        attacks.push(attack(&config, blocks, asked.canaries, &mut rng).map_err(CliError::library(DOING))?);
         bar.inc(1);
     }
     bar.finish_and_clear();

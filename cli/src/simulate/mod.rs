@@ -84,8 +84,13 @@ pub async fn run(arguments: &Simulate) -> Result<()> {
     let outcome = Outcome::read(&deployment, followed.trained)?;
 
     let comparison = compare(&scenario, &world, &outcome, &bars).await?;
+    let audit = match arguments.audit {
+        Some(runs) => Some(audit::of(runs.max(1), &world, &outcome.config).await?),
+        None => None,
+    };
     bars.clear();
     let mut report = written(name, started, &deployment, &world, &outcome, comparison, followed);
+    report.audit = audit;
     for (id, bytes) in forecast.iter().flat_map(|forecast| &forecast.sent) {
         let mut processes = report.parties.iter_mut();
         if let Some(process) = processes.find(|process| process.id == id.as_str()) {
@@ -106,6 +111,13 @@ pub async fn run(arguments: &Simulate) -> Result<()> {
              report this bug"
                 .into(),
         ));
+    }
+    if let Some(found) = &report.audit {
+        audit::refuted(
+            found.claimed_epsilon,
+            found.bounds_above_the_claim.unwrap_or(0),
+            found.runs,
+        )?;
     }
     let Some(serving) = serving else { return Ok(()) };
     for party in scenario.parties.iter().filter(|party| party.role == Role::Rows) {
@@ -162,6 +174,7 @@ fn written(
             stages: report::Stage::of(&outcome.config),
             ledgers: outcome.ledgers.clone(),
         },
+        audit: None,
         learned: report::learned::of(&outcome.config),
         notes: report::learned::notes(&outcome.config),
         seconds: Seconds {
