@@ -49,5 +49,5 @@ pub use distributed::skellam::DistributedSkellam;
 pub use distributed::{CalibrationError, DistributedGaussian};
 pub use mechanism::{ApplyError, Cells, Mechanism, NoDifferentialPrivacy, Noised};
 pub use noise::{Noise, Release};
-pub use renyi::RenyiCurve;
+pub use renyi::{RenyiCurve, epsilon_of};
 pub use sensitivity::{L1, L2Squared};

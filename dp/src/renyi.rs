@@ -5,7 +5,7 @@
 //! **Neighbours** and **sensitivities** are those of the costs that are added. **Conversion** Canonne, Kamath and Steinke
 //! 2020, Proposition 12, at the best order of the grid.
 
-use crate::budget::epsilon_at;
+use crate::budget::{Budget, epsilon_at};
 use crate::cost::{Cost, Order};
 
 /// The grid: `1 + 2^(i / 16)` from 1.0039 to 2^20, so that no order is farther than 2.2 % from the grid in `a - 1`, which
@@ -70,6 +70,24 @@ impl FromIterator<Cost> for RenyiCurve {
         costs.into_iter().for_each(|cost| curve.add(&cost, 1));
         curve
     }
+}
+
+/// The epsilon of releases together at this delta: of the curve's orders, or of the order that suits an epsilon of about
+/// this size, whichever is less. Of zCDP alone it is that of [`epsilon_for`](crate::epsilon_for) to nine digits.
+#[must_use]
+pub fn epsilon_of<'a>(costs: impl IntoIterator<Item = &'a Cost>, delta: f64) -> f64 {
+    let costs: Vec<&Cost> = costs.into_iter().collect();
+    let mut curve = RenyiCurve::new();
+    for cost in &costs {
+        curve.add(cost, 1);
+    }
+    let about = curve.epsilon(delta);
+    let Ok(budget) = Budget::new(about, delta) else {
+        return about;
+    };
+    let order = budget.order();
+    let divergence: f64 = costs.iter().map(|cost| cost.divergence(order)).sum();
+    about.min(epsilon_at(order.value(), divergence, delta))
 }
 
 #[cfg(test)]
@@ -141,5 +159,26 @@ mod tests {
             checked += 1;
         }
         assert!(checked >= 30, "{checked}");
+    }
+
+    #[test]
+    fn a_budget_that_is_just_spent_is_said_to_be_just_that() {
+        let budget = Budget::new(1.0, 1e-6).unwrap();
+        let rho = crate::rho_for(&budget).unwrap();
+        let zcdp = epsilon_of([&Cost::Zcdp(rho)], 1e-6);
+        assert!((zcdp - crate::epsilon_for(rho, 1e-6)).abs() < 1e-8, "{zcdp}");
+        let release = crate::Release {
+            l1: crate::L1(20),
+            l2: crate::L2Squared(20),
+            cells: 4096,
+            honest_shares: 3,
+        };
+        let skellam = crate::Noise::Skellam
+            .mechanism(&budget, 1, 1, release)
+            .unwrap()
+            .renyi_cost();
+        let found = epsilon_of([&skellam], 1e-6);
+        assert!(found <= 1.0 + 1e-9 && found > 0.999, "{found}");
+        assert_eq!(epsilon_of([], 1e-6), 0.0);
     }
 }

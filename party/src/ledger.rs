@@ -6,7 +6,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hedgerow_dp::{Cost, RenyiCurve, Rho, epsilon_for};
+use hedgerow_dp::{Cost, epsilon_of};
 use hedgerow_edge::files::{self, FileError};
 use hedgerow_protocol::party::{LedgerEntry, LedgerState, OverlapEntry};
 use hedgerow_protocol::policy::Policy;
@@ -172,16 +172,7 @@ impl Ledger {
     /// What `hedgerow ledger show` prints.
     #[must_use]
     pub fn summary(&self, delta: f64) -> Summary {
-        // Each amount as it was paid; the sum of all at the best order, which for rho alone is that of zCDP.
-        let mut all = RenyiCurve::new();
-        let mut rho = 0.0;
-        let mut is_zcdp = true;
-        for entry in &self.file.entries {
-            all.add(&entry.cost(), 1);
-            rho += entry.rho.value();
-            is_zcdp &= matches!(entry.cost(), Cost::Zcdp(_));
-        }
-        let of_rho = Rho::at_least(rho).unwrap_or(Rho::MAX);
+        let costs: Vec<Cost> = self.file.entries.iter().map(LedgerEntry::cost).collect();
         Summary {
             lines: self
                 .file
@@ -189,12 +180,8 @@ impl Ledger {
                 .iter()
                 .map(|entry| (entry.label.clone(), entry.rho.value()))
                 .collect(),
-            rho_spent: rho,
-            epsilon_spent: if is_zcdp {
-                epsilon_for(of_rho, delta)
-            } else {
-                all.epsilon(delta)
-            },
+            rho_spent: self.file.entries.iter().map(|entry| entry.rho.value()).sum(),
+            epsilon_spent: epsilon_of(&costs, delta),
             delta,
             alignments: self
                 .file
@@ -211,7 +198,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use hedgerow_dp::L1;
+    use hedgerow_dp::{L1, Rho};
     use hedgerow_protocol::ids::{RoundId, RunId};
 
     use super::*;

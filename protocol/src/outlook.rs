@@ -12,7 +12,7 @@
 //! the squared sensitivity and `q sigma` the noise of a stage, Lagrange's condition gives `rho proportional to
 //! q sqrt(s) 2^l`. It knows nothing of the data; the defaults of growth were measured on data.
 
-use hedgerow_dp::{Cost, Mechanism, RenyiCurve};
+use hedgerow_dp::{Cost, Mechanism, RenyiCurve, epsilon_of};
 use hedgerow_forest::query::QueryKind;
 use hedgerow_forest::table::CLASSES;
 
@@ -119,12 +119,12 @@ pub fn outlook(config: &RunConfigLiteral, rows: Option<u64>) -> Result<Outlook, 
     let mut stages: Vec<Stage> = Vec::new();
     let mut weights: Vec<Option<f64>> = Vec::new();
     let mut costs: Vec<(Cost, u32)> = Vec::new();
-    let (mut everything, mut mechanism) = (RenyiCurve::new(), "none");
+    let (mut everything, mut mechanism) = (Vec::new(), "none");
     for planned in privacy::plan(config)? {
         let noise = privacy::mechanism(config, &planned)?;
         let (cost, sigma) = (noise.renyi_cost(), noise.total_sigma(shares));
         mechanism = noise.name();
-        everything.add(&cost, 1);
+        everything.push(cost);
         let name = name(planned.kind);
         let share = f64::from(planned.parts) / f64::from(planned.whole.max(1));
         if let Some(position) = stages.iter().position(|stage| stage.name == name)
@@ -169,7 +169,7 @@ pub fn outlook(config: &RunConfigLiteral, rows: Option<u64>) -> Result<Outlook, 
         .map(|stage| stage.suggested)
         .sum();
     Ok(Outlook {
-        epsilon: config.privacy.map(|_| everything.epsilon(delta)),
+        epsilon: config.privacy.map(|_| epsilon_of(&everything, delta)),
         usable_depth: usable_depth(&stages, config.forest.depth),
         suggested_split_share: structure.filter(|share| *share > 0.0),
         stages,

@@ -348,9 +348,8 @@ fn table(name: &str, arguments: &Audit, config: &RunConfig, delta: f64, adversar
             "claimed: nothing (no noise); the audit refutes every epsilon below {:.3} at delta {delta:.1e}",
             adversaries
                 .iter()
-                .flat_map(|adversary| &adversary.bounds)
-                .copied()
-                .fold(f64::INFINITY, f64::min)
+                .map(|adversary| adversary.bounds.iter().copied().fold(f64::INFINITY, f64::min))
+                .fold(0.0, f64::max)
         ),
     };
     format!(
