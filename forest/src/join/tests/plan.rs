@@ -128,7 +128,7 @@ fn what_cannot_be_joined_is_refused() {
         PredicateScores::new(&scored, &schema, &binner)
             .unwrap_err()
             .to_string(),
-        "join: tree 0 tests columns of links \"to\" and \"from\", expected of one"
+        "join: tree 0 tests columns of links \"from\" and \"to\", expected of one"
     );
     let beyond = plan(vec![split(7, &[1]); 3]).unwrap_err();
     assert_eq!(
