@@ -92,6 +92,8 @@ pub enum Bench {
         #[arg(long, default_value = "hedgerow-bench/growth", value_name = "DIR")]
         out: PathBuf,
     },
+    /// Every operation of the encryption: milliseconds by ring and level, and the table that plans are priced by
+    He(crate::bench::he::He),
     /// The repository's networks under encryption: seconds, bytes, decisions
     Net {
         /// Where bench.json goes
@@ -377,6 +379,8 @@ pub enum Generate {
         #[arg(long, value_name = "DIR", conflicts_with = "parties")]
         raw: Option<PathBuf>,
     },
+    /// A well-known network as an ONNX file, to plan
+    Network(crate::generate::network::Network),
     /// Synthetic payments between banks, in the schema of the PETs prize challenge (docs/payments-data.md)
     Payments {
         /// Rows for training

@@ -77,6 +77,7 @@ fn run(command: &Command) -> Result<()> {
             raw: None,
         }) => generate::adult::generate(*parties, out)
             .map(|scenario| println!("hedgerow simulate {}", scenario.display())),
+        Command::Generate(Generate::Network(asked)) => generate::network::run(asked),
         Command::Generate(Generate::Rows {
             rows,
             features,
@@ -150,6 +151,10 @@ fn run(command: &Command) -> Result<()> {
             println!("{}", bench::growth::run(&asked, out).await?);
             Ok(())
         }),
+        Command::Bench(Bench::He(asked)) => {
+            println!("{}", bench::he::run(asked)?);
+            Ok(())
+        }
         Command::Bench(Bench::Net { out }) => {
             println!("{}", bench::net::run(out)?);
             Ok(())

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use hedgerow_crypto::seed::Seed;
 use hedgerow_inference::eval::{Prepared, decode, encode};
-use hedgerow_inference::graph::Graph;
-use hedgerow_inference::plan::{Asked, CostTable, Plan, plan};
+use hedgerow_inference::graph::{Graph, Outline, zoo};
+use hedgerow_inference::plan::{Asked, CostTable, Objective, Plan, outline, plan};
 use hedgerow_inference::scheme::{Ckks, CkksClient, Op, Rescale, Scheme};
 
 const IMAGES: &[u8] = include_bytes!("../../examples/data/networks/mnist-100.bin");
@@ -96,7 +96,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for what in wanted {
         let (name, batch) = what.split_once(':').unwrap_or((&what, "1"));
         let Some((_, bytes)) = NETWORKS.iter().find(|(n, _)| *n == name) else {
-            return Err(format!("no network {name}: mlp, lola or lenet5").into());
+            shapes(name, batch.parse()?)?;
+            continue;
         };
         let graph = Graph::from_onnx(bytes)?.simplify()?;
         let bits = std::env::var("SCALE_BITS").ok().and_then(|b| b.parse().ok());
@@ -113,6 +114,47 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{plan}  planned in {:.2} CPU s", cpu() - start);
         run(&graph, &plan)?;
     }
+    Ok(())
+}
+
+/// A network that is planned from its shapes, for every objective.
+fn shapes(name: &str, batch: usize) -> Result<(), Box<dyn std::error::Error>> {
+    let bytes = zoo::onnx(name, zoo::Weights::Declared).ok_or_else(|| {
+        format!(
+            "no network {name}: mlp, lola, lenet5, or {}",
+            zoo::NAMES.join(", ")
+        )
+    })?;
+    let start = Instant::now();
+    let before = cpu();
+    let network = Outline::from_onnx(&bytes)?;
+    for objective in [
+        Objective::Latency,
+        Objective::Throughput,
+        Objective::Memory,
+        Objective::Client,
+    ] {
+        let asked = Asked {
+            objective,
+            batch,
+            ..Asked::default()
+        };
+        let plan = outline(&network, &asked)?;
+        let text = plan.to_string();
+        let ends = text
+            .lines()
+            .next()
+            .into_iter()
+            .chain(text.lines().filter(|l| l.contains("estimated")));
+        println!("{objective:?}: {}", ends.collect::<Vec<_>>().join("\n"));
+    }
+    println!(
+        "  planned four times in {:.3} s, {:.3} CPU s; {} products, {} weights",
+        start.elapsed().as_secs_f64(),
+        cpu() - before,
+        network.products(),
+        network.weights
+    );
     Ok(())
 }
 

@@ -58,7 +58,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "hedgerow-protocol",
         ],
     ),
-    ("hedgerow-examples", &["hedgerow-dp", "hedgerow-forest"]),
+    (
+        "hedgerow-examples",
+        &["hedgerow-dp", "hedgerow-forest", "hedgerow-inference"],
+    ),
 ];
 
 /// Crates that decide and compute but never touch a socket, a file or a clock.

@@ -1,6 +1,7 @@
 //! `hedgerow bench`: what the project promises, measured on this machine against a baseline of the same run.
 //!
 //! - [`train`]: a whole federated training run against the same forest trained centrally, and the routing kernel
+//! - [`he`]: operations under encryption
 //! - [`net`]: networks under encryption
 //! - [`sum`]: the secure sum of a million counters
 //! - [`growth`]: how good forests get, by growth, epsilon and number of parties, over several seeds
@@ -9,6 +10,7 @@
 //! - `simulation`: runs `hedgerow simulate` and reads its report
 
 pub mod growth;
+pub mod he;
 pub mod net;
 mod reference;
 pub mod report;

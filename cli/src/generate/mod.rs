@@ -1,6 +1,7 @@
 //! `hedgerow generate`: data sets to try the system on, with a scenario that runs them.
 
 pub mod adult;
+pub mod network;
 pub mod payments;
 pub mod rows;
 mod table;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use hedgerow_inference::graph::Graph;
-use hedgerow_inference::plan::{Asked, Objective, Plan, plan};
+use hedgerow_inference::graph::{Graph, Outline, PartKind};
+use hedgerow_inference::plan::{Asked, CostTable, Objective, Plan, outline, plan};
 
 use crate::error::{CliError, Result};
 
@@ -19,9 +19,18 @@ pub struct Net {
     /// Samples of one evaluation, at least
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: u32,
-    /// Most MiB of keys and model in the server's memory
-    #[arg(long, value_name = "MIB")]
+    /// Most bytes of keys and model in the server's memory, as 8GiB or 512MiB; a number alone is MiB
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub max_memory: Option<u64>,
+    /// Plan for a model that is encrypted too (counted only: no evaluator runs that yet)
+    #[arg(long)]
+    pub encrypted_model: bool,
+    /// Degree of the polynomials that will replace activations, of networks that are planned from shapes
+    #[arg(long, default_value_t = 2)]
+    pub degree: u32,
+    /// Prices of operations, as `hedgerow bench he` writes them [default: those of the project's machine]
+    #[arg(long, value_name = "FILE")]
+    pub costs: Option<PathBuf>,
     /// Writes the plan of `--objective` to this file, as JSON
     #[arg(long, value_name = "FILE", requires = "objective")]
     pub out: Option<PathBuf>,
@@ -59,21 +68,69 @@ impl For {
 /// A file that is no network or that has an operator that cannot be evaluated; constraints that no plan keeps; an
 /// output that cannot be written.
 pub fn run(arguments: &Net) -> Result<()> {
-    let graph = network(&arguments.model)?;
+    let path = &arguments.model;
+    let bytes = std::fs::read(path).map_err(CliError::file(path, "reading"))?;
     let wanted = arguments.objective.map_or(ALL.to_vec(), |one| vec![one]);
+    // What the outline does not know, the graph may: its refusals are the ones to show.
+    let shapes = Outline::from_onnx(&bytes).ok().filter(|outline| {
+        let open = |part: &hedgerow_inference::graph::Part| part.kind == PartKind::Activation;
+        arguments.encrypted_model
+            || !outline.complete
+            || outline.products() > LARGE
+            || outline.parts.iter().any(open)
+    });
+    let graph = match &shapes {
+        Some(_) => None,
+        None => Some(network(path)?),
+    };
     for objective in wanted {
-        let found = search(&graph, arguments, objective, &arguments.model)?;
         let name = objective
             .to_possible_value()
             .map(|value| value.get_name().to_owned());
-        println!("best for {}\n{found}", name.unwrap_or_default());
-        if let Some(out) = &arguments.out {
-            let mut text = serde_json::to_vec_pretty(&found).map_err(CliError::library("write the plan"))?;
-            text.push(b'\n');
-            std::fs::write(out, text).map_err(CliError::file(out, "writing the plan"))?;
+        println!("best for {}", name.unwrap_or_default());
+        let asked = asked(arguments, objective)?;
+        let wrong = |error| CliError::Config(format!("{}: {error}", path.display()));
+        match (&shapes, &graph) {
+            (Some(shapes), _) => {
+                let found = outline(shapes, &asked).map_err(wrong)?;
+                println!("{found}");
+                write(arguments, &found)?;
+            }
+            (None, Some(graph)) => {
+                let found: Plan = plan(graph, &asked).map_err(wrong)?;
+                println!("{found}");
+                write(arguments, &found)?;
+            }
+            (None, None) => {}
         }
     }
     Ok(())
+}
+
+/// Products of a network beyond which its maps are not written down: it is planned from its shapes.
+const LARGE: u64 = 20_000_000;
+
+/// The plan as JSON, where a file for it is asked for.
+fn write(arguments: &Net, plan: &impl serde::Serialize) -> Result<()> {
+    let Some(out) = &arguments.out else { return Ok(()) };
+    let mut text = serde_json::to_vec_pretty(plan).map_err(CliError::library("write the plan"))?;
+    text.push(b'\n');
+    std::fs::write(out, text).map_err(CliError::file(out, "writing the plan"))
+}
+
+/// Bytes, as `8GiB`, `512MiB` or a number of MiB.
+fn bytes(text: &str) -> std::result::Result<u64, String> {
+    let (number, unit) = match text {
+        _ if text.ends_with("GiB") => (text.trim_end_matches("GiB"), 1 << 30),
+        _ => (text.trim_end_matches("MiB"), 1_u64 << 20),
+    };
+    let number: u64 = number
+        .trim()
+        .parse()
+        .map_err(|_| format!("`{text}`: expected a whole number of GiB or MiB, as 8GiB"))?;
+    number
+        .checked_mul(unit)
+        .ok_or_else(|| format!("`{text}` is more than any memory"))
 }
 
 /// The network of a file, as few maps and polynomials.
@@ -88,12 +145,23 @@ pub fn network(path: &Path) -> Result<Graph> {
         .map_err(|error| wrong(&error))
 }
 
-fn search(graph: &Graph, arguments: &Net, objective: For, path: &Path) -> Result<Plan> {
-    let asked = Asked {
+/// What is asked of the planner.
+fn asked(arguments: &Net, objective: For) -> Result<Asked> {
+    let costs = match &arguments.costs {
+        None => CostTable::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(CliError::file(path, "reading"))?;
+            CostTable::parse(&text)
+                .map_err(|error| CliError::Config(format!("{}: {error}", path.display())))?
+        }
+    };
+    Ok(Asked {
         objective: objective.objective(),
         batch: arguments.batch as usize,
-        max_memory: arguments.max_memory.map(|mib| mib.saturating_mul(1 << 20)),
+        max_memory: arguments.max_memory,
+        encrypted_model: arguments.encrypted_model,
+        degree: arguments.degree as usize,
+        costs,
         ..Asked::default()
-    };
-    plan(graph, &asked).map_err(|error| CliError::Config(format!("{}: {error}", path.display())))
+    })
 }

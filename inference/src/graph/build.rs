@@ -3,6 +3,8 @@
 mod shapes;
 mod windows;
 
+pub(super) use windows::geometry;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -65,7 +67,7 @@ impl Graph {
 }
 
 /// The shape of one sample.
-fn shape_of(input: &tract_onnx::pb::ValueInfoProto) -> Option<Vec<usize>> {
+pub(super) fn shape_of(input: &tract_onnx::pb::ValueInfoProto) -> Option<Vec<usize>> {
     use tract_onnx::pb::{tensor_shape_proto::dimension, type_proto};
     let type_proto::Value::TensorType(tensor) = input.r#type.as_ref()?.value.as_ref()?;
     let sizes = tensor

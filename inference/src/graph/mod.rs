@@ -10,15 +10,18 @@ mod build;
 mod error;
 mod layers;
 mod onnx;
+mod outline;
 mod polynomial;
 #[cfg(test)]
 mod tests;
+pub mod zoo;
 
 use std::sync::Arc;
 
 pub use activation::{Activation, Calibration};
 pub use affine::Affine;
 pub use error::GraphError;
+pub use outline::{Outline, Part, PartKind};
 pub use polynomial::Polynomial;
 
 /// Number of a node in its graph.

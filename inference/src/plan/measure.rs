@@ -7,15 +7,15 @@ use hedgerow_crypto::seed::Seed;
 use super::{CostTable, Ring, Sample};
 use crate::scheme::{Ckks, CkksClient, KeySet, Op, Rescale, Scheme, SchemeError};
 
-/// Seconds since any fixed moment. A library has no clock of its own.
+/// Seconds since any fixed moment, best those of the CPU. A library has no clock of its own.
 pub type Clock<'a> = &'a dyn Fn() -> f64;
 
-/// Seconds for which one operation is repeated; the least of the repetitions counts.
-const PATIENCE: f64 = 0.2;
-/// Repetitions at least.
-const LEAST: usize = 5;
+/// Seconds of one batch of repetitions: clocks of CPU time tick in milliseconds.
+const BATCH: f64 = 0.08;
+/// Batches, of which the fastest counts.
+const BATCHES: usize = 3;
 /// Ciphertexts of a measured combination, and its sums.
-const COMBINATION: (usize, usize) = (32, 8);
+const COMBINATION: (usize, usize) = (64, 16);
 /// Terms of a measured inner product.
 const TERMS: usize = 16;
 
@@ -50,37 +50,34 @@ pub fn measure(log_degrees: &[u32], cache: u64, clock: Clock<'_>) -> Result<Cost
     Ok(CostTable::new(samples, cache))
 }
 
-/// The least of repeated runs, in nanoseconds.
+/// The mean of the fastest batch of runs, in nanoseconds.
 fn least(clock: Clock<'_>, mut run: impl FnMut() -> Result<(), SchemeError>) -> Result<f64, SchemeError> {
     run()?;
-    let (start, mut best, mut times) = (clock(), f64::INFINITY, 0);
-    while times < LEAST || clock() - start < PATIENCE {
+    let (mut best, mut times, mut batches) = (f64::INFINITY, 1_u64, 0);
+    while batches < BATCHES {
         let begin = clock();
-        run()?;
-        best = best.min(clock() - begin);
-        times += 1;
+        for _ in 0..times {
+            run()?;
+        }
+        let elapsed = clock() - begin;
+        if elapsed < BATCH && times < 1 << 20 {
+            times *= 2;
+            continue;
+        }
+        best = best.min(elapsed / times as f64);
+        batches += 1;
     }
     Ok(best * 1e9)
 }
 
-/// The mean over `count` runs that each take something else from memory, each of them the least of its repetitions in
-/// several cycles over all, in nanoseconds.
+/// The mean over `count` runs that each take something else from memory, in nanoseconds.
 fn cycle(
     clock: Clock<'_>,
     count: usize,
     mut run: impl FnMut(usize) -> Result<(), SchemeError>,
 ) -> Result<f64, SchemeError> {
-    let mut best = vec![f64::INFINITY; count];
-    let (start, mut times) = (clock(), 0);
-    while times < LEAST || clock() - start < PATIENCE {
-        for (i, best) in best.iter_mut().enumerate() {
-            let begin = clock();
-            run(i)?;
-            *best = best.min(clock() - begin);
-        }
-        times += 1;
-    }
-    Ok(best.iter().sum::<f64>() / count as f64 * 1e9)
+    let all = least(clock, || (0..count).try_for_each(&mut run))?;
+    Ok(all / count as f64)
 }
 
 fn at_level(ring: &Ring, level: usize, cache: u64, clock: Clock<'_>) -> Result<Vec<Sample>, SchemeError> {
@@ -145,10 +142,11 @@ fn at_level(ring: &Ring, level: usize, cache: u64, clock: Clock<'_>) -> Result<V
     note(Op::Rotate, rotate, cold);
     note(Op::Conjugate, rotate, cold);
     note(Op::Mul, mul, mul + (cold - rotate).max(0.0));
-    let (one, two) = (
-        least(clock, || server.rotate_many(&ct, &[1]).map(drop))?,
-        least(clock, || server.rotate_many(&ct, &[1, 2]).map(drop))?,
-    );
+    // The same key four times: what one rotation more costs, with its key in the cache.
+    let one = least(clock, || server.rotate_many(&ct, &[1]).map(drop))?;
+    let four = least(clock, || server.rotate_many(&ct, &[1; 4]).map(drop))?;
+    let hoisted = ((four - one) / 3.0).clamp(0.1 * rotate, 0.9 * rotate);
+    let hoist = (one - hoisted).max(0.1 * rotate);
     let steps: Vec<i64> = (1..=key_count as i64).collect();
     let groups: Vec<&[i64]> = steps.chunks_exact(2).collect();
     let cold = cycle(clock, groups.len(), |i| {
@@ -156,8 +154,6 @@ fn at_level(ring: &Ring, level: usize, cache: u64, clock: Clock<'_>) -> Result<V
             .get(i)
             .map_or(Ok(()), |steps| server.rotate_many(&ct, steps).map(drop))
     })?;
-    let hoisted = (two - one).max(0.1 * one);
-    let hoist = (one - hoisted).max(0.1 * one);
     note(Op::Hoist, hoist, hoist);
     note(Op::HoistedRotate, hoisted, 0.5 * (cold - hoist));
 

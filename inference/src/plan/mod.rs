@@ -17,6 +17,7 @@
 mod candidates;
 mod cost;
 mod measure;
+mod outline;
 mod ring;
 mod search;
 #[cfg(test)]
@@ -28,6 +29,7 @@ use sha2::{Digest, Sha256};
 
 pub use cost::{CostError, CostTable, Prediction, Sample};
 pub use measure::{Clock, measure};
+pub use outline::{Algorithm, Masks, OutlinePlan, OutlineStep, Refresh, outline};
 pub use ring::Ring;
 pub use search::{Asked, Objective, PlanError, plan};
 

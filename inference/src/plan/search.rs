@@ -38,6 +38,10 @@ pub struct Asked {
     pub scale_bits: u32,
     /// log2 of the scale, at least.
     pub least_scale_bits: u32,
+    /// Degree of the polynomials that will replace activations, where they are not there yet ([`outline`](super::outline)).
+    pub degree: usize,
+    /// Whether the model is encrypted too. No evaluator runs that yet: only [`outline`](super::outline) counts it.
+    pub encrypted_model: bool,
     /// Costs of operations.
     pub costs: CostTable,
 }
@@ -50,6 +54,8 @@ impl Default for Asked {
             max_memory: None,
             scale_bits: 40,
             least_scale_bits: 26,
+            degree: 2,
+            encrypted_model: false,
             costs: CostTable::default(),
         }
     }
@@ -177,7 +183,7 @@ impl Partial {
 }
 
 /// Numbers of samples in a ciphertext to try, in both orders.
-fn grids(ring: &Ring, asked: &Asked) -> Vec<Grid> {
+pub(super) fn grids(ring: &Ring, asked: &Asked) -> Vec<Grid> {
     let least = asked.batch.max(1).next_power_of_two();
     let mut lanes: Vec<usize> = (0..ring.log_degree)
         .map(|k| 1 << k)

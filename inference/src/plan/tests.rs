@@ -1,5 +1,5 @@
 use super::{Asked, CostTable, Objective, PlanError, Ring, plan};
-use crate::graph::Graph;
+use crate::graph::{Graph, Outline, zoo};
 use crate::linear::Order;
 use crate::scheme::Op;
 
@@ -204,4 +204,121 @@ fn a_large_batch_lies_across_the_slots() {
         plan.predicted.model_bytes
     );
     assert!(plan.to_string().contains("[512/512, 784/8]"), "{plan}");
+}
+
+#[test]
+fn large_networks_are_planned_from_their_shapes() {
+    for name in zoo::NAMES {
+        let bytes = zoo::onnx(name, zoo::Weights::Declared).unwrap();
+        let outline = Outline::from_onnx(&bytes).unwrap();
+        assert_eq!(
+            outline.parts.last().unwrap().size(),
+            if name == "lenet5" { 10 } else { 1000 }
+        );
+        let with = |objective| {
+            super::outline(
+                &outline,
+                &Asked {
+                    objective,
+                    ..Asked::default()
+                },
+            )
+            .unwrap()
+        };
+        let [latency, throughput, memory, client] = [
+            Objective::Latency,
+            Objective::Throughput,
+            Objective::Memory,
+            Objective::Client,
+        ]
+        .map(with);
+        let time = |p: &super::OutlinePlan| p.predicted.seconds + p.refresh_seconds;
+        let bytes = |p: &super::OutlinePlan| p.predicted.input_bytes + p.predicted.output_bytes;
+        assert!(latency.candidates > 50, "{}", latency.candidates);
+        for other in [&memory, &client] {
+            assert!(time(&latency) <= time(other), "{name}");
+        }
+        assert!(memory.predicted.memory() <= latency.predicted.memory() && bytes(&client) <= bytes(&latency));
+        assert!(time(&throughput) / throughput.lanes as f64 <= time(&latency) / latency.lanes as f64);
+        // Levels are paid for, and refreshed where none is left.
+        assert_eq!(
+            latency.refreshed > 0,
+            !matches!(name, "lenet5" | "alexnet"),
+            "{latency}"
+        );
+        assert!(latency.steps.iter().all(|step| step.level <= latency.usable));
+        assert!(
+            latency.missing.iter().any(|m| m.contains("weights")),
+            "{:?}",
+            latency.missing
+        );
+        assert_eq!(
+            latency.refreshed > 0,
+            latency.missing.iter().any(|m| m.contains("refresh"))
+        );
+        let encrypted = super::outline(
+            &outline,
+            &Asked {
+                encrypted_model: true,
+                ..Asked::default()
+            },
+        )
+        .unwrap();
+        assert!(time(&encrypted) > time(&latency), "{name}");
+        assert!(encrypted.missing.iter().any(|m| m.contains("encrypted")));
+    }
+    let squeezenet = Outline::from_onnx(&zoo::onnx("squeezenet", zoo::Weights::Declared).unwrap()).unwrap();
+    let asked = Asked {
+        max_memory: Some(1000),
+        ..Asked::default()
+    };
+    assert!(
+        matches!(super::outline(&squeezenet, &asked), Err(PlanError::Constraints { least, .. }) if least > 1000)
+    );
+    assert!(zoo::onnx("nonsense", zoo::Weights::Declared).is_none());
+}
+
+/// What is known of the architectures: products of one image, and weights.
+#[test]
+fn the_zoo_has_the_published_sizes() {
+    for (name, products, weights) in [
+        ("alexnet", 0.71e9, 61.1e6),
+        ("vgg16", 15.5e9, 138.4e6),
+        ("resnet18", 1.82e9, 11.7e6),
+        ("resnet50", 4.1e9, 25.5e6),
+    ] {
+        let outline = Outline::from_onnx(&zoo::onnx(name, zoo::Weights::Declared).unwrap()).unwrap();
+        let near = |a: f64, b: f64| assert!((a / b - 1.0).abs() < 0.03, "{name}: {a} {b}");
+        near(outline.products() as f64, products);
+        near(outline.weights as f64, weights);
+    }
+}
+
+/// From shapes as from the maps themselves, where both can be had.
+#[test]
+fn estimates_are_near_what_is_counted() {
+    let bytes = zoo::onnx("lenet5", zoo::Weights::Random(7)).unwrap();
+    let graph = Graph::from_onnx(&bytes).unwrap();
+    let counted = plan(&graph, &Asked::default()).unwrap().predicted.seconds;
+    let outline = Outline::from_onnx(&bytes).unwrap();
+    assert!(outline.complete);
+    let estimated = super::outline(&outline, &Asked::default()).unwrap();
+    assert!(estimated.missing.is_empty(), "{:?}", estimated.missing);
+    let ratio = estimated.predicted.seconds / counted;
+    assert!(
+        (0.4..2.5).contains(&ratio),
+        "{counted} s counted, {ratio} of it estimated\n{estimated}"
+    );
+}
+
+#[test]
+fn outlines_refuse_as_graphs_do() {
+    let error = Outline::from_onnx(b"nonsense").unwrap_err();
+    assert!(error.to_string().contains("not an ONNX model"), "{error}");
+    let declared = zoo::onnx("alexnet", zoo::Weights::Declared).unwrap();
+    let error = Graph::from_onnx(&declared).unwrap_err().to_string();
+    assert!(
+        error.contains("another file") && error.contains("weights_0"),
+        "{error}"
+    );
 }
