@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use hedgerow_inference::graph::{Graph, Outline, PartKind};
-use hedgerow_inference::plan::{Asked, CostTable, Objective, Plan, outline, plan};
+use hedgerow_inference::plan::{Asked, CostTable, Objective, Plan, PlanError, outline, plan};
 
 use crate::error::{CliError, Result};
 
@@ -89,7 +89,7 @@ pub fn run(arguments: &Net) -> Result<()> {
             .map(|value| value.get_name().to_owned());
         println!("best for {}", name.unwrap_or_default());
         let asked = asked(arguments, objective)?;
-        let wrong = |error| CliError::Config(format!("{}: {error}", path.display()));
+        let wrong = |error: PlanError| CliError::Config(format!("{}: {error}", path.display()));
         match (&shapes, &graph) {
             (Some(shapes), _) => {
                 let found = outline(shapes, &asked).map_err(wrong)?;
