@@ -91,24 +91,20 @@ impl ServerMachine {
             self.send(id, Message::Ready { blob, offset: bytes });
             return;
         }
+        let other = conn.task.filter(|other| *other != blob);
+        let other = other.map(|other| (client.clone(), other));
         if self.tasks.contains_key(&name) {
-            self.resume(id, &name, now);
+            if self.lay_down(id, other, blob) {
+                self.resume(id, &name, now);
+            }
             return;
         }
-        let other = conn.task.map(|other| (client.clone(), other));
         if what == What::Request && sizes.keys > 0 && !self.cache.contains(&keys) {
             self.send(id, Message::NeedKeys { keys: about });
             return;
         }
-        if let Some(other) = other {
-            let in_hand = self.tasks.get(&other).map(|task| &task.state);
-            if matches!(in_hand, Some(State::Queued(_) | State::Running)) {
-                let reason = "one request after the other on a connection".to_owned();
-                self.refuse(id, &client, blob, reason, None);
-                return;
-            }
-            // The client has changed its mind, or has its answer.
-            self.end(&other);
+        if !self.lay_down(id, other, blob) {
+            return;
         }
         if what == What::Request {
             if let Err(denied) = self.allowed(&client, rows, now) {
@@ -145,6 +141,20 @@ impl ServerMachine {
         {
             self.send(id, Message::Queued { blob, ahead });
         }
+    }
+
+    /// Ends what the connection had begun, for it has one thing in hand: the client has changed its mind, or has its answer.
+    /// False, and said so, if that waits for its turn or is being worked on.
+    fn lay_down(&mut self, id: ConnId, other: Option<TaskName>, blob: Digest) -> bool {
+        let Some(other) = other else { return true };
+        let in_hand = self.tasks.get(&other).map(|task| &task.state);
+        if matches!(in_hand, Some(State::Queued(_) | State::Running)) {
+            let reason = "one request after the other on a connection".to_owned();
+            self.refuse(id, &other.0, blob, reason, None);
+            return false;
+        }
+        self.end(&other);
+        true
     }
 
     fn allowed(&mut self, client: &str, rows: u64, now: Duration) -> Result<(), Denied> {
