@@ -6,7 +6,8 @@
 //!
 //! # Map
 //! `relay` sealed streams, `pair` what is known of one counterpart, `align` its common entities, `attribute` and
-//! `row` the two sides of a query, `gradients` those of boosted trees, `score` private scores, `task` what works are for.
+//! `row` the two sides of a query, `gradients` those of boosted trees, `chain` the three of trees over two links,
+//! `score` private scores, `task` what works are for.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
