@@ -17,14 +17,14 @@ use super::score::{ScoreBlocks, ScorePlan, ScoreQuery};
 
 /// What came of a piece of work.
 pub enum Done {
-    /// Of [`super::Work::AlignStart`] and [`super::Work::AlignStep`].
+    /// Of [`super::AlignWork::Start`] and [`super::AlignWork::Step`].
     Align {
         /// The machine.
         machine: Box<Machine>,
         /// Own messages with their numbers.
         messages: Vec<(u32, Outgoing)>,
     },
-    /// Of [`super::Work::AlignTell`] (with messages) and [`super::Work::AlignHear`] (without).
+    /// Of [`super::AlignWork::Tell`] (with messages) and [`super::AlignWork::Hear`] (without).
     Aligned {
         /// Messages for the peer.
         messages: Vec<Vec<u8>>,
@@ -33,28 +33,28 @@ pub enum Done {
     },
     /// Of [`super::Work::Attributes`].
     Attributes(Arc<Attributes>),
-    /// Of [`super::Work::Encrypt`], [`super::Work::Answer`], [`super::Work::GradientEncrypt`] and
-    /// [`super::Work::GradientAnswer`].
+    /// Of [`super::Work::Encrypt`], [`super::Work::Answer`], [`super::GradientWork::Encrypt`] and
+    /// [`super::GradientWork::Answer`].
     Messages(Vec<Vec<u8>>),
     /// Of [`super::Work::Base`].
     Table(Table),
     /// Of [`super::Work::ReadUnit`].
     Unit(Arc<UnitBlocks>),
-    /// Of [`super::Work::GradientRows`] and [`super::Work::GradientEntities`].
+    /// Of [`super::GradientWork::Rows`] and [`super::GradientWork::Entities`].
     GradientOwn(Arc<Own>),
-    /// Of [`super::Work::GradientRead`].
+    /// Of [`super::GradientWork::Read`].
     GradientBlocks(Arc<Blocks>),
     /// Of [`super::Work::Missing`].
     Missing(Vec<i64>),
     /// Of [`super::Work::Open`].
     Shares(Vec<Vec<u64>>),
-    /// Of [`super::Work::ChainOrders`].
+    /// Of [`super::ChainWork::Orders`].
     Orders(Arc<Orders>),
-    /// Of [`super::Work::ChainStep`].
+    /// Of [`super::ChainWork::Step`].
     ChainStep(Step),
-    /// Of [`super::Work::ChainOpen`].
+    /// Of [`super::ChainWork::Open`].
     ChainShares(Vec<u64>),
-    /// Of [`super::Work::ScoreOwn`].
+    /// Of [`super::ScoreWork::Own`].
     ScoreOwn {
         /// The forest's plan.
         scores: Arc<ScorePlan>,
@@ -63,13 +63,13 @@ pub enum Done {
         /// The digest of the rows.
         digest: Digest,
     },
-    /// Of [`super::Work::ScorePlan`].
+    /// Of [`super::ScoreWork::Plan`].
     ScorePlan(Arc<ScorePlan>),
-    /// Of [`super::Work::ScoreQuery`].
+    /// Of [`super::ScoreWork::Query`].
     ScoreQuery(Arc<ScoreQuery>),
-    /// Of [`super::Work::ScoreRead`].
+    /// Of [`super::ScoreWork::Read`].
     ScoreBlocks(Arc<ScoreBlocks>),
-    /// Of [`super::Work::ScoreClose`]: parts of rows' scores.
+    /// Of [`super::ScoreWork::Close`]: parts of rows' scores.
     ScoreParts {
         /// Row of the batch, and what adds to its score.
         parts: Vec<(u32, i64)>,

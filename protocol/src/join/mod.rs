@@ -37,4 +37,4 @@ pub use data::{JoinData, Weight, keys_digest};
 pub use done::Done;
 pub use error::JoinError;
 pub use plan::JoinPlan;
-pub use work::{Work, WorkId, WorkKind};
+pub use work::{AlignWork, ChainWork, GradientWork, ScoreWork, Work, WorkId, WorkKind};

@@ -9,7 +9,7 @@ use super::pair::{AlignStage, Pair};
 use super::{Joined, Task};
 use crate::config::{Alignment, Role};
 use crate::join::align::{Aligned, Own};
-use crate::join::{Done, Work};
+use crate::join::{AlignWork, Done, Work};
 use crate::refusal::Refusal;
 use crate::time::Millis;
 use crate::wire::{Channel, ToCoordinator};
@@ -47,7 +47,12 @@ impl Joined {
         );
         match std::mem::replace(&mut pair.stage, AlignStage::Away) {
             AlignStage::Idle | AlignStage::Over if plain => match role {
-                Role::Attributes => self.give(index, Task::Align { asked: false }, Work::AlignTell, outputs),
+                Role::Attributes => self.give(
+                    index,
+                    Task::Align { asked: false },
+                    Work::Align(AlignWork::Tell),
+                    outputs,
+                ),
                 Role::Row => {
                     pair.streams.listen(Channel::Align, now);
                     if !pair.streams.has_ended(Channel::Align) {
@@ -59,7 +64,7 @@ impl Joined {
                     self.give(
                         index,
                         Task::Align { asked: false },
-                        Work::AlignHear { party, messages },
+                        Work::Align(AlignWork::Hear { party, messages }),
                         outputs,
                     );
                 }
@@ -67,12 +72,12 @@ impl Joined {
             AlignStage::Idle | AlignStage::Over => {
                 pair.streams.close(Channel::Align);
                 pair.streams.listen(Channel::Align, now);
-                let work = Work::AlignStart {
+                let work = Work::Align(AlignWork::Start {
                     config: Arc::clone(&self.config),
                     own,
                     seed: self.secret.alignment(&pair.peer),
                     pair: (me, pair.peer.clone()),
-                };
+                });
                 self.give(index, Task::Align { asked: false }, work, outputs);
             }
             AlignStage::Here { machine, stuck } => {
@@ -101,11 +106,11 @@ impl Joined {
                 } else {
                     made..made
                 };
-                let work = Work::AlignStep {
+                let work = Work::Align(AlignWork::Step {
                     machine,
                     receive,
                     send,
-                };
+                });
                 self.give(index, Task::Align { asked: wanted }, work, outputs);
             }
             AlignStage::Away => {}

@@ -14,7 +14,7 @@ use crate::check;
 use crate::config::Role;
 use crate::ids::RoundId;
 use crate::join::gradients::{Answerer, Blocks, Exchange, Own, own_shares, side};
-use crate::join::{Done, Work};
+use crate::join::{Done, GradientWork, Work};
 use crate::refusal::Refusal;
 use crate::time::Millis;
 use crate::wire::Channel;
@@ -195,11 +195,11 @@ impl Joined {
             state.messages.push(message);
         }
         state.reading = true;
-        let work = Work::GradientRead {
+        let work = Work::Gradients(GradientWork::Read {
             exchange: Arc::clone(exchange),
             side: theirs,
             messages: std::mem::take(&mut state.messages),
-        };
+        });
         self.give(index, Task::GradientRead { round }, work, outputs);
     }
 
@@ -277,16 +277,16 @@ impl Joined {
                     self.give(index, Task::Attributes, work, outputs);
                     return Ok(());
                 }
-                (Role::Attributes, Some(attributes)) => Work::GradientEntities {
+                (Role::Attributes, Some(attributes)) => Work::Gradients(GradientWork::Entities {
                     exchange: Arc::clone(exchange),
                     attributes,
-                },
-                (Role::Row, _) => Work::GradientRows {
+                }),
+                (Role::Row, _) => Work::Gradients(GradientWork::Rows {
                     exchange: Arc::clone(exchange),
                     query,
                     party: pair.peer.clone(),
                     aligned,
-                },
+                }),
             };
             state.preparing = true;
             let step = self.step;
@@ -301,13 +301,13 @@ impl Joined {
             total,
         };
         let work = match (next, state.key.clone()) {
-            (Next::Blocks { first }, Some(key)) => Work::GradientEncrypt {
+            (Next::Blocks { first }, Some(key)) => Work::Gradients(GradientWork::Encrypt {
                 messages: first..(first + BATCH).min(exchange.messages(side(role)) - 1),
                 exchange: Arc::clone(exchange),
                 own,
                 key,
                 seed: self.secret.encryption(&pair.peer),
-            },
+            }),
             (Next::Answers { part }, _) => {
                 let Some(blocks) = state.blocks.clone() else {
                     return Ok(());
@@ -334,7 +334,7 @@ impl Joined {
                         outputs.push_back(Output::Persist(record.to_bytes()));
                     }
                 }
-                Work::GradientAnswer {
+                Work::Gradients(GradientWork::Answer {
                     answerer: Answerer {
                         exchange: Arc::clone(exchange),
                         side: side(role),
@@ -344,7 +344,7 @@ impl Joined {
                     },
                     part,
                     blocks,
-                }
+                })
             }
             _ => return Ok(()),
         };

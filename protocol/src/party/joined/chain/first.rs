@@ -12,7 +12,7 @@ use crate::config::Role;
 use crate::ids::RoundId;
 use crate::join::chain::Unit;
 use crate::join::chain::encrypt::{Encryptor, items};
-use crate::join::{Done, Work};
+use crate::join::{ChainWork, Done, Work};
 use crate::refusal::Refusal;
 use crate::time::Millis;
 use crate::wire::Channel;
@@ -80,7 +80,7 @@ impl Joined {
             total: all.len() + 1,
             epoch: pair.chain.send_epoch,
         };
-        let work = Work::ChainEncrypt {
+        let work = Work::Chain(ChainWork::Encrypt {
             encryptor: Encryptor {
                 plan,
                 params,
@@ -89,7 +89,7 @@ impl Joined {
                 seed,
             },
             items: wanted.to_vec(),
-        };
+        });
         self.give(index, task, work, outputs);
     }
 
@@ -147,11 +147,11 @@ impl Joined {
             return;
         }
         pair.chain.opening = true;
-        let work = Work::ChainOpen {
+        let work = Work::Chain(ChainWork::Open {
             key,
             params,
             messages,
-        };
+        });
         self.give(index, Task::ChainOpen { round: id }, work, outputs);
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::super::{Output, internal};
 use super::super::{Joined, Pair, Task};
 use crate::config::Alignment;
-use crate::join::{Done, Work};
+use crate::join::{ChainWork, Done, Work};
 use crate::refusal::Refusal;
 use crate::time::Millis;
 use crate::wire::Channel;
@@ -48,13 +48,13 @@ impl Joined {
         let members = round.members.clone().unwrap_or_default();
         let of = |pair: &Pair| Some((pair.peer.clone(), pair.aligned.clone()?));
         let parties = self.pairs.iter().filter_map(of);
-        let work = Work::ChainOrders {
+        let work = Work::Chain(ChainWork::Orders {
             parties: parties
                 .filter(|(peer, _)| members.binary_search(peer).is_ok())
                 .collect(),
             is_plain,
             seed,
-        };
+        });
         self.give(index, Task::ChainOrders { round: id }, work, outputs);
     }
 
@@ -93,12 +93,12 @@ impl Joined {
             return;
         };
         state.reading = true;
-        let work = Work::ChainAttributes {
+        let work = Work::Chain(ChainWork::Attributes {
             plan: Arc::clone(&self.plan),
             party: self.me.clone(),
             aligned,
             messages: std::mem::take(&mut state.order),
-        };
+        });
         self.give(index, Task::ChainAttributes { round: id }, work, outputs);
     }
 

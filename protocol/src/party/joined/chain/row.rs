@@ -10,7 +10,7 @@ use crate::check;
 use crate::ids::PartyId;
 use crate::join::chain::answer::{Answerer, Step, own_shares};
 use crate::join::chain::dead;
-use crate::join::{Done, Work};
+use crate::join::{ChainWork, Done, Work};
 use crate::refusal::Refusal;
 use crate::time::Millis;
 use crate::wire::Channel;
@@ -83,7 +83,7 @@ impl Joined {
             epoch: cursor.epoch,
             from: unit.second.clone().unwrap_or_else(|| first.clone()),
         };
-        let work = Work::ChainStep {
+        let work = Work::Chain(ChainWork::Step {
             unit: Arc::new(unit.clone()),
             sums: cursor.sums.take(),
             messages,
@@ -96,7 +96,7 @@ impl Joined {
                 key,
                 secret,
             }),
-        };
+        });
         self.give(index, task, work, outputs);
     }
 
@@ -175,11 +175,11 @@ impl Joined {
         };
         round.chain.counting = true;
         let id = round.id;
-        let work = Work::ChainMissing {
+        let work = Work::Chain(ChainWork::Missing {
             query: self.query.clone(),
             plan: Arc::clone(&self.plan),
             trees: dead(&self.plan, &parties),
-        };
+        });
         self.give(0, Task::ChainMissing { round: id }, work, outputs);
     }
 

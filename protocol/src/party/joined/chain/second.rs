@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::super::super::{Output, internal};
 use super::super::{Joined, Task};
 use crate::join::chain::pass::Passer;
-use crate::join::{Done, Work};
+use crate::join::{ChainWork, Done, Work};
 use crate::refusal::Refusal;
 use crate::time::Millis;
 use crate::wire::Channel;
@@ -61,7 +61,7 @@ impl Joined {
             ends: last_block,
             epoch: cursor.epoch,
         };
-        let work = Work::ChainPass {
+        let work = Work::Chain(ChainWork::Pass {
             unit: Arc::new(unit.clone()),
             block: cursor.block,
             messages: std::mem::take(&mut cursor.messages),
@@ -72,7 +72,7 @@ impl Joined {
                 key,
                 seed,
             },
-        };
+        });
         self.give(index, task, work, outputs);
     }
 

@@ -9,9 +9,9 @@ use super::super::{Joined, Task};
 use super::{BATCH, Encrypted, Scoring};
 use crate::config::Role;
 use crate::ids::PartyId;
-use crate::join::Work;
 use crate::join::score::{ScoreRefusal, ScoreRows, per_message};
 use crate::join::upload::MAX_HELD;
+use crate::join::{ScoreWork, Work};
 use crate::refusal::Refusal;
 use crate::time::Millis;
 use crate::wire::{self, Channel};
@@ -81,13 +81,13 @@ impl Joined {
                     pair.scores.reset();
                 }
                 let (batch, rows) = (scoring.batch, Arc::clone(&scoring.rows));
-                let work = Work::ScoreOwn {
+                let work = Work::Scores(ScoreWork::Own {
                     config: Arc::clone(&self.config),
                     plan: Arc::clone(&self.plan),
                     forest,
                     rows,
                     there,
-                };
+                });
                 self.give(0, Task::ScoreOwn { batch }, work, outputs);
             }
             return Ok(());
@@ -223,7 +223,7 @@ impl Joined {
                 pair.scores.preparing = true;
                 let context = [batch.to_le_bytes().as_slice(), digest.as_bytes()].concat();
                 let begun = pair.scores.begun;
-                let work = Work::ScoreQuery {
+                let work = Work::Scores(ScoreWork::Query {
                     plan,
                     rows,
                     party: pair.peer.clone(),
@@ -231,7 +231,7 @@ impl Joined {
                     slots: params.slots(),
                     seed: self.secret.scores(&pair.peer).derive("score batch", &context),
                     scores,
-                };
+                });
                 self.give(index, Task::ScoreQuery { begun }, work, outputs);
             }
             return Ok(false);
@@ -257,12 +257,12 @@ impl Joined {
             }
             if pair.streams.has_ended(Channel::ScoreProfiles) {
                 pair.scores.reading = true;
-                let work = Work::ScoreRead {
+                let work = Work::Scores(ScoreWork::Read {
                     params,
                     sources: encrypted.sources.clone(),
                     union: aligned.union,
                     messages: std::mem::take(&mut pair.scores.messages),
-                };
+                });
                 self.give(index, Task::ScoreRead, work, outputs);
             }
             return Ok(false);
@@ -284,12 +284,12 @@ impl Joined {
             if !messages.is_empty() {
                 pair.scores.closing = true;
                 let first = pair.scores.taken;
-                let close = Work::ScoreClose {
+                let close = Work::Scores(ScoreWork::Close {
                     query: Arc::clone(&query),
                     params: params.clone(),
                     first,
                     messages,
-                };
+                });
                 let begun = pair.scores.begun;
                 work.push((Task::ScoreClose { batch, begun }, close));
             }
@@ -306,12 +306,12 @@ impl Joined {
                     epoch: pair.scores.epoch,
                     last: portion.end == outputs_wanted,
                 };
-                let answer = Work::ScoreAnswer {
+                let answer = Work::Scores(ScoreWork::Answer {
                     scores,
                     query,
                     blocks,
                     portion,
-                };
+                });
                 work.push((task, answer));
             }
         }

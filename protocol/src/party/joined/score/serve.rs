@@ -10,19 +10,19 @@ use super::super::super::{Output, broken, internal};
 use super::super::{Joined, Task};
 use super::BATCH;
 use crate::check;
-use crate::join::Work;
 use crate::join::score::{ScoreHeader, ScoreServer, per_message};
+use crate::join::{ScoreWork, Work};
 use crate::refusal::Refusal;
 use crate::time::Millis;
 use crate::wire::{self, Channel};
 
 impl Joined {
     fn plan_work(&self) -> Option<Work> {
-        Some(Work::ScorePlan {
+        Some(Work::Scores(ScoreWork::Plan {
             config: Arc::clone(&self.config),
             plan: Arc::clone(&self.plan),
             forest: Arc::clone(self.forest.as_ref()?),
-        })
+        }))
     }
 
     /// Attribute party: serves one row party.
@@ -97,11 +97,11 @@ impl Joined {
                     return Ok(());
                 };
                 pair.scores.encrypting = true;
-                let work = Work::ScoreEncrypt {
+                let work = Work::Scores(ScoreWork::Encrypt {
                     server: Arc::clone(&server),
                     attributes,
                     messages: first..(first + BATCH).min(total),
-                };
+                });
                 let task = Task::ScoreEncrypt {
                     first: first + 1,
                     total: total + 1,
@@ -195,12 +195,12 @@ impl Joined {
             batch,
             epoch: pair.scores.epoch,
         };
-        let work = Work::ScoreOpen {
+        let work = Work::Scores(ScoreWork::Open {
             server: Arc::clone(server),
             batch,
             first: pair.scores.taken * per_message(&server.params),
             messages,
-        };
+        });
         self.give(index, task, work, outputs);
         Ok(())
     }
