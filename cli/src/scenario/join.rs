@@ -9,6 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// inner product and its flooding fit the smallest parameters (see `hedgerow_crypto::exact`).
 pub const JOINED_MAX_ROWS: u64 = 1 << 22;
 
+/// The same where boosted trees grow: a row counts with its gradient, and sums are modulo 2^30.
+pub const BOOSTED_MAX_ROWS: u64 = 1 << 17;
+
 /// One `[[link]]`.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]

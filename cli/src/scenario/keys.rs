@@ -41,7 +41,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "data.max_rows",
-        "1099511627776; 4194304 in `mixed` and `vertical`",
+        "1099511627776; 4194304 in `mixed` and `vertical`, 131072 where boosted trees grow in these",
         "public bound on the training rows of all parties together; joins need it to size their encryption",
     ),
     key(

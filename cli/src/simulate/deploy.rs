@@ -2,7 +2,7 @@
 
 use super::layout::Layout;
 use crate::error::{CliError, Result};
-use crate::scenario::join::Alignment;
+use crate::scenario::join::{Alignment, BOOSTED_MAX_ROWS};
 use crate::scenario::source::absolute;
 use crate::scenario::{Aggregation, Role, Scenario};
 use hedgerow_edge::files;
@@ -114,7 +114,12 @@ impl Deployment<'_> {
             .map(|party| party.id.clone())
             .collect();
         let mut data = table([("partition", file.data.partition.as_str().into())]);
-        if let Some(rows) = self.scenario.max_rows {
+        let is_boosted = self.forest.growth == Growth::Boosted && file.data.partition.joins();
+        let bound = match file.data.max_rows {
+            None if is_boosted => Some(BOOSTED_MAX_ROWS),
+            _ => self.scenario.max_rows,
+        };
+        if let Some(rows) = bound {
             data.insert("max_rows".into(), integer(rows));
         }
         let mut consortium = table([

@@ -347,6 +347,14 @@ key = ["person"]
     assert!(said.err.contains("was derived"), "{}", said.err);
     assert_exact(&world);
     assert_eq!(world.report()["settings"]["features"], 4);
+
+    // Several batches of trees: scores ask about the leaves of all.
+    let boosted = ["forest.growth=boosted", "forest.trees=9", "forest.batch=3"];
+    let mut arguments: Vec<&str> = boosted.iter().flat_map(|key| ["--set", key]).collect();
+    arguments.extend(EXACT);
+    world.simulate(&arguments).succeeds();
+    assert_exact(&world);
+    assert_eq!(world.report()["settings"]["growth"], "boosted");
 }
 
 /// The files of `examples/deploy/mixed`, as a consortium of three would run them on one machine.

@@ -256,7 +256,7 @@ fn what_cannot_be_served_or_asked_says_why() {
     hedgerow(&to).fails_with(&["certificate of a coordinator"]);
     let mut none = to.to_vec();
     none[4] = &identity;
-    hedgerow(&none).fails_with(&["127.0.0.1:9"]);
+    hedgerow(&none).fails_with(&["nobody listens on UDP port 9 of 127.0.0.1"]);
     world.write("rows.csv", "1,2,x\n");
     let rows = world.text("rows.csv");
     let local = ["query", "--local", "--model", NETWORK, "--input", &rows];

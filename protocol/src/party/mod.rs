@@ -283,7 +283,11 @@ impl PartyMachine {
         let Some(joined) = &mut run.joined else { return };
         if let Some(forest) = run.progression.forest() {
             let last = run.released.last();
-            joined.set_model(forest, last.map_or(&[], |(_, released)| &released.survivors));
+            if let Err(refusal) =
+                joined.set_model(forest, last.map_or(&[], |(_, released)| &released.survivors))
+            {
+                return self.refuse(refusal);
+            }
         }
         let pumped = joined.pump(now, &mut self.outputs);
         if let Err(refusal) = pumped.and_then(|()| self.upload()) {

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use hedgerow_crypto::exact::SlotParams;
 use hedgerow_crypto::hash::Digest;
 use hedgerow_forest::model::Forest;
+use hedgerow_forest::query::TableQuery;
 
 use super::super::internal;
 use super::{Joined, Task};
 use crate::ids::PartyId;
-use crate::join::Done;
 use crate::join::score::{ScoreBlocks, ScoreHeader, ScorePlan, ScoreQuery, ScoreRows, ScoreServer};
 use crate::join::upload::Source;
+use crate::join::{Done, JoinPlan};
 use crate::refusal::Refusal;
 use crate::wire::Channel;
 
@@ -108,8 +109,17 @@ impl Scores {
 impl Joined {
     /// The model is there, of a last table over these survivors. To the scores whoever is not among them is missing,
     /// as to the model.
-    pub(in super::super) fn set_model(&mut self, forest: &Forest, survivors: &[PartyId]) {
+    pub(in super::super) fn set_model(
+        &mut self,
+        forest: &Forest,
+        survivors: &[PartyId],
+    ) -> Result<(), Refusal> {
         if self.forest.is_none() {
+            if self.is_of_gradients() {
+                // The last query was of one batch of trees; scores ask about the leaves of all.
+                let leaves = TableQuery::leaf_counts(Arc::clone(&forest.trees)).map_err(internal)?;
+                self.plan = Arc::new(JoinPlan::new(&self.config, &leaves).map_err(internal)?);
+            }
             self.forest = Some(Arc::new(forest.clone()));
             self.scorers = survivors.to_vec();
             // No round follows that would be answered from these.
@@ -118,6 +128,7 @@ impl Joined {
                 pair.answers.forget_unit();
             }
         }
+        Ok(())
     }
 
     pub(super) fn score_plan_done(&mut self, scores: Arc<ScorePlan>) {
