@@ -63,7 +63,7 @@ pub enum ConnectError {
         detail: String,
     },
     /// The machine is there and says that the port is closed.
-    #[error("nobody listens on UDP port {} of {}: is the coordinator running?", .address.port(), .address.ip())]
+    #[error("nobody listens on UDP port {} of {}: is the coordinator, or the service, running?", .address.port(), .address.ip())]
     NobodyListens {
         /// Where.
         address: SocketAddr,
