@@ -43,5 +43,16 @@ pub fn ensemble(file: &[u8]) -> Result<Ensemble, ImportError> {
     graph::read(&graph, features)
 }
 
+/// Whether an ONNX file has an ensemble of trees in it: other files may be networks.
+pub fn has_trees(file: &[u8]) -> bool {
+    let Ok(model) = onnx::Model::decode(file) else {
+        return false;
+    };
+    let nodes = model.graph.into_iter().flat_map(|graph| graph.node);
+    nodes
+        .into_iter()
+        .any(|node| node.op_type.starts_with("TreeEnsemble") && node.domain == onnx::ML_DOMAIN)
+}
+
 #[cfg(test)]
 mod tests;

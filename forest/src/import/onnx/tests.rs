@@ -107,6 +107,17 @@ fn error(change: impl FnOnce(&mut Graph)) -> String {
 }
 
 #[test]
+fn files_with_trees_are_told_from_others() {
+    assert!(has_trees(&model(|_| ())));
+    assert!(!has_trees(&model(|graph| {
+        for node in &mut graph.node {
+            node.op_type = "Gemm".into();
+        }
+    })));
+    assert!(!has_trees(b"something else"));
+}
+
+#[test]
 fn a_stump_is_read() {
     let ensemble = ensemble(&model(|_| ())).unwrap();
     assert_eq!(ensemble.parts().task, Task::Regression { targets: 1 });
