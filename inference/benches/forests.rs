@@ -8,8 +8,7 @@
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::ensemble::Ensemble;
 use hedgerow_inference::trees::Mode;
-use hedgerow_inference::trees::bench::{complete_forest, measure};
-use rand_core::Rng;
+use hedgerow_inference::trees::bench::{complete_forest, drawn_values, measure};
 
 const FEATURES: usize = 30;
 
@@ -24,17 +23,6 @@ fn cpu() -> f64 {
         .filter_map(|line| line.split_whitespace().next()?.parse::<f64>().ok())
         .sum::<f64>()
         * 1e-9
-}
-
-/// Bins, ties at thresholds, values outside of all, missing values.
-fn values(count: usize, rng: &mut impl Rng) -> Vec<f64> {
-    let value = |word: u32| match word % 80 {
-        0 => f64::NAN,
-        1 => f64::INFINITY,
-        2 => -1e300,
-        word => f64::from(word) - 8.0,
-    };
-    (0..count).map(|_| value(rng.next_u32())).collect()
 }
 
 fn main() {
@@ -72,7 +60,7 @@ fn main() {
         let width = model.features().len();
         for mode in &modes {
             let rows = rows.unwrap_or(if *mode == Mode::PublicStructure { 2000 } else { 50 });
-            let values = values(rows * width, &mut rng);
+            let values = drawn_values(rows * width, &mut rng);
             match measure(model, *mode, &values, &mut rng, &mut cpu) {
                 Ok(measured) => println!("{measured}\n"),
                 Err(error) => println!("{error}\n"),

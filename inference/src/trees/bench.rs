@@ -71,6 +71,17 @@ pub fn complete_forest(
     })
 }
 
+/// Numbers for rows: bins, ties at thresholds, values outside of all, missing ones.
+pub fn drawn_values(count: usize, rng: &mut impl Rng) -> Vec<f64> {
+    let value = |word: u32| match word % 80 {
+        0 => f64::NAN,
+        1 => f64::INFINITY,
+        2 => -1e300,
+        word => f64::from(word) - 8.0,
+    };
+    (0..count).map(|_| value(rng.next_u32())).collect()
+}
+
 /// What was asked of a mode for one of the two sizes.
 #[derive(Clone, Copy, Debug)]
 pub struct Bar {

@@ -8,7 +8,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroize;
 
 use super::error::TreesError;
-use super::head::finish;
+use super::head::prediction;
 use super::leaves::centred;
 use super::mode::Mode;
 use super::server::{DIGEST_BYTES, Offer, body, leaf_nodes};
@@ -37,6 +37,8 @@ pub struct Prediction {
     pub scores: Vec<f64>,
     /// The class; `None` for regression.
     pub class: Option<u32>,
+    /// The class as the model names it; its number where it has no name.
+    pub label: Option<String>,
 }
 
 impl ForestClient {
@@ -105,6 +107,12 @@ impl ForestClient {
                 offer.binning.width(),
                 width,
             ),
+            (
+                "names of columns",
+                offer.columns.len() == offer.binning.width(),
+                offer.binning.width(),
+                offer.columns.len(),
+            ),
             ("trees", trees == offer.trees && trees > 0, trees, offer.trees),
         ] {
             if !good {
@@ -168,18 +176,33 @@ impl ForestClient {
         Ok(bytes)
     }
 
+    /// Bytes of [`Self::keys`].
+    pub fn key_bytes(&self) -> usize {
+        self.params.public_key_bytes() + self.params.galois_key_bytes()
+    }
+
+    /// Bytes of a request about one row.
+    pub fn request_bytes(&self) -> usize {
+        DIGEST_BYTES + self.params.request_bytes()
+    }
+
+    /// Bytes of an answer to one row.
+    pub fn answer_bytes(&self) -> usize {
+        DIGEST_BYTES + self.params.answer_bytes()
+    }
+
     /// The scores in an answer.
     ///
     /// # Errors
     /// An answer of another length, version or key, or in which not every tree has one leaf.
     pub fn open(&self, answer: &[u8]) -> Result<Prediction, TreesError> {
-        let expected = DIGEST_BYTES + self.params.answer_bytes();
-        let body = body("answer", answer, expected, &self.digest)?;
+        let body = body("answer", answer, self.answer_bytes(), &self.digest)?;
         let opened = self.key.open(&self.params.read_answers(body)?)?;
-        let sums = self.sums(opened.expose())?;
-        let scaled: Vec<f64> = sums.iter().map(|sum| *sum as f64 * self.offer.unit).collect();
-        let (scores, class) = finish(&self.head, &scaled)?;
-        Ok(Prediction { sums, scores, class })
+        Ok(prediction(
+            &self.head,
+            self.offer.unit,
+            self.sums(opened.expose())?,
+        )?)
     }
 
     /// The numbers that an answer opens to, as they are: for audits of what a client can see.
@@ -187,8 +210,7 @@ impl ForestClient {
     /// # Errors
     /// As [`Self::open`].
     pub fn opened(&self, answer: &[u8]) -> Result<Vec<u64>, TreesError> {
-        let expected = DIGEST_BYTES + self.params.answer_bytes();
-        let body = body("answer", answer, expected, &self.digest)?;
+        let body = body("answer", answer, self.answer_bytes(), &self.digest)?;
         Ok(self.key.open(&self.params.read_answers(body)?)?.expose().clone())
     }
 

@@ -1,8 +1,11 @@
 //! From sums of leaf values to scores and classes: what follows the trees, computed by the client as the source library
 //! computes it, by an ensemble of one leaf whose weights are the sums.
 
-use hedgerow_forest::ensemble::{Aggregate, Branch, Ensemble, EnsembleError, Feature, Mode, Node, Weight};
+use hedgerow_forest::ensemble::{
+    Aggregate, Branch, Ensemble, EnsembleError, Feature, Mode, Node, Task, Weight,
+};
 
+use super::client::Prediction;
 use super::error::refused;
 
 /// The ensemble of one leaf. It tells the task, base values and what follows the trees, and of the leaves only whether
@@ -49,17 +52,27 @@ pub fn head(model: &Ensemble, targets: &[u32]) -> Result<Ensemble, EnsembleError
     Ensemble::new(parts)
 }
 
-/// Scores and class (none for regression) of sums over the trees.
+/// What sums of whole leaf values over the trees, multiples of `unit`, come to.
 ///
 /// # Errors
 /// Sums that the head's type does not hold.
-pub fn finish(head: &Ensemble, sums: &[f64]) -> Result<(Vec<f64>, Option<u32>), EnsembleError> {
+pub fn prediction(head: &Ensemble, unit: f64, sums: Vec<i64>) -> Result<Prediction, EnsembleError> {
     let mut parts = head.parts().clone();
-    for (weight, sum) in parts.weights.iter_mut().zip(sums) {
-        weight.value = parts.arithmetic.round(*sum);
+    for (weight, sum) in parts.weights.iter_mut().zip(&sums) {
+        weight.value = parts.arithmetic.round(*sum as f64 * unit);
     }
     let evaluation = Ensemble::new(parts)?
         .evaluate(&[0.0])
         .map_err(|error| refused("head", "one feature", error))?;
-    Ok((evaluation.scores, evaluation.classes.first().copied()))
+    let class = evaluation.classes.first().copied();
+    let name = |class: u32| match &head.parts().task {
+        Task::Classification { labels } => labels.text(class as usize),
+        Task::Regression { .. } => None,
+    };
+    Ok(Prediction {
+        sums,
+        scores: evaluation.scores,
+        class,
+        label: class.map(|class| name(class).unwrap_or_else(|| class.to_string())),
+    })
 }

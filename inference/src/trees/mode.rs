@@ -19,6 +19,9 @@ impl Mode {
     /// All modes, those that tell least first.
     pub const ALL: [Self; 2] = [Self::PrivateModel, Self::PublicStructure];
 
+    /// Names of modes that are planned and not there.
+    pub const LATER: [&'static str; 3] = ["batch", "encrypted-model", "label-only"];
+
     /// The name that the command line takes.
     pub const fn name(self) -> &'static str {
         match self {
@@ -51,6 +54,9 @@ impl FromStr for Mode {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let names = || Self::ALL.map(Self::name).join(", ");
+        if Self::LATER.contains(&text) {
+            return Err(format!("mode \"{text}\" is not there yet; there are {}", names()));
+        }
         Self::ALL
             .into_iter()
             .find(|mode| mode.name() == text)

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::binning::{Binned, Binning};
+use super::client::Prediction;
 use super::error::TreesError;
-use super::head::head;
+use super::head::{head, prediction};
 use super::leaves::{Leaf, Values, leaves, modulo, scaled};
 use super::mode::Mode;
 use super::plan::{Options, Plan};
@@ -40,12 +41,26 @@ pub struct Offer {
     pub trees: usize,
     /// Targets that are opened.
     pub targets: Vec<u32>,
-    /// What opened numbers are multiples of.
+    /// What opened numbers are multiples of. It travels as its bits: decimal digits may read back as a neighbour, and the
+    /// digest would be another.
+    #[serde(with = "bits")]
     pub unit: f64,
     /// What follows the trees: an ensemble of one leaf, as JSON.
     pub head: String,
     /// The forest over bins with all leaf values 0, as JSON, where its structure is public.
     pub structure: Option<String>,
+}
+
+mod bits {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(number: &f64, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(number.to_bits())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+        u64::deserialize(deserializer).map(f64::from_bits)
+    }
 }
 
 impl Offer {
@@ -308,6 +323,15 @@ impl EncryptedForest {
             }
         }
         Ok(sums)
+    }
+
+    /// What a client opens for a row, computed in the clear by the walk of the binned ensemble.
+    ///
+    /// # Errors
+    /// A row of another width.
+    pub fn predict(&self, row: &[f64]) -> Result<Prediction, TreesError> {
+        let head = parsed(&self.offer.head)?;
+        Ok(prediction(&head, self.offer.unit, self.clear(row)?)?)
     }
 
     /// One form for each target: the values of all leaves.
