@@ -99,6 +99,8 @@ pub struct Scores {
     pub values: Vec<f64>,
     /// What they are.
     pub meaning: Meaning,
+    /// The decision of each row as the model names it; empty where it decides nothing beyond the numbers.
+    pub classes: Vec<String>,
 }
 
 impl Scores {

@@ -7,7 +7,7 @@
 //! | module | what it is |
 //! |---|---|
 //! | `hosted`, `asking` | the seam: a model in one mode at the server, its counterpart at the client |
-//! | [`network`] | networks behind that seam |
+//! | [`network`], [`forest`] | networks and forests behind that seam |
 //! | [`wire`], `transfer` | frames and messages; blobs in chunks that go on where they stopped |
 //! | [`server`], `limits` | the server's machine: room, turns, cached keys; whom, how often, how much |
 //! | [`client`], `report` | the client's machine; an answer with the server's trace |
@@ -15,6 +15,7 @@
 mod asking;
 pub mod client;
 mod error;
+pub mod forest;
 mod hosted;
 mod limits;
 pub mod network;

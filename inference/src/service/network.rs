@@ -270,6 +270,7 @@ impl Asking for AskingNetwork {
             width: self.form.output.size(),
             values: rows.into_iter().flatten().collect(),
             meaning: Meaning::Logits,
+            classes: Vec::new(),
         })
     }
 }

@@ -95,6 +95,7 @@ impl Asking for ToyClient {
             width: 1,
             values: answer.iter().map(|byte| f64::from(byte ^ self.pad)).collect(),
             meaning: Meaning::Scores,
+            classes: Vec::new(),
         })
     }
 }

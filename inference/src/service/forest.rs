@@ -1,0 +1,277 @@
+//! Forests behind the seam: [`crate::trees`] on both sides. A client is told the offer of the mode, and nothing more.
+
+use hedgerow_crypto::seed::Seed;
+use rand_core::CryptoRng;
+
+use super::{Asking, Hosted, Meaning, Offer, Rows, Scores, ServiceError, Sizes};
+use crate::trees::{EncryptedForest, ForestClient, ForestKeys, TreesError};
+
+/// What an offer of a forest says it is.
+pub const KIND: &str = "forest";
+
+/// Most rows of one request, each with ciphertexts of its own.
+pub const MAX_ROWS: usize = 64;
+
+/// A compiled forest at the server.
+#[derive(Clone, Debug)]
+pub struct HostedForest {
+    name: String,
+    forest: EncryptedForest,
+    rows: usize,
+}
+
+impl HostedForest {
+    /// Offers a forest under a name. A request carries up to `rows` rows, 1 to [`MAX_ROWS`] (others are brought into it),
+    /// and is charged for as many.
+    pub fn new(name: String, forest: EncryptedForest, rows: usize) -> Self {
+        Self {
+            name,
+            forest,
+            rows: rows.clamp(1, MAX_ROWS),
+        }
+    }
+}
+
+/// What travels, for keys, a request about one row and an answer to one of these bytes.
+const fn sizes(rows: usize, keys: usize, request: usize, answer: usize) -> Sizes {
+    Sizes {
+        keys: keys as u64,
+        // Words of 50 bits become 64, and halves that travel as seeds are expanded.
+        keys_memory: 3 * keys as u64,
+        request: (rows * request) as u64,
+        answer: (rows * answer) as u64,
+    }
+}
+
+impl Hosted for HostedForest {
+    type Keys = ForestKeys;
+
+    fn offer(&self) -> Offer {
+        let plan = self.forest.plan();
+        Offer {
+            kind: KIND.to_owned(),
+            model: self.name.clone(),
+            mode: plan.mode.name().to_owned(),
+            leakage: plan.leakage.clone(),
+            rows: self.rows as u64,
+            sizes: sizes(
+                self.rows,
+                plan.public_key_bytes + plan.evaluation_key_bytes,
+                plan.request_bytes,
+                plan.answer_bytes,
+            ),
+            // Numbers, texts and lists: nothing that JSON refuses.
+            form: serde_json::to_vec(self.forest.offer()).unwrap_or_default(),
+        }
+    }
+
+    fn keys(&self, bytes: &[u8]) -> Result<ForestKeys, ServiceError> {
+        self.forest.read_keys(bytes).map_err(service("keys of a forest"))
+    }
+
+    fn answer(
+        &self,
+        keys: &ForestKeys,
+        request: &[u8],
+        rng: &mut dyn CryptoRng,
+        passed: &mut dyn FnMut(&str),
+    ) -> Result<Vec<u8>, ServiceError> {
+        let each = self.forest.plan().request_bytes;
+        let mut answers = Vec::new();
+        for (at, row) in rows_of("request", request, self.rows, each)?.enumerate() {
+            let answer = self.forest.answer(keys, row, rng);
+            answers.extend(answer.map_err(service("request"))?);
+            passed(&format!("row {}", at + 1));
+        }
+        Ok(answers)
+    }
+}
+
+/// A client of an offered forest.
+#[derive(Debug)]
+pub struct AskingForest {
+    client: ForestClient,
+    rows: usize,
+    asked: usize,
+}
+
+impl AskingForest {
+    /// A client with keys from `seed`, and of this offer alone.
+    ///
+    /// # Errors
+    /// An offer of another kind, one that does not hold together, sizes that are not those of its form.
+    pub fn new(offer: &Offer, seed: &Seed) -> Result<Self, ServiceError> {
+        const WHAT: &str = "form of a forest";
+        if offer.kind != KIND {
+            return Err(ServiceError::Foreign {
+                what: "offer",
+                actual: format!("kind {:?}", offer.kind),
+                expected: format!("kind {KIND:?}"),
+            });
+        }
+        let form = serde_json::from_slice(&offer.form).map_err(ServiceError::malformed(WHAT))?;
+        let wrong = |detail: String| ServiceError::Malformed {
+            what: "offer",
+            detail,
+        };
+        let rows = usize::try_from(offer.rows)
+            .ok()
+            .filter(|rows| (1..=MAX_ROWS).contains(rows))
+            .ok_or_else(|| wrong(format!("{} rows of a request, at most {MAX_ROWS}", offer.rows)))?;
+        let client = ForestClient::new(form, seed).map_err(service(WHAT))?;
+        let sizes = sizes(
+            rows,
+            client.key_bytes(),
+            client.request_bytes(),
+            client.answer_bytes(),
+        );
+        if sizes != offer.sizes {
+            return Err(wrong(format!("sizes {:?}, expected {sizes:?}", offer.sizes)));
+        }
+        // Else the sentence that a person reads is about another mode.
+        let mode = client.offer().mode;
+        if offer.mode != mode.name() {
+            return Err(wrong(format!("mode {:?} of a form for {mode}", offer.mode)));
+        }
+        Ok(Self {
+            client,
+            rows,
+            asked: 0,
+        })
+    }
+}
+
+/// Rows in the order of a model's columns: by name where both sides have names, by place where one has none.
+///
+/// # Errors
+/// A column that is not there, or twice; another number of columns.
+pub fn arranged(columns: &[String], rows: &Rows) -> Result<Rows, ServiceError> {
+    let wrong = |what, actual: String, expected: String| ServiceError::Rows {
+        what,
+        actual,
+        expected,
+    };
+    if rows.names().is_empty() || columns.iter().any(String::is_empty) {
+        return match rows.width() {
+            actual if actual == columns.len() => Ok(rows.clone()),
+            actual => Err(wrong("columns", actual.to_string(), columns.len().to_string())),
+        };
+    }
+    let mut places = Vec::with_capacity(columns.len());
+    for column in columns {
+        let mut named = (0..rows.width()).filter(|at| rows.names().get(*at) == Some(column));
+        match (named.next(), named.next()) {
+            (Some(place), None) => places.push(place),
+            (None, _) => {
+                let have = rows.names().join(", ");
+                return Err(wrong("columns", have, format!("one called {column:?}")));
+            }
+            (Some(_), Some(_)) => {
+                let two = format!("two called {column:?}");
+                return Err(wrong("columns", two, "one".to_owned()));
+            }
+        }
+    }
+    let values = rows
+        .iter()
+        .flat_map(|row| places.iter().filter_map(|place| row.get(*place).copied()))
+        .collect();
+    Rows::new(columns.to_vec(), columns.len(), values)
+}
+
+impl Asking for AskingForest {
+    fn keys(&self) -> Result<Vec<u8>, ServiceError> {
+        Ok(self.client.keys())
+    }
+
+    fn request(&mut self, rows: &Rows, rng: &mut dyn CryptoRng) -> Result<Vec<u8>, ServiceError> {
+        if rows.is_empty() || rows.len() > self.rows {
+            return Err(ServiceError::Rows {
+                what: "rows of a request",
+                actual: rows.len().to_string(),
+                expected: format!("1 to {}", self.rows),
+            });
+        }
+        let mut bytes = Vec::new();
+        for row in arranged(&self.client.offer().columns, rows)?.iter() {
+            let request = self.client.request(row, rng);
+            bytes.extend(request.map_err(service("row"))?);
+        }
+        self.asked = rows.len();
+        Ok(bytes)
+    }
+
+    fn open(&self, answer: &[u8]) -> Result<Scores, ServiceError> {
+        let each = self.client.answer_bytes();
+        let answers = rows_of("answer", answer, self.rows, each)?;
+        if answers.len() != self.asked {
+            return Err(ServiceError::Size {
+                what: "answer",
+                actual: answer.len() as u64,
+                expected: (self.asked * each) as u64,
+                exact: true,
+            });
+        }
+        let mut scores = Scores {
+            width: 0,
+            values: Vec::new(),
+            meaning: Meaning::Scores,
+            classes: Vec::new(),
+        };
+        for answer in answers {
+            let prediction = self.client.open(answer).map_err(service("answer"))?;
+            scores.width = prediction.scores.len();
+            scores.values.extend(prediction.scores);
+            scores.classes.extend(prediction.label);
+        }
+        Ok(scores)
+    }
+}
+
+/// The parts of a message, one for each row.
+fn rows_of<'a>(
+    what: &'static str,
+    bytes: &'a [u8],
+    rows: usize,
+    each: usize,
+) -> Result<std::slice::ChunksExact<'a, u8>, ServiceError> {
+    ServiceError::at_most(what, bytes.len() as u64, (rows * each) as u64)?;
+    if bytes.is_empty() || !bytes.len().is_multiple_of(each) {
+        return Err(ServiceError::Size {
+            what,
+            actual: bytes.len() as u64,
+            expected: each as u64,
+            exact: true,
+        });
+    }
+    Ok(bytes.chunks_exact(each))
+}
+
+/// What a forest refuses, as the service says it.
+fn service(what: &'static str) -> impl FnOnce(TreesError) -> ServiceError {
+    move |error| match error {
+        TreesError::Length {
+            what,
+            actual,
+            expected,
+        } => ServiceError::Size {
+            what,
+            actual: actual as u64,
+            expected: expected as u64,
+            exact: true,
+        },
+        TreesError::Version { actual, expected } => ServiceError::Foreign {
+            what: "a message for model",
+            actual,
+            expected,
+        },
+        other => ServiceError::Malformed {
+            what,
+            detail: other.to_string(),
+        },
+    }
+}
+
+#[cfg(test)]
+#[path = "forest_tests.rs"]
+mod tests;
