@@ -159,6 +159,10 @@ fn run(command: &Command) -> Result<()> {
             println!("{}", bench::net::run(out)?);
             Ok(())
         }
+        Command::Bench(Bench::Forest { rows, out }) => {
+            println!("{}", bench::forest::run(*rows, out)?);
+            Ok(())
+        }
         Command::Bench(Bench::Sum { out }) => {
             println!("{}", bench::sum::run(out)?);
             Ok(())

@@ -29,13 +29,15 @@ impl Model {
     /// # Errors
     /// [`CliError::Library`] naming the file and what is wrong with it.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = files::read(path)?;
-        let name = path.display().to_string();
-        if bytes.iter().find(|byte| !byte.is_ascii_whitespace()) != Some(&b'{') {
+        Self::read_bytes(files::read(path)?, &path.display().to_string())
+    }
+
+    fn read_bytes(bytes: Vec<u8>, name: &str) -> Result<Self> {
+        if !is_json(&bytes) {
             let ensemble = onnx::ensemble(&bytes).map_err(CliError::library(name))?;
             return Ok(Self::Ensemble(Box::new(ensemble)));
         }
-        let text = String::from_utf8(bytes).map_err(CliError::library(name.clone()))?;
+        let text = String::from_utf8(bytes).map_err(CliError::library(name))?;
         let head: Option<Head> = serde_json::from_str(&text).ok();
         if head.and_then(|head| head.format).as_deref() == Some(json::FORMAT) {
             let ensemble = json::decode(&text).map_err(CliError::library(name))?;
@@ -46,6 +48,17 @@ impl Model {
         Ok(Self::Own(Box::new(forest)))
     }
 
+    /// As an ensemble, whichever it is.
+    ///
+    /// # Errors
+    /// A model of our own that does not hold together, under this name.
+    pub fn into_ensemble(self, name: &str) -> Result<Ensemble> {
+        match self {
+            Self::Own(forest) => Ensemble::from_forest(&forest).map_err(CliError::library(name)),
+            Self::Ensemble(ensemble) => Ok(*ensemble),
+        }
+    }
+
     /// The model as text for people.
     pub fn inspect(&self) -> String {
         match self {
@@ -53,4 +66,22 @@ impl Model {
             Self::Ensemble(ensemble) => ensemble.inspect(),
         }
     }
+}
+
+/// The forest of a file; `None` for a file without trees, which may be a network.
+///
+/// # Errors
+/// [`CliError::Library`] naming the file and what is wrong with its forest.
+pub fn forest(path: &Path) -> Result<Option<Ensemble>> {
+    let bytes = files::read(path)?;
+    if !is_json(&bytes) && !onnx::has_trees(&bytes) {
+        return Ok(None);
+    }
+    let name = path.display().to_string();
+    Model::read_bytes(bytes, &name)?.into_ensemble(&name).map(Some)
+}
+
+/// JSON begins with a brace.
+fn is_json(bytes: &[u8]) -> bool {
+    bytes.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{')
 }

@@ -50,6 +50,15 @@ pub enum Bench {
         #[arg(long, default_value = "hedgerow-bench/net", value_name = "DIR")]
         out: PathBuf,
     },
+    /// Forests under encryption, of the sizes of the reference: milliseconds, bytes, exactness of each mode
+    Forest {
+        /// Rows of each mode and size [default: 2000 of public-structure, 50 of private-model]
+        #[arg(long)]
+        rows: Option<usize>,
+        /// Where bench.json goes
+        #[arg(long, default_value = "hedgerow-bench/forest", value_name = "DIR")]
+        out: PathBuf,
+    },
     /// The secure sum of a million counters of ten parties
     Sum {
         /// Where bench.json and the runs go

@@ -2,8 +2,9 @@
 //!
 //! - [`joined`]: with the running parties of a finished run of joined data.
 //! - [`service`]: encrypted, with a service; [`session`]: the connection to it; [`keys`]: what stays here.
-//! - [`input`]: arrays and tables of numbers.
+//! - [`check`]: answers beside the model in the clear; [`input`]: arrays and tables of numbers.
 
+mod check;
 mod input;
 mod joined;
 mod keys;
@@ -25,7 +26,10 @@ pub struct ServiceArguments {
     /// The model that is asked for, where a service has several
     #[arg(long, value_name = "NAME", requires = "to")]
     pub name: Option<String>,
-    /// Compare with this network (ONNX) in the clear [default with --local: --model]
+    /// With --local: how a forest is evaluated, as `serve --mode`
+    #[arg(long, value_name = "MODE", requires = "local")]
+    pub mode: Option<String>,
+    /// Compare with this model in the clear: a network, or a forest, whose binned form must give the same [default with --local: --model]
     #[arg(long, value_name = "MODEL", conflicts_with = "config")]
     pub check: Option<PathBuf>,
     /// Identity folder of a party: key.pem, cert.pem, ca.pem
@@ -38,7 +42,7 @@ pub struct ServiceArguments {
     /// keys again. Without it each run makes its own
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub keys: Option<PathBuf>,
-    /// With --local: rows of one request, at least
+    /// With --local: rows of one request, as `serve --batch`
     #[arg(long, value_name = "ROWS", requires = "local")]
     pub batch: Option<u32>,
 }

@@ -11,8 +11,8 @@ use hedgerow_edge::certificate::{Subject, now};
 use hedgerow_edge::identity::Identity;
 use hedgerow_edge::progress::ProgressEvent;
 use hedgerow_edge::quic::{Dialer, Traffic, Transport};
-use hedgerow_inference::graph::Graph;
 use hedgerow_inference::service::client::ClientOutput;
+use hedgerow_inference::service::forest::{self, AskingForest};
 use hedgerow_inference::service::network::{self, AskingNetwork};
 use hedgerow_inference::service::wire::{NONE, name_of};
 use hedgerow_inference::service::{Asking, Meaning, Offer, Report, Rows, Scores};
@@ -22,11 +22,14 @@ use rand_core::UnwrapErr;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use super::ServiceArguments;
+use super::check::Check;
 use super::input;
 use super::keys::Keys;
 use super::session::Session;
 use crate::args::Query;
 use crate::error::{CliError, Result};
+use crate::predict::quoted;
 
 /// Rows whose scores are printed; all of them go to `--output`.
 const PRINTED: usize = 20;
@@ -50,11 +53,11 @@ pub async fn run(arguments: &Query) -> Result<()> {
     }
     let service = &arguments.service;
     let clear = match service.check.as_ref().or(service.model.as_ref()) {
-        Some(path) => Some(crate::plan::net::network(path)?),
+        Some(path) => Some(Check::read(path)?),
         None => None,
     };
     let local = match (arguments.local, &service.model) {
-        (true, Some(model)) => Some(Local::start(model, service.batch).await?),
+        (true, Some(model)) => Some(Local::start(model, service).await?),
         _ => None,
     };
     let (folder, address) = match (&local, &arguments.to) {
@@ -90,6 +93,9 @@ pub async fn run(arguments: &Query) -> Result<()> {
         other => return Err(CliError::Config(format!("query: no offer, but {other:?}"))),
     };
     describe(&offer);
+    if let Some(clear) = &clear {
+        clear.fits(&offer)?;
+    }
     let mut asked = Asked::new(&offer, &mut keys)?;
     let mut answers = Vec::new();
     for part in rows.parts(usize::try_from(offer.rows).unwrap_or(usize::MAX)) {
@@ -104,8 +110,8 @@ pub async fn run(arguments: &Query) -> Result<()> {
         std::fs::write(output, table(&answers)).map_err(CliError::file(output, "writing"))?;
     }
     print(&answers);
-    if let Some(graph) = &clear {
-        compare(graph, &rows, &answers)?;
+    if let Some(clear) = &clear {
+        clear.compare(&offer, &rows, &answers)?;
     }
     asked.print(bytes);
     Ok(())
@@ -126,21 +132,27 @@ fn describe(offer: &Offer) {
     );
 }
 
-/// One row's numbers, what they mean.
-struct Answer {
-    values: Vec<f64>,
-    meaning: Meaning,
+/// One row's numbers, what they mean, and what the model decides.
+pub struct Answer {
+    /// Numbers.
+    pub values: Vec<f64>,
+    /// What they are.
+    pub meaning: Meaning,
+    /// The class, where the model names one.
+    pub label: Option<String>,
 }
 
 impl Answer {
-    fn class(&self) -> Option<usize> {
-        (self.meaning == Meaning::Logits)
-            .then(|| top(&self.values))
-            .flatten()
+    fn class(&self) -> Option<String> {
+        match self.meaning {
+            Meaning::Logits => top(&self.values).map(|class| class.to_string()),
+            _ => self.label.clone(),
+        }
     }
 }
 
-fn top(values: &[f64]) -> Option<usize> {
+/// The position of the largest.
+pub fn top(values: &[f64]) -> Option<usize> {
     let largest = values.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
     largest.map(|(at, _)| at)
 }
@@ -167,6 +179,9 @@ impl<'a> Asked<'a> {
         let client: Box<dyn Asking> = match offer.kind.as_str() {
             network::KIND => {
                 Box::new(AskingNetwork::new(offer, keys.seed()).map_err(CliError::library("query"))?)
+            }
+            forest::KIND => {
+                Box::new(AskingForest::new(offer, keys.seed()).map_err(CliError::library("query"))?)
             }
             other => {
                 return Err(CliError::Config(format!(
@@ -244,14 +259,12 @@ impl<'a> Asked<'a> {
             .map_err(CliError::library("query"))?;
         self.opening += began.elapsed();
         self.last = report;
-        let meaning = scores.meaning;
-        Ok(scores
-            .iter()
-            .map(|values| Answer {
-                values: values.to_vec(),
-                meaning,
-            })
-            .collect())
+        let rows = scores.iter().enumerate().map(|(at, values)| Answer {
+            values: values.to_vec(),
+            meaning: scores.meaning,
+            label: scores.classes.get(at).cloned(),
+        });
+        Ok(rows.collect())
     }
 
     /// Where time and bytes went.
@@ -310,7 +323,13 @@ fn numbers(values: &[f64]) -> String {
 fn print(answers: &[Answer]) {
     for (at, answer) in answers.iter().take(PRINTED).enumerate() {
         match answer.class() {
-            Some(class) => println!("row {}: class {class} ({})", at + 1, numbers(&answer.values)),
+            // A server's words, on somebody's terminal.
+            Some(class) => println!(
+                "row {}: class {} ({})",
+                at + 1,
+                class.escape_debug(),
+                numbers(&answer.values)
+            ),
             None => println!("row {}: {}", at + 1, numbers(&answer.values)),
         }
     }
@@ -321,51 +340,23 @@ fn print(answers: &[Answer]) {
 
 fn table(answers: &[Answer]) -> String {
     let width = answers.first().map_or(0, |answer| answer.values.len());
-    let logits = answers.iter().any(|answer| answer.meaning == Meaning::Logits);
+    let classes = answers.iter().any(|answer| answer.class().is_some());
     let mut text = "row".to_owned();
     for column in 0..width {
         let _ = write!(text, ",score_{column}");
     }
-    text.push_str(if logits { ",class\n" } else { "\n" });
+    text.push_str(if classes { ",class\n" } else { "\n" });
     for (at, answer) in answers.iter().enumerate() {
         let _ = write!(text, "{}", at + 1);
         for value in &answer.values {
             let _ = write!(text, ",{value}");
         }
         if let Some(class) = answer.class() {
-            let _ = write!(text, ",{class}");
+            let _ = write!(text, ",{}", quoted(&class));
         }
         text.push('\n');
     }
     text
-}
-
-/// Differences from the network in the clear.
-fn compare(graph: &Graph, rows: &Rows, answers: &[Answer]) -> Result<()> {
-    let (mut largest, mut sum, mut count, mut same) = (0.0f64, 0.0, 0u32, 0);
-    for (row, answer) in rows.iter().zip(answers) {
-        let clear = graph.evaluate(row).map_err(CliError::library("--check"))?;
-        if clear.len() != answer.values.len() {
-            return Err(CliError::Config(format!(
-                "--check: {} outputs, the service's model has {}",
-                clear.len(),
-                answer.values.len()
-            )));
-        }
-        same += usize::from(top(&clear) == top(&answer.values));
-        for (a, b) in clear.iter().zip(&answer.values) {
-            largest = largest.max((a - b).abs());
-            sum += (a - b).abs();
-            count += 1;
-        }
-    }
-    println!(
-        "against the clear network: largest difference 2^{:.1}, mean 2^{:.1}; {same} of {} decisions the same",
-        largest.log2(),
-        (sum / f64::from(count.max(1))).log2(),
-        answers.len()
-    );
-    Ok(())
 }
 
 /// A service of one's own, in another process, with identities that nobody else has.
@@ -376,7 +367,9 @@ struct Local {
 }
 
 impl Local {
-    async fn start(model: &Path, batch: Option<u32>) -> Result<Self> {
+    async fn start(model: &Path, asked: &ServiceArguments) -> Result<Self> {
+        // Said by this process, not by the other.
+        let _known = crate::serve::forest::mode(asked.mode.as_deref())?;
         let folder = tempfile::tempdir().map_err(CliError::library("make a folder"))?;
         crate::provision::all_in_one(folder.path(), "server", &["client"])?;
         let executable: PathBuf = std::env::current_exe().map_err(CliError::library("find this program"))?;
@@ -394,8 +387,11 @@ impl Local {
                 "json",
                 "--until-stdin-closes",
             ]);
-        if let Some(batch) = batch {
+        if let Some(batch) = asked.batch {
             command.args(["--batch", &batch.to_string()]);
+        }
+        if let Some(mode) = &asked.mode {
+            command.args(["--mode", mode]);
         }
         let mut child = command
             .env("HEDGEROW_LOG", "warn")

@@ -1,9 +1,11 @@
 //! `hedgerow serve`: answers encrypted questions about models.
 //!
 //! - [`policy`]: whom, how often, how much, from a file; [`ledger`]: what each client has used, across restarts.
+//! - [`forest`]: forests and their modes.
 //! - [`driver`]: the machine of `inference::service`, a clock, threads, QUIC.
 
 mod driver;
+pub mod forest;
 mod ledger;
 mod policy;
 
@@ -19,9 +21,11 @@ use hedgerow_edge::quic::{Listener, Traffic, Transport};
 use hedgerow_edge::telemetry;
 use hedgerow_edge::tls::Admit;
 use hedgerow_inference::plan::{Asked, Plan, plan};
+use hedgerow_inference::service::forest::KIND;
 use hedgerow_inference::service::network::HostedNetwork;
 use hedgerow_inference::service::server::ServerMachine;
 use hedgerow_inference::service::{Host, Offer};
+use hedgerow_inference::trees::Mode;
 use tracing::info;
 
 use crate::args::ProcessOutput;
@@ -32,13 +36,18 @@ use policy::Policy;
 /// `hedgerow serve`.
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// The model, an ONNX network; given several times, several are served, by the names of their files
+    /// The model: a network as ONNX; a forest as model.json, or one of another library as ONNX or JSON. Given
+    /// several times, several are served, by the names of their files
     #[arg(long = "model", value_name = "MODEL", required = true)]
     pub models: Vec<PathBuf>,
-    /// Its plan, as `plan net --out` writes it, instead of a search; one for each --model, in their order
+    /// How forests are evaluated: private-model (the client learns the score, bin edges, padded sizes) or public-structure
+    /// (it learns every split, no leaf value; faster) [default: private-model]
+    #[arg(long, value_name = "MODE")]
+    pub mode: Option<String>,
+    /// A network's plan, as `plan net --out` writes it, instead of a search; one for each --model, in their order
     #[arg(long = "plan", value_name = "FILE")]
     pub plans: Vec<PathBuf>,
-    /// Without --plan: rows of one request, at least
+    /// Without --plan: rows of one request, for a network at least, for a forest at most
     #[arg(long, value_name = "ROWS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub batch: u32,
     /// Who may ask what, how often, and how much (examples/deploy/serve-policy.toml); without it the defaults of
@@ -81,6 +90,7 @@ pub async fn run(arguments: &Serve) -> Result<()> {
             arguments.models.len()
         )));
     }
+    let mode = forest::mode(arguments.mode.as_deref())?;
     let policy = match &arguments.policy {
         Some(path) => Policy::load(path).map_err(|error| CliError::Config(error.to_string()))?,
         None => Policy::default(),
@@ -96,8 +106,9 @@ pub async fn run(arguments: &Serve) -> Result<()> {
     }
     let mut hosts: Vec<Arc<dyn Host>> = Vec::new();
     let mut names: Vec<String> = Vec::new();
+    let mut forests = 0;
     for (at, path) in arguments.models.iter().enumerate() {
-        let host = tokio::task::block_in_place(|| load(arguments, path, arguments.plans.get(at)))?;
+        let host = tokio::task::block_in_place(|| load(arguments, mode, path, arguments.plans.get(at)))?;
         let offer = host.offer();
         if !policy.allows(&offer.model) {
             return Err(CliError::Config(format!(
@@ -113,8 +124,14 @@ pub async fn run(arguments: &Serve) -> Result<()> {
             )));
         }
         describe(&offer);
+        forests += usize::from(offer.kind == KIND);
         names.push(offer.model);
         hosts.push(host);
+    }
+    if arguments.mode.is_some() && forests == 0 {
+        return Err(CliError::Config(
+            "--mode: for forests, and no --model is one; networks are served in one way".to_owned(),
+        ));
     }
     let ledger = Ledger::open(policy.state.as_deref())?;
     let machine = ServerMachine::new(policy.limits.clone(), hosts, ledger.used())
@@ -160,17 +177,21 @@ fn describe(offer: &Offer) {
 }
 
 /// A model, compiled.
-fn load(arguments: &Serve, path: &Path, plan_file: Option<&PathBuf>) -> Result<Arc<dyn Host>> {
-    if path.extension().is_some_and(|extension| extension == "json") {
-        return Err(CliError::Config(format!(
-            "{}: forests are not served yet; networks are, as ONNX",
-            path.display()
-        )));
-    }
+fn load(arguments: &Serve, mode: Mode, path: &Path, plan_file: Option<&PathBuf>) -> Result<Arc<dyn Host>> {
     let name = path
         .file_stem()
         .map(|stem| stem.to_string_lossy().into_owned())
         .unwrap_or_default();
+    if let Some(model) = crate::model::forest(path)? {
+        if let Some(file) = plan_file {
+            return Err(CliError::Config(format!(
+                "--plan {}: {} is a forest, which takes no plan",
+                file.display(),
+                path.display()
+            )));
+        }
+        return Ok(Arc::new(forest::host(path, name, &model, mode, arguments.batch)?));
+    }
     let graph = crate::plan::net::network(path)?;
     let wrong =
         |path: &Path, error: &dyn std::fmt::Display| CliError::Config(format!("{}: {error}", path.display()));

@@ -2,6 +2,7 @@
 
 mod commands;
 mod deployment;
+mod forests;
 mod growths;
 mod joined;
 mod mistakes;
