@@ -6,7 +6,7 @@
 //! | module | idea | source |
 //! |---|---|---|
 //! | [`one_run`] | guesses about many canaries in one run -> lower bound on epsilon | Steinke, Nasr, Jagielski, NeurIPS 2023, Theorem 5.2 |
-//! | [`membership`] | ROC, advantage, true positives at few false ones | Carlini et al., IEEE S&P 2022; Clopper, Pearson 1934 |
+//! | [`membership()`] | ROC, advantage, true positives at few false ones | Carlini et al., IEEE S&P 2022; Clopper, Pearson 1934 |
 //! | [`binomial`] | tails that are good to many digits | |
 
 pub mod binomial;

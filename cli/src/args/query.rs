@@ -13,7 +13,7 @@ use std::path::PathBuf;
 /// `--config PARTY.toml` asks the running parties of a finished run of joined data. A model over joined data cannot score a
 /// row alone: part of the row is at other parties. This command is the party with rows, come back after its run: it computes
 /// on the attribute parties' encrypted tables, and they learn nothing but how many scores are asked of them. It needs
-/// `queries = true` in party.toml before the run, a consortium with a [prediction], a coordinator with `serve = true` that is
+/// `queries = true` in party.toml before the run, a consortium with a `[prediction]`, a coordinator with `serve = true` that is
 /// running, and the attribute parties' processes. Rows go through the same features as in training. The limits of the run
 /// (prediction.rows, prediction.per_entity) hold over all queries, and over the test rows of the run; a query beyond them
 /// asks nothing. Entities that no row named when the run began read as missing. The same rows may be asked about again at no

@@ -1,7 +1,7 @@
 //! Gradient-boosted trees: batch after batch of trees on tables of gradients under the trees before.
 //!
 //! 1. *Root*: histograms of the gradients of all rows at margin 0, by every feature. They say how many rows of which
-//!    class are in every bin, hence the base margin, and guide the structure ([`guide`]).
+//!    class are in every bin, hence the base margin, and guide the structure (`guide`).
 //! 2. Then batches. All trees of a batch grow on the gradients of the same ensemble, and each adds `learning_rate /
 //!    trees of the batch` of its Newton step `-G / (H + lambda)` (Friedman 2001; Chen, Guestrin 2016), so that one
 //!    table serves many trees.
@@ -13,7 +13,7 @@
 //! is much better (Maddock, Cormode, Wang, Maple, Jha, Federated boosted decision trees with differential privacy, CCS
 //! 2022; S-BDT, 2024): a row changes one pair of cells of a tree instead of one for each feature and level. Features and
 //! thresholds are not drawn uniformly, but by what the root table says of each alone, with a floor for what shows only
-//! together with others ([`draw`]).
+//! together with others (`draw`).
 //!
 //! Over a link (columns at two parties) trees are drawn, too, and each tests columns of one side only: margins are of two
 //! parts then, and gradients are interpolated between them ([`crate::query::sides`]).

@@ -10,7 +10,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`mode`] | the modes, and in one sentence each what it tells to whom |
-//! | [`bench`] | what the benchmark measures, and what was asked |
+//! | [`mod@bench`] | what the benchmark measures, and what was asked |
 //! | [`binning`] | public edges, bins, thermometer bits; the forest over bins |
 //! | [`leaves`] | paths as sets of bins per feature, leaf values as whole numbers |
 //! | [`head`] | from sums of leaf values to scores and classes, as the source library computes them |

@@ -98,7 +98,7 @@ pub struct OutlinePlan {
     pub predicted: Prediction,
     /// Ciphertexts that are refreshed.
     pub refreshed: u64,
-    /// Seconds of refreshing, as assumed: [`REFRESH`].
+    /// Seconds of refreshing, as assumed: so many rotations and products at the top level.
     pub refresh_seconds: f64,
     /// How many candidates the search looked at.
     pub candidates: u64,
