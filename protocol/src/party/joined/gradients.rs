@@ -7,7 +7,6 @@ use std::sync::Arc;
 use hedgerow_crypto::exact::AttributeKey;
 use hedgerow_crypto::seed::Seed;
 
-use super::super::record::Record;
 use super::super::{Output, broken, internal};
 use super::{Joined, Pair, Task};
 use crate::check;
@@ -313,27 +312,14 @@ impl Joined {
                     return Ok(());
                 };
                 let digest = blocks.digest();
-                match pair.answers.digests.first() {
-                    // CHK-072: masks are bound to what they hide; other ciphertexts would need others.
-                    Some(known) if *known != digest => {
-                        return Err(broken(
-                            check::CIPHERTEXTS,
-                            Some(id),
-                            Some(&pair.peer),
-                            "sends other encrypted gradients than before",
-                        ));
-                    }
-                    Some(_) => {}
-                    None => {
-                        pair.answers.digests.push(digest);
-                        let record = Record::Answering {
-                            round: id,
-                            peer: pair.peer.clone(),
-                            digest,
-                        };
-                        outputs.push_back(Output::Persist(record.to_bytes()));
-                    }
-                }
+                pair.answers.bind(
+                    0,
+                    digest,
+                    id,
+                    &pair.peer,
+                    "sends other encrypted gradients than before",
+                    outputs,
+                )?;
                 Work::Gradients(GradientWork::Answer {
                     answerer: Answerer {
                         exchange: Arc::clone(exchange),

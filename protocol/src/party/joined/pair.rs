@@ -1,19 +1,24 @@
 //! What a party knows of one counterpart.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use hedgerow_crypto::exact::AttributeKey;
 use hedgerow_crypto::hash::Digest;
 
+use super::super::record::Record;
+use super::super::{Output, broken};
 use super::chain;
 use super::gradients::Gradients;
 use super::relay::Streams;
 use super::score::Scores;
+use crate::check;
 use crate::ids::{PartyId, RoundId};
 use crate::join::align::{Aligned, Machine};
 use crate::join::answer::UnitBlocks;
 use crate::join::encrypt::Attributes;
 use crate::join::upload::{Engine, Upload};
+use crate::refusal::Refusal;
 use crate::time::Millis;
 use crate::wire::Channel;
 
@@ -146,6 +151,36 @@ impl Answers {
         self.reading = false;
         self.blocks = None;
         self.read_epoch += 1;
+    }
+
+    /// A unit is about to be answered from ciphertexts of this digest, in this round from no others: `otherwise` says what
+    /// the peer did if they have changed.
+    pub(super) fn bind(
+        &mut self,
+        unit: usize,
+        digest: Digest,
+        round: RoundId,
+        peer: &PartyId,
+        otherwise: &str,
+        outputs: &mut VecDeque<Output>,
+    ) -> Result<(), Refusal> {
+        match self.digests.get(unit) {
+            // CHK-072: masks are bound to what they hide; other ciphertexts would need others.
+            Some(known) if *known != digest => {
+                return Err(broken(check::CIPHERTEXTS, Some(round), Some(peer), otherwise));
+            }
+            Some(_) => {}
+            None => {
+                self.digests.push(digest);
+                let record = Record::Answering {
+                    round,
+                    peer: peer.clone(),
+                    digest,
+                };
+                outputs.push_back(Output::Persist(record.to_bytes()));
+            }
+        }
+        Ok(())
     }
 
     /// The first answer is asked for again.

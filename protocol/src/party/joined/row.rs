@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use hedgerow_forest::join::Side;
 
-use super::super::record::Record;
-use super::super::{Output, broken, internal};
+use super::super::{Output, internal};
 use super::{Joined, Task};
-use crate::check;
 use crate::config::Role;
 use crate::ids::PartyId;
 use crate::join::answer::{Answerer, groups_of, own_shares, portions};
@@ -207,27 +205,14 @@ impl Joined {
         }
         let blocks = Arc::clone(blocks);
         let digest = blocks.digest();
-        match pair.answers.digests.get(unit) {
-            // CHK-072: masks are bound to what they hide; other ciphertexts would need others.
-            Some(known) if *known != digest => {
-                return Err(broken(
-                    check::CIPHERTEXTS,
-                    Some(id),
-                    Some(&pair.peer),
-                    "sends other encrypted attributes than before",
-                ));
-            }
-            Some(_) => {}
-            None => {
-                pair.answers.digests.push(digest);
-                let record = Record::Answering {
-                    round: id,
-                    peer: pair.peer.clone(),
-                    digest,
-                };
-                outputs.push_back(Output::Persist(record.to_bytes()));
-            }
-        }
+        pair.answers.bind(
+            unit,
+            digest,
+            id,
+            &pair.peer,
+            "sends other encrypted attributes than before",
+            outputs,
+        )?;
         let groups = groups_of(&plan, of);
         let Some(range) = portions(&groups).get(portion).cloned() else {
             return Ok(());

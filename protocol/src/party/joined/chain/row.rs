@@ -3,10 +3,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::super::super::record::Record;
-use super::super::super::{Output, broken, internal};
+use super::super::super::{Output, internal};
 use super::super::{Joined, Task};
-use crate::check;
 use crate::ids::PartyId;
 use crate::join::chain::answer::{Answerer, Step, own_shares};
 use crate::join::chain::dead;
@@ -124,27 +122,14 @@ impl Joined {
             }
             Step::Answers(digest, messages) => (digest, messages),
         };
-        match pair.answers.digests.get(cursor.unit) {
-            // CHK-072: masks are bound to what they hide; other ciphertexts would need others.
-            Some(known) if *known != digest => {
-                return Err(broken(
-                    check::CIPHERTEXTS,
-                    Some(id),
-                    Some(&pair.peer),
-                    "other encrypted attributes come along its chain than before",
-                ));
-            }
-            Some(_) => {}
-            None => {
-                pair.answers.digests.push(digest);
-                let record = Record::Answering {
-                    round: id,
-                    peer: pair.peer.clone(),
-                    digest,
-                };
-                outputs.push_back(Output::Persist(record.to_bytes()));
-            }
-        }
+        pair.answers.bind(
+            cursor.unit,
+            digest,
+            id,
+            &pair.peer,
+            "other encrypted attributes come along its chain than before",
+            outputs,
+        )?;
         (cursor.unit, cursor.block) = (cursor.unit + 1, 0);
         if let Some(out) = pair.streams.out(Channel::Answers(id)) {
             let count = messages.len();
