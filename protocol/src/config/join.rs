@@ -1,5 +1,6 @@
 //! How rows of some parties refer to attributes at others: the public part of mixed and vertical runs.
 
+use hedgerow_crypto::align::Padding;
 use serde::{Deserialize, Serialize};
 
 use super::{Partition, RunConfig};
@@ -76,6 +77,20 @@ pub enum Alignment {
     },
     /// The attribute party tells the row party its keys.
     Plain,
+}
+
+impl Alignment {
+    /// What one alignment costs the presence of a key of either side, as epsilon at this delta: infinite where no dummies
+    /// blur the overlap; `None` where keys are told in the clear, and nothing is promised.
+    #[must_use]
+    pub fn epsilon(&self, delta: f64) -> Option<f64> {
+        match self {
+            Self::Plain => None,
+            Self::Private { pad, .. } => {
+                Some(Padding::new(*pad).map_or(f64::INFINITY, |padding| padding.epsilon(delta)))
+            }
+        }
+    }
 }
 
 /// Private scores after training.

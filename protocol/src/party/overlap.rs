@@ -5,11 +5,10 @@
 //! **measure** (epsilon, delta), of which the guarantee has no finite zCDP: epsilons and deltas of all alignments add up
 //! (basic composition). It is another guarantee than that of the rows, so it has a budget of its own.
 
-use hedgerow_crypto::align::Padding;
 use serde::{Deserialize, Serialize};
 
 use super::ledger::LedgerState;
-use crate::config::{Alignment, RunConfig};
+use crate::config::RunConfig;
 use crate::ids::{PartyId, RunId};
 use crate::policy::Policy;
 use crate::refusal::Refusal;
@@ -33,27 +32,11 @@ impl OverlapEntry {
     }
 }
 
-/// What one private alignment of this run costs at this delta; `None` where nothing is released: no joined run, or keys
-/// that are told in the clear, which the policy allows by another key.
-fn epsilon(config: &RunConfig, delta: f64) -> Option<f64> {
-    match config.join()?.alignment {
-        Alignment::Plain => None,
-        Alignment::Private { pad, .. } => {
-            Some(Padding::new(pad).map_or(f64::INFINITY, |padding| padding.epsilon(delta)))
-        }
-    }
-}
-
-/// Those that a party aligns with.
-fn peers<'a>(config: &'a RunConfig, party: &PartyId) -> Vec<&'a PartyId> {
-    let own = config.role(party);
-    let others = config.parties.iter().filter(|other| config.role(other) != own);
-    others.collect()
-}
-
-/// The payments for all alignments of a run.
+/// The payments for all alignments of a run; none where keys are told in the clear, which the policy allows by another
+/// key.
 pub(super) fn payments(config: &RunConfig, party: &PartyId, policy: &Policy) -> Vec<OverlapEntry> {
-    let Some(epsilon) = epsilon(config, policy.overlap_delta) else {
+    let alignment = config.join().map(|join| join.alignment);
+    let Some(epsilon) = alignment.and_then(|alignment| alignment.epsilon(policy.overlap_delta)) else {
         return Vec::new();
     };
     let of = |peer: &PartyId| OverlapEntry {
@@ -62,7 +45,11 @@ pub(super) fn payments(config: &RunConfig, party: &PartyId, policy: &Policy) -> 
         epsilon: Some(epsilon).filter(|epsilon| epsilon.is_finite()),
         delta: policy.overlap_delta,
     };
-    peers(config, party).into_iter().map(of).collect()
+    let peers = config
+        .parties
+        .iter()
+        .filter(|other| config.are_counterparts(party, other));
+    peers.map(of).collect()
 }
 
 impl LedgerState {
@@ -110,7 +97,7 @@ impl LedgerState {
 mod tests {
     use super::*;
     use crate::config::join_tests::mixed;
-    use crate::config::{Partition, Role};
+    use crate::config::{Alignment, Partition, Role};
 
     fn config(pad: u32) -> RunConfig {
         let mut literal = mixed(2, 3);

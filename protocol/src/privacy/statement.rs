@@ -1,7 +1,6 @@
 //! What a run promises and to whom, and what each party learns: the same words in the model, in reports and for
 //! operators.
 
-use hedgerow_crypto::align::Padding;
 use hedgerow_dp::Noise;
 use hedgerow_forest::model::PrivacyStatement;
 
@@ -159,8 +158,8 @@ fn of_alignment(config: &RunConfigLiteral) -> Option<String> {
         Alignment::Private { pad: 0, .. } => {
             "alignment reveals the exact sizes of both sets of keys and of their overlap, per pair".to_owned()
         }
-        Alignment::Private { pad, .. } => {
-            let epsilon = Padding::new(pad).map_or(f64::INFINITY, |padding| padding.epsilon(OVERLAP_DELTA));
+        alignment @ Alignment::Private { pad, .. } => {
+            let epsilon = alignment.epsilon(OVERLAP_DELTA).unwrap_or(f64::INFINITY);
             format!(
                 "alignment reveals the sizes of both sets of keys and, blurred by a pool of {pad} dummies, of their \
                  overlap, per pair: for one key in place of another that is epsilon {epsilon:.2} at delta {OVERLAP_DELTA:e}, \
