@@ -7,21 +7,8 @@ use std::path::{Path, PathBuf};
 /// `hedgerow simulate`.
 #[derive(Debug, Args)]
 pub struct Simulate {
-    /// `payments` or `adult` (built-in data), or a scenario file
-    #[arg(default_value = "payments", value_name = "payments|adult|SCENARIO.toml")]
-    pub scenario: PathBuf,
-    /// Of `payments`: how much of it [default: small]
-    #[arg(long, value_enum)]
-    pub scale: Option<Scale>,
-    /// Of `payments`: bank nodes, over which the banks are divided [default: 9]
-    #[arg(long, value_name = "2|4|9")]
-    pub nodes: Option<u32>,
-    /// Of `adult`: how its table is divided over parties [default: horizontal]
-    #[arg(long, value_enum)]
-    pub partition: Option<BuiltInPartition>,
-    /// Override a key of the scenario, as `forest.trees=200`; a value that is not TOML is a string
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub sets: Vec<String>,
+    #[command(flatten)]
+    pub which: Which,
     /// Where report.json, report.html and model.json go; only our own files there are replaced
     #[arg(long, default_value = "hedgerow-out", value_name = "DIR")]
     pub out: PathBuf,
@@ -60,29 +47,9 @@ pub struct Which {
     /// Of `adult`: how its table is divided over parties [default: horizontal]
     #[arg(long, value_enum)]
     pub partition: Option<BuiltInPartition>,
-    /// Override a key of the scenario, as `privacy.epsilon=0.5`; a value that is not TOML is a string
+    /// Override a key of the scenario, as `forest.trees=200`; a value that is not TOML is a string
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub sets: Vec<String>,
-}
-
-impl Which {
-    /// As `hedgerow simulate` would be asked for it.
-    pub fn simulate(&self, out: &Path) -> Simulate {
-        Simulate {
-            scenario: self.scenario.clone(),
-            scale: self.scale,
-            nodes: self.nodes,
-            partition: self.partition,
-            sets: self.sets.clone(),
-            out: out.to_path_buf(),
-            resume: false,
-            serve: false,
-            drops: Vec::new(),
-            crashes: Vec::new(),
-            audit: None,
-            keys: false,
-        }
-    }
 }
 
 /// `hedgerow audit`.

@@ -18,8 +18,7 @@ use serde_json::{Value, json};
 /// A scenario without a declared schema, which only data could give; one that no run can have.
 pub fn run(arguments: &PrivacyArguments) -> Result<()> {
     let layout = Layout::prepare(&arguments.out, false)?;
-    let asked = arguments.which.simulate(&arguments.out);
-    let (name, path) = builtin::find(&asked, &layout)?;
+    let (name, path) = builtin::find(&arguments.which, false, &layout)?;
     let scenario = Scenario::load(&path, &arguments.which.sets)?;
     let Some(schema) = &scenario.schema else {
         return Err(CliError::Config(format!(

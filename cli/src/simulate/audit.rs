@@ -56,7 +56,7 @@ pub async fn run(arguments: &Audit) -> Result<()> {
         )));
     }
     let layout = Layout::prepare(&arguments.out, false)?;
-    let (name, path) = builtin::find(&arguments.which.simulate(&arguments.out), &layout)?;
+    let (name, path) = builtin::find(&arguments.which, false, &layout)?;
     let scenario = Scenario::load(&path, &arguments.which.sets)?;
     let world = World::open(&scenario).await?;
     let deployment = Deployment {

@@ -49,8 +49,8 @@ pub async fn run(arguments: &Simulate) -> Result<()> {
     let started = Instant::now();
     let rehearsals = rehearsals(arguments)?;
     let layout = Layout::prepare(&arguments.out, arguments.resume)?;
-    let (name, path) = builtin::find(arguments, &layout)?;
-    let scenario = Scenario::load(&path, &arguments.sets)?;
+    let (name, path) = builtin::find(&arguments.which, arguments.resume, &layout)?;
+    let scenario = Scenario::load(&path, &arguments.which.sets)?;
     if arguments.serve && (!scenario.file.data.partition.joins() || scenario.file.prediction.rows == 0) {
         return Err(CliError::Config(
             "--serve is for joined data with private scores: partition = \"mixed\" or \"vertical\", prediction.rows above 0"
