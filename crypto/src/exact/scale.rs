@@ -1,7 +1,9 @@
 //! Integers modulo `p` as multiples of `Q / p`, rounded.
 
+use super::error::ExactError;
 use crate::ring::barrett::{Barrett, Factor};
 use crate::ring::basis::Limb;
+use crate::ring::ntt::Ntt;
 use crate::ring::{Coeff, Poly, RnsBasis};
 use crate::secret::Secret;
 
@@ -15,6 +17,28 @@ pub(super) struct Scale {
     product: u64,
     inverses: Vec<Factor>,
     first: Barrett,
+}
+
+/// The polynomial modulo `p` with these bits in its slots, and zeros behind them. `batch` is the transform between
+/// slots and coefficients modulo `p`: forward gives slots.
+///
+/// # Errors
+/// More bits than slots.
+pub(super) fn in_slots(batch: &Ntt, bits: &[bool]) -> Result<Secret<Vec<u64>>, ExactError> {
+    let slots = batch.degree();
+    if bits.len() > slots {
+        return Err(ExactError::Length {
+            what: "bits of a block",
+            actual: bits.len(),
+            expected: slots,
+        });
+    }
+    let mut values = Secret::new(vec![0; slots]);
+    for (value, bit) in values.expose_mut().iter_mut().zip(bits) {
+        *value = u64::from(*bit);
+    }
+    batch.inverse(values.expose_mut());
+    Ok(values)
 }
 
 /// Plaintext moduli stay below this, so that decoding stays within 100 bits.

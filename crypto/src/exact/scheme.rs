@@ -8,6 +8,7 @@ use super::error::ExactError;
 use super::noise::{NoiseBounds, NoiseSteps};
 use super::scale::{self, Scale};
 use crate::domain;
+use crate::ring::ntt::Ntt;
 use crate::ring::xof::Xof;
 use crate::ring::{Coeff, Eval, Poly};
 use crate::rlwe::codec::{Header, Kind};
@@ -65,6 +66,23 @@ impl Scheme {
     ) -> EncryptedBlock {
         let bytes = bits.iter().map(|bit| u8::from(*bit));
         self.encrypt_bytes(key, domain::EXACT_BLOCK, bytes, message, context, seed)
+    }
+
+    /// The same for bits that lie in slots, at most as many as there are; slots left out read as 0.
+    ///
+    /// # Errors
+    /// More bits than slots.
+    pub(super) fn encrypt_slots(
+        &self,
+        key: &SecretKey,
+        batch: &Ntt,
+        bits: &[bool],
+        context: &[u8],
+        seed: &Seed,
+    ) -> Result<EncryptedBlock, ExactError> {
+        let values = scale::in_slots(batch, bits)?;
+        let message = scale::encoded(&self.scale, self.ring.basis(), values.expose(), 1);
+        Ok(self.encrypt(key, bits, message, context, seed))
     }
 
     /// The same for numbers, and never with the randomness of bits.

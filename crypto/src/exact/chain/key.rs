@@ -5,10 +5,8 @@ use zeroize::ZeroizeOnDrop;
 use super::super::answer::Answer;
 use super::super::block::EncryptedBlock;
 use super::super::error::ExactError;
-use super::super::scale;
 use super::params::ChainParams;
 use crate::rlwe::{PublicKey, SecretKey};
-use crate::secret::Secret;
 use crate::seed::Seed;
 
 /// The key pair of a first party for one row party. Wiped on drop, redacted; its seed is what a journal keeps.
@@ -47,9 +45,7 @@ impl ChainKey {
         seed: &Seed,
     ) -> Result<EncryptedBlock, ExactError> {
         let scheme = self.params.first();
-        let values = in_coefficients(&self.params, bits)?;
-        let message = scale::encoded(&scheme.scale, scheme.ring.basis(), values.expose(), 1);
-        Ok(scheme.encrypt(&self.secret, bits, message, context, seed))
+        scheme.encrypt_slots(&self.secret, self.params.batch(), bits, context, seed)
     }
 
     /// The cell of an answer: this party's additive share modulo `p`.
@@ -69,20 +65,3 @@ impl ChainKey {
 }
 
 impl ZeroizeOnDrop for ChainKey {}
-
-/// The polynomial modulo `p` with these bits in its slots, and zeros behind them.
-pub(super) fn in_coefficients(params: &ChainParams, bits: &[bool]) -> Result<Secret<Vec<u64>>, ExactError> {
-    if bits.len() > params.slots() {
-        return Err(ExactError::Length {
-            what: "bits of a block",
-            actual: bits.len(),
-            expected: params.slots(),
-        });
-    }
-    let mut values = Secret::new(vec![0; params.slots()]);
-    for (value, bit) in values.expose_mut().iter_mut().zip(bits) {
-        *value = u64::from(*bit);
-    }
-    params.batch().inverse(values.expose_mut());
-    Ok(values)
-}

@@ -7,9 +7,9 @@ use zeroize::Zeroize;
 
 use super::super::block::EncryptedBlock;
 use super::super::error::ExactError;
+use super::super::scale;
 use super::super::scheme::same_key;
 use super::super::slots::lift;
-use super::key::in_coefficients;
 use super::params::ChainParams;
 use crate::ring::{Eval, Poly};
 use crate::rlwe::codec::{self, CodecError, HEADER_BYTES, Header, Kind};
@@ -102,7 +102,7 @@ impl ChainParams {
     ) -> Result<Secret<Ciphertext>, ExactError> {
         let scheme = self.first();
         let encrypted = scheme.expand(block)?;
-        let coefficients = in_coefficients(self, bits)?;
+        let coefficients = scale::in_slots(self.batch(), bits)?;
         let mut values = Secret::new(Poly::zero(scheme.ring.basis()));
         lift(self.plaintext(), coefficients.expose(), values.expose_mut());
         let mut product = Secret::new(Ciphertext::zero(&scheme.ring));

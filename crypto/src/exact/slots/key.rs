@@ -5,10 +5,8 @@ use zeroize::ZeroizeOnDrop;
 use super::super::answer::Answer;
 use super::super::block::EncryptedBlock;
 use super::super::error::ExactError;
-use super::super::scale;
 use super::params::SlotParams;
 use crate::rlwe::{PublicKey, SecretKey};
-use crate::secret::Secret;
 use crate::seed::Seed;
 
 /// The key pair of an attribute party for one row party. Wiped on drop, redacted; its seed is what a journal keeps.
@@ -47,20 +45,7 @@ impl SlotKey {
         seed: &Seed,
     ) -> Result<EncryptedBlock, ExactError> {
         let scheme = self.params.scheme();
-        if bits.len() > self.params.slots() {
-            return Err(ExactError::Length {
-                what: "bits of a block",
-                actual: bits.len(),
-                expected: self.params.slots(),
-            });
-        }
-        let mut values = Secret::new(vec![0; self.params.slots()]);
-        for (value, bit) in values.expose_mut().iter_mut().zip(bits) {
-            *value = u64::from(*bit);
-        }
-        self.params.batch().inverse(values.expose_mut());
-        let message = scale::encoded(&scheme.scale, scheme.ring.basis(), values.expose(), 1);
-        Ok(scheme.encrypt(&self.secret, bits, message, context, seed))
+        scheme.encrypt_slots(&self.secret, self.params.batch(), bits, context, seed)
     }
 
     /// The slots of an answer: this party's additive shares modulo `p`.
