@@ -36,6 +36,16 @@ pub const EXACT_ANSWER: &str = "hedgerow/exact/answer/1";
 pub const EXACT_FLOOD: &str = "hedgerow/exact/flood/1";
 /// From a seed to that of the key of one automorphism.
 pub const EXACT_GALOIS: &str = "hedgerow/exact/galois/1";
+/// The secret keys of encrypted signs.
+pub const SIGN_SECRET: &str = "hedgerow/sign/secret/1";
+/// The noise of the keys of encrypted signs.
+pub const SIGN_NOISE: &str = "hedgerow/sign/noise/1";
+/// The public halves of the keys of encrypted signs.
+pub const SIGN_MASK: &str = "hedgerow/sign/mask/1";
+/// The names of the keys of encrypted signs.
+pub const SIGN_KEY_ID: &str = "hedgerow/sign/key-id/1";
+/// The soaking of an encrypted sign.
+pub const SIGN_SOAK: &str = "hedgerow/sign/soak/1";
 /// Digest of the parameters of approximate arithmetic.
 pub const CKKS_PARAMS: &str = "hedgerow/ckks/params/1";
 /// From the seed of a key to its public name.
@@ -51,7 +61,7 @@ pub const ALIGN_ELEMENT: &str = "hedgerow/align/element/1";
 
 /// All of the above, for the test that they differ.
 #[cfg(test)]
-const ALL: [&str; 23] = [
+const ALL: [&str; 28] = [
     SEED_DERIVE,
     SEAL_PAIR,
     SEAL_MESSAGE,
@@ -69,6 +79,11 @@ const ALL: [&str; 23] = [
     EXACT_ANSWER,
     EXACT_FLOOD,
     EXACT_GALOIS,
+    SIGN_SECRET,
+    SIGN_NOISE,
+    SIGN_MASK,
+    SIGN_KEY_ID,
+    SIGN_SOAK,
     CKKS_PARAMS,
     CKKS_KEY_ID,
     CKKS_EVAL_KEY,

@@ -2,7 +2,7 @@
 //!
 //! It is not a network and not a protocol: no input or output, no clock, no global state but a cache of public tables
 //! ([`ring::ntt`]); randomness is an argument. Primitives come from RustCrypto and dalek, the kernel
-//! of number-theoretic transforms from tfhe-ntt; what is built here is how they are put together.
+//! of number-theoretic transforms from tfhe-ntt, programmable bootstraps from tfhe; what is built here is how they are put together.
 //!
 //! | module | what it holds |
 //! |---|---|
@@ -17,6 +17,7 @@
 //! | [`ring`] | polynomials modulo primes: transforms, samplers, the switch to a smaller modulus |
 //! | [`rlwe`] | keys and ciphertexts of lattice schemes, checked against the security table |
 //! | [`exact`] | encrypted inner products of integers that end as additive shares |
+//! | [`sign`] | whether an encrypted number is negative, as one encrypted bit: TFHE |
 //! | [`ckks`] | approximate arithmetic on encrypted vectors of real and complex numbers |
 //!
 //! Secrets are wiped when they are dropped, as far as safe Rust reaches: copies that the compiler leaves in
@@ -39,6 +40,7 @@ pub mod rlwe;
 pub mod seal;
 pub mod secret;
 pub mod seed;
+pub mod sign;
 
 #[cfg(test)]
 mod secrets_tests;

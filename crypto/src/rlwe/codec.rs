@@ -29,6 +29,10 @@ pub enum Kind {
     Passed = 4,
     /// Keys that switch images under automorphisms back to their key.
     GaloisKeys = 7,
+    /// Keys that a sign is computed with.
+    SignKeys = 9,
+    /// An encrypted sign.
+    SignAnswer = 10,
 }
 
 /// What bytes are for: written before them, and compared when they are read.

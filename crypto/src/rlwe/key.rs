@@ -97,6 +97,20 @@ impl SecretKey {
         &self.values
     }
 
+    /// The key's coefficients, -1, 0 and 1.
+    pub(crate) fn ternary(&self) -> Secret<Vec<i64>> {
+        let coefficients = Secret::new(self.first.expose().clone().into_coeff());
+        let mut small = Secret::new(vec![0_i64; self.params.degree()]);
+        for (limb, words) in coefficients.expose().limbs() {
+            let prime = limb.modulo().modulus();
+            for (small, word) in small.expose_mut().iter_mut().zip(words) {
+                let negative = ((prime / 2).wrapping_sub(*word) >> 63) as i64;
+                *small = *word as i64 - (negative * prime as i64);
+            }
+        }
+        small
+    }
+
     /// The key's values modulo the first prime.
     pub(crate) const fn first(&self) -> &Secret<Poly<Eval>> {
         &self.first

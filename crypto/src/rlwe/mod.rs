@@ -9,6 +9,7 @@
 //! | [`key`] | secret and public keys |
 //! | [`ciphertext`] | encryption with either key; ciphertexts whose second half is a seed |
 //! | [`codec`] | bytes: words packed to the primes' width, headers that say what they are for |
+//! | [`sample`] | one coefficient of a ciphertext as a sample of learning with errors |
 //! | [`noise`] | how much noise there is, predicted |
 
 pub mod ciphertext;
@@ -16,8 +17,10 @@ pub mod codec;
 pub mod key;
 pub mod noise;
 pub mod params;
+pub mod sample;
 
 pub use ciphertext::{Ciphertext, SeededCiphertext};
 pub use codec::CodecError;
 pub use key::{KeyId, PublicKey, SecretKey};
 pub use params::{Literal, Params, ParamsError};
+pub use sample::LweSample;

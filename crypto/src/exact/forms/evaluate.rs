@@ -7,11 +7,12 @@ use super::super::answer::Answer;
 use super::super::block::EncryptedBlock;
 use super::super::error::ExactError;
 use super::super::galois::GaloisKeys;
+use super::super::scale::encoded;
 use super::super::scheme::{length, same_key};
 use super::params::FormParams;
 use crate::ring::basis::Limb;
-use crate::ring::{Eval, Poly, simd};
-use crate::rlwe::{Ciphertext, PublicKey};
+use crate::ring::{Coeff, Eval, Poly, simd};
+use crate::rlwe::{Ciphertext, LweSample, PublicKey};
 use crate::secret::Secret;
 
 /// A linear form of the bits of a request: bits by their place in it, each with a weight modulo `p`, and a constant.
@@ -70,6 +71,52 @@ impl Evaluator {
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<Vec<Answer>, ExactError> {
         let products = self.evaluate(request, forms)?;
+        let scheme = self.params.scheme();
+        let constants = self.constants(forms)?;
+        let mut answers = Vec::with_capacity(products.len());
+        for (product, constants) in products.iter().zip(&constants) {
+            answers.push(scheme.answer(product.expose(), constants.expose(), &self.public, rng));
+        }
+        Ok(answers)
+    }
+
+    /// The forms of a request's bits as samples under the client's key, `m / p` of their modulus. **Neither flooded nor
+    /// re-randomised**: they tell the client the weights, and are for computing on.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub fn samples(&self, request: &[EncryptedBlock], forms: &[Form]) -> Result<Vec<LweSample>, ExactError> {
+        let products = self.evaluate(request, forms)?;
+        let scheme = self.params.scheme();
+        let switched = |half: Poly<Eval>| half.into_coeff().switched_to_first();
+        let mut halves: Vec<(Poly<Coeff>, Poly<Coeff>)> = Vec::with_capacity(products.len());
+        for (product, constants) in products.iter().zip(&self.constants(forms)?) {
+            let message = encoded(
+                &scheme.scale,
+                scheme.ring.basis(),
+                constants.expose(),
+                scheme.step(),
+            );
+            let Ciphertext { c0, c1 } = product.expose();
+            let mut c0 = c0.clone();
+            c0.add_assign(&message.expose().clone().into_eval());
+            halves.push((switched(c0), switched(c1.clone())));
+        }
+        let sample = |form| {
+            let (answer, cell) = self.params.layout().place(form);
+            let (c0, c1) = halves.get(answer)?;
+            LweSample::extract(c0, c1, cell * scheme.step())
+        };
+        let samples: Option<Vec<_>> = (0..forms.len()).map(sample).collect();
+        samples.ok_or(ExactError::Length {
+            what: "answers",
+            actual: halves.len(),
+            expected: self.params.answers(),
+        })
+    }
+
+    /// What is added to each cell of each answer.
+    fn constants(&self, forms: &[Form]) -> Result<Vec<Secret<Vec<u64>>>, ExactError> {
         let layout = self.params.layout();
         let scheme = self.params.scheme();
         let mut constants = vec![Secret::new(vec![0; scheme.cells]); layout.answers];
@@ -82,12 +129,10 @@ impl Evaluator {
                 *place = form.constant;
             }
         }
-        let mut answers = Vec::with_capacity(layout.answers);
-        for (product, constants) in products.iter().zip(&constants) {
+        for constants in &constants {
             scheme.check("constant", constants.expose(), scheme.cells)?;
-            answers.push(scheme.answer(product.expose(), constants.expose(), &self.public, rng));
         }
-        Ok(answers)
+        Ok(constants)
     }
 
     /// The forms as ciphertexts, neither flooded nor re-randomized.

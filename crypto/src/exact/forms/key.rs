@@ -12,6 +12,7 @@ use crate::ring::Poly;
 use crate::rlwe::{PublicKey, SecretKey};
 use crate::secret::Secret;
 use crate::seed::Seed;
+use crate::sign::{SignError, SignKey};
 
 /// A client's key pair for forms of one set of parameters. Wiped on drop, redacted; its seed is what a client keeps.
 #[derive(Clone, Debug)]
@@ -42,6 +43,14 @@ impl FormKey {
         let seed = seed.derive(domain::EXACT_GALOIS, &self.public().id().0);
         let keys: GaloisKeys = galois.generate(&self.secret, &self.params.exponents(), &seed);
         galois.write(&keys)
+    }
+
+    /// The bytes with which a server computes signs of this key's samples ([`crate::sign`]): seconds of computing.
+    ///
+    /// # Errors
+    /// A sign of keys of another dimension.
+    pub fn sign_bytes(&self, key: &SignKey) -> Result<Vec<u8>, SignError> {
+        key.server_bytes(&self.secret.ternary())
     }
 
     /// Encrypts bits, at most as many as the ciphertexts of a request hold; those left out are 0. Fresh randomness each

@@ -42,7 +42,7 @@ pub struct FormLiteral {
     pub max_entries: u64,
     /// Absolute value of a weight, at most.
     pub max_weight: u64,
-    /// The plaintext modulus is the smallest prime from this on.
+    /// The plaintext modulus is the smallest prime from this on; a power of two is taken as it is where forms are not packed.
     pub min_plaintext: u64,
     /// Whether forms are packed, for which the client sends keys.
     pub packed: bool,
@@ -163,8 +163,11 @@ impl FormParams {
             limit: MAX_PLAINTEXT,
         };
         // Odd, as packing doubles.
+        let is_kept =
+            !literal.packed && literal.min_plaintext >= 4 && literal.min_plaintext.is_power_of_two();
+        let prime = |candidate: &u64| candidate % 2 == 1 && Modulus::prime(*candidate).is_ok();
         let plaintext = (literal.min_plaintext.max(3)..MAX_PLAINTEXT)
-            .find(|candidate| candidate % 2 == 1 && Modulus::prime(*candidate).is_ok())
+            .find(|candidate| is_kept || prime(candidate))
             .ok_or(too_large)?;
         let scale = Scale::new(ring.basis(), plaintext).ok_or(too_large)?;
         let galois = match literal.packed {
@@ -203,7 +206,7 @@ impl FormParams {
         self.0.literal
     }
 
-    /// The plaintext modulus `p`, a prime.
+    /// The plaintext modulus `p`, a prime or a power of two.
     pub fn plaintext(&self) -> u64 {
         self.scheme().scale.plain().modulus()
     }
@@ -211,7 +214,7 @@ impl FormParams {
     /// The plaintext modulus as that of masks: uniform numbers modulo it come from [`Prg`](crate::mask::prg::Prg).
     ///
     /// # Errors
-    /// Never, as it is a prime; the type says what [`Modulus::prime`] may say.
+    /// A power of two.
     pub fn modulus(&self) -> Result<Modulus, crate::mask::modulus::ModulusError> {
         Modulus::prime(self.plaintext())
     }
@@ -254,6 +257,15 @@ impl FormParams {
         let products = request * sum_of_squares * group * f64::from(1 << layout.clear);
         let packed = (layout.clear..layout.steps).fold(products, |variance, _| 4.0 * variance + switch);
         packed.log2() / 2.0
+    }
+
+    /// The standard deviation of the noise of [`Evaluator::samples`](super::Evaluator::samples), of their modulus, for weights of
+    /// one form whose squares have this sum.
+    pub fn sample_deviation(&self, sum_of_squares: f64) -> f64 {
+        let ring = &self.scheme().ring;
+        let kept = ring.basis().primes().next().unwrap_or(1) as f64;
+        let form = (2.0 * self.form_deviation_log2(sum_of_squares) - 2.0 * ring.basis().log2()).exp2();
+        (form + noise::switch(ring.degree()) / kept.powi(2)).sqrt()
     }
 
     /// Bytes of a public key.

@@ -313,3 +313,52 @@ fn noise_that_is_opened_is_that_of_the_flooding() {
         assert!((mean - 1.0 / 3.0).abs() < 5.0 * error, "{mean}");
     }
 }
+
+/// Forms as samples: their phases are the forms' values, with noise as predicted, and their signs can be told.
+#[test]
+fn samples_hold_the_forms_and_have_signs() {
+    let literal = FormLiteral {
+        min_plaintext: 1 << 20,
+        max_weight: 1 << 9,
+        ..public(3, 1024)
+    };
+    let mut case = Case::new(literal, 9);
+    assert_eq!(case.params.plaintext(), 1 << 20);
+    let request = case.key.encrypt(&case.bits, &mut case.rng).unwrap();
+    let request = case.params.read_request(&request).unwrap();
+    let samples = case.evaluator.samples(&request, &case.forms).unwrap();
+    let ternary = case.key.secret().ternary();
+    let squares = 700.0 * f64::from(1 << 18) / 3.0;
+    let deviation = case.params.sample_deviation(squares);
+    for (sample, expected) in samples.iter().zip(case.expected()) {
+        let products = sample.mask.iter().zip(ternary.expose());
+        let phase = products.fold(i128::from(sample.body), |sum, (a, s)| {
+            sum + i128::from(*a) * i128::from(*s)
+        });
+        let modulus = f64::from(1 << 25).powi(2);
+        let off = phase.rem_euclid(i128::from(sample.modulus)) as f64 / sample.modulus as f64
+            - expected as f64 / f64::from(1 << 20);
+        assert!(
+            off.abs() < 6.0 * deviation,
+            "{} {}",
+            off * modulus,
+            deviation * modulus
+        );
+    }
+    let params = crate::sign::SignParams::new(crate::sign::SignLiteral {
+        dimension: 4096,
+        precision: 20,
+    });
+    let key = crate::sign::SignKey::generate(&params.unwrap(), &Seed::from_bytes([3; 32]));
+    let keys = crate::sign::SignKeys::read(key.params(), &case.key.sign_bytes(&key).unwrap()).unwrap();
+    for (sample, expected) in samples.iter().zip(case.expected()) {
+        // The threshold itself is not below it.
+        for more in [0, 1] {
+            let threshold = expected as i64 + more;
+            let answer = keys
+                .is_below(sample, deviation, threshold, &mut case.rng)
+                .unwrap();
+            assert_eq!(key.open(&answer).unwrap(), more == 1, "{expected} {threshold}");
+        }
+    }
+}
