@@ -8,11 +8,13 @@
 //! their classes, give the threshold. All this is post-processing of a released table.
 //!
 //! The made-up rows know how columns depend on each other as far as single trees do, which is less than they do: scores
-//! spread 2 to 8 % less than those of the true rows. So by exact counts the threshold is the middle between theirs and
-//! one half, which would be right if all trees agreed. Under noise, which trees do not share, it is theirs.
+//! spread 2 to 8 % less than those of the true rows. So the threshold lies between theirs and one half, which would be
+//! right if all trees agreed: by exact counts a quarter of the way from one half, under noise, which trees do not share,
+//! four fifths of it.
 //!
-//! Measured on Adult (6 + 6 columns, three seeds, accuracy): at epsilon 1 .847 and at 0.1 .828, where one half has .845
-//! and .779 and the best threshold .849 and .832.
+//! Measured within Adult's training file (6 + 6 columns, three folds, accuracy; the best threshold in brackets): without
+//! noise .8642 (.8660), where half of the way has .8638; at epsilon 1 .8455 (.8467), where the whole way has .8440 and
+//! half of it .8451; at 0.1 .8201 (.8233), the whole way .8173. On eleven other sets it is within .001 either way.
 
 use rand_chacha::ChaCha20Rng;
 use rand_core::{Rng, SeedableRng};
@@ -28,6 +30,8 @@ const ROWS: usize = 10_000;
 const BINS: usize = 100;
 /// The threshold of scores that are probabilities.
 const CALIBRATED: f64 = 0.5;
+/// Part of the way from there to the threshold of made-up rows: by exact counts, and under noise.
+const TRUST: (f64, f64) = (0.25, 0.8);
 /// Part of the rarer class's rows that counts as chance of the draw.
 const SLACK: f64 = 0.002;
 /// What all rows of both classes weigh, over those that are made up of either.
@@ -64,8 +68,9 @@ pub(super) fn threshold(
     }
     let slack = SLACK * ROWS as f64 * f64::min(weights[0], weights[1]);
     let threshold = middle_threshold(&histogram, slack);
-    if is_exact && threshold < 1.0 {
-        threshold.midpoint(CALIBRATED)
+    if threshold < 1.0 {
+        let trust = if is_exact { TRUST.0 } else { TRUST.1 };
+        trust * threshold + (1.0 - trust) * CALIBRATED
     } else {
         threshold
     }
@@ -233,7 +238,10 @@ mod tests {
         let noisy = threshold(&trees, &cells, &values, 10, false);
         assert!((0.15..0.45).contains(&noisy), "{noisy}");
         let exact = threshold(&trees, &cells, &values, 10, true);
-        assert_eq!(exact, noisy.midpoint(0.5));
+        assert!(
+            (0.5 - exact - TRUST.0 / TRUST.1 * (0.5 - noisy)).abs() < 1e-12,
+            "{exact} {noisy}"
+        );
     }
 
     #[test]

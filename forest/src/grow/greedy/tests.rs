@@ -150,6 +150,25 @@ fn attributes_come_last_or_cost_no_histogram() {
 }
 
 #[test]
+fn over_one_link_every_level_tests_any_column() {
+    let mut schema = schema();
+    schema.features.extend([
+        Column::known("to"),
+        Column::numeric("age", 0.0, 1.0).read_through("to"),
+    ]);
+    let all = [0, 1, 2, 3, 4];
+    for levels in [0, 1, 3] {
+        let layout = Layout::new(&schema, &ForestParams { levels, ..PARAMS });
+        let depth = usize::from(PARAMS.depth);
+        let asked = if levels == 0 { depth } else { levels.into() };
+        assert_eq!(layout.wanted(), vec![2; asked]);
+        assert!(
+            (0..depth).all(|level| layout.pool(level, Some(0)) == all && layout.all(level, Some(0)) == all)
+        );
+    }
+}
+
+#[test]
 fn hopeless_noise_leaves_half_to_chance_and_the_rest_alone() {
     let params = ForestParams { trees: 21, ..PARAMS };
     let forest = train(&[rows(200, 1)], params, Some(1e6));
