@@ -2,7 +2,7 @@
 
 use crate::simulate::payments::Scale;
 use clap::{Args, ValueEnum};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// `hedgerow simulate`.
 #[derive(Debug, Args)]

@@ -24,7 +24,7 @@ use tokio::process::{Child, Command};
 
 use super::ServiceArguments;
 use super::check::Check;
-use super::input;
+use super::input::Input;
 use super::keys::Keys;
 use super::session::Session;
 use crate::args::Query;
@@ -42,7 +42,7 @@ pub async fn run(arguments: &Query) -> Result<()> {
     let Some(source) = &arguments.input else {
         return Err(CliError::Config("query: --input is missing".to_owned()));
     };
-    let rows = input::read(Path::new(source))?;
+    let input = Input::read(Path::new(source))?;
     if let Some(output) = &arguments.output
         && output.extension().is_none_or(|extension| extension != "csv")
     {
@@ -97,6 +97,10 @@ pub async fn run(arguments: &Query) -> Result<()> {
         clear.fits(&offer)?;
     }
     let mut asked = Asked::new(&offer, &mut keys)?;
+    let (rows, said) = input.rows(asked.client.columns())?;
+    for line in said {
+        eprintln!("warning: {line}");
+    }
     let mut answers = Vec::new();
     for part in rows.parts(usize::try_from(offer.rows).unwrap_or(usize::MAX)) {
         answers.extend(asked.ask(&mut session, &part).await?);

@@ -1,5 +1,6 @@
 //! The client's side of the seam: keys, requests and answers of one offer.
 
+use hedgerow_forest::ensemble::Feature;
 use rand_core::CryptoRng;
 
 use super::ServiceError;
@@ -113,6 +114,12 @@ impl Scores {
 /// A client of one offer, with keys from a seed that stays with it: the same seed makes the same keys, so that a server
 /// which has them is not sent them again.
 pub trait Asking: Send {
+    /// Columns of a row, in the order in which [`Self::request`] takes values that have no names, with the texts of
+    /// categories, whose positions are the values; empty where a model knows only how many there are.
+    fn columns(&self) -> &[Feature] {
+        &[]
+    }
+
     /// The evaluation keys, as [`Hosted::keys`](super::Hosted::keys) takes them; empty where the mode needs none.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Forests behind the seam: [`crate::trees`] on both sides. A client is told the offer of the mode, and nothing more.
 
 use hedgerow_crypto::seed::Seed;
+use hedgerow_forest::ensemble::Feature;
 use rand_core::CryptoRng;
 
 use super::{Asking, Hosted, Meaning, Offer, Rows, Scores, ServiceError, Sizes};
@@ -145,13 +146,13 @@ impl AskingForest {
 ///
 /// # Errors
 /// A column that is not there, or twice; another number of columns.
-pub fn arranged(columns: &[String], rows: &Rows) -> Result<Rows, ServiceError> {
+pub fn arranged(columns: &[Feature], rows: &Rows) -> Result<Rows, ServiceError> {
     let wrong = |what, actual: String, expected: String| ServiceError::Rows {
         what,
         actual,
         expected,
     };
-    if rows.names().is_empty() || columns.iter().any(String::is_empty) {
+    if rows.names().is_empty() || columns.iter().any(|column| column.name.is_empty()) {
         return match rows.width() {
             actual if actual == columns.len() => Ok(rows.clone()),
             actual => Err(wrong("columns", actual.to_string(), columns.len().to_string())),
@@ -159,15 +160,15 @@ pub fn arranged(columns: &[String], rows: &Rows) -> Result<Rows, ServiceError> {
     }
     let mut places = Vec::with_capacity(columns.len());
     for column in columns {
-        let mut named = (0..rows.width()).filter(|at| rows.names().get(*at) == Some(column));
+        let mut named = (0..rows.width()).filter(|at| rows.names().get(*at) == Some(&column.name));
         match (named.next(), named.next()) {
             (Some(place), None) => places.push(place),
             (None, _) => {
                 let have = rows.names().join(", ");
-                return Err(wrong("columns", have, format!("one called {column:?}")));
+                return Err(wrong("columns", have, format!("one called {:?}", column.name)));
             }
             (Some(_), Some(_)) => {
-                let two = format!("two called {column:?}");
+                let two = format!("two called {:?}", column.name);
                 return Err(wrong("columns", two, "one".to_owned()));
             }
         }
@@ -176,10 +177,15 @@ pub fn arranged(columns: &[String], rows: &Rows) -> Result<Rows, ServiceError> {
         .iter()
         .flat_map(|row| places.iter().filter_map(|place| row.get(*place).copied()))
         .collect();
-    Rows::new(columns.to_vec(), columns.len(), values)
+    let names = columns.iter().map(|column| column.name.clone()).collect();
+    Rows::new(names, columns.len(), values)
 }
 
 impl Asking for AskingForest {
+    fn columns(&self) -> &[Feature] {
+        &self.client.offer().columns
+    }
+
     fn keys(&self) -> Result<Vec<u8>, ServiceError> {
         Ok(self.client.keys())
     }

@@ -98,7 +98,10 @@ fn a_forest_of_any_mode_answers_behind_the_seam() {
 
 #[test]
 fn columns_are_found_by_name_wherever_they_are() {
-    let columns = ["a", "b"].map(str::to_owned);
+    let columns = ["a", "b"].map(|name| Feature {
+        name: name.to_owned(),
+        categories: None,
+    });
     let rows = |names: &[&str], values: &[f64]| {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         Rows::new(names, 3, values.to_vec()).unwrap()

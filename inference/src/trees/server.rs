@@ -3,7 +3,7 @@
 use std::fmt;
 
 use hedgerow_crypto::exact::{Evaluator, Form, FormLiteral, FormParams};
-use hedgerow_forest::ensemble::{Aggregate, Ensemble, Node};
+use hedgerow_forest::ensemble::{Aggregate, Ensemble, Feature, Node};
 use hedgerow_forest::export::json;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -33,8 +33,8 @@ pub struct Offer {
     pub mode: Mode,
     /// How rows become bins.
     pub binning: Binning,
-    /// Names of the columns; empty where the source does not tell.
-    pub columns: Vec<String>,
+    /// Columns: names, empty where the source does not tell, and texts of categories.
+    pub columns: Vec<Feature>,
     /// Parameters of the encryption.
     pub form: FormLiteral,
     /// Trees.
@@ -206,11 +206,7 @@ impl EncryptedForest {
         let offer = Offer {
             mode,
             binning: binned.binning.clone(),
-            columns: model
-                .features()
-                .iter()
-                .map(|feature| feature.name.clone())
-                .collect(),
+            columns: model.features().to_vec(),
             form: params.literal(),
             trees,
             targets: values.targets.clone(),

@@ -1,38 +1,15 @@
-//! Rows to ask about: `.npy` arrays and CSV files of numbers.
-
-use std::path::Path;
+//! Arrays of NumPy (`.npy`).
 
 use hedgerow_inference::service::Rows;
 
-use crate::error::{CliError, Result};
-
-/// Largest input, bytes.
-const MOST: u64 = 4 << 30;
-
-/// Reads rows.
-///
-/// # Errors
-/// A file that is neither, with the place of what is wrong.
-pub fn read(path: &Path) -> Result<Rows> {
-    let size = std::fs::metadata(path)
-        .map_err(CliError::file(path, "reading"))?
-        .len();
-    let wrong = |error: String| CliError::Config(format!("{}: {error}", path.display()));
-    if size > MOST {
-        return Err(wrong(format!("{size} bytes, at most {MOST}")));
-    }
-    let bytes = std::fs::read(path).map_err(CliError::file(path, "reading"))?;
-    if bytes.starts_with(MAGIC) {
-        return npy(&bytes).map_err(wrong);
-    }
-    let text = String::from_utf8(bytes).map_err(|_| wrong("neither a .npy array nor text".to_owned()))?;
-    csv(&text).map_err(|(line, error)| CliError::Config(format!("{}:{line}: {error}", path.display())))
-}
-
-const MAGIC: &[u8] = b"\x93NUMPY";
+/// What such a file begins with.
+pub const MAGIC: &[u8] = b"\x93NUMPY";
 
 /// An array of format 1 to 3 (numpy.lib.format): magic, version, length of the header, header, numbers.
-fn npy(bytes: &[u8]) -> Result<Rows, String> {
+///
+/// # Errors
+/// What is wrong with it, in words.
+pub fn read(bytes: &[u8]) -> Result<Rows, String> {
     let cut = || "the header of the array is cut short".to_owned();
     let rest = bytes.get(MAGIC.len()..).ok_or_else(cut)?;
     let ([major, _], rest) = rest.split_first_chunk::<2>().ok_or_else(cut)?;
@@ -115,54 +92,6 @@ fn npy(bytes: &[u8]) -> Result<Rows, String> {
     Rows::new(Vec::new(), columns, values).map_err(|error| error.to_string())
 }
 
-/// Numbers between commas, with a line of names first or without; an empty field is a missing value.
-fn csv(text: &str) -> Result<Rows, (usize, String)> {
-    let mut names = Vec::new();
-    let mut width = 0;
-    let mut values = Vec::new();
-    let lines = text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty());
-    for (at, (number, line)) in lines.enumerate() {
-        let fields: Vec<&str> = line
-            .split(',')
-            .map(|field| field.trim().trim_matches('"'))
-            .collect();
-        if at == 0 {
-            width = fields.len();
-            if fields
-                .iter()
-                .any(|field| !field.is_empty() && field.parse::<f64>().is_err())
-            {
-                names = fields.into_iter().map(str::to_owned).collect();
-                continue;
-            }
-        }
-        if fields.len() != width {
-            return Err((number + 1, format!("{} fields, expected {width}", fields.len())));
-        }
-        for (column, field) in fields.into_iter().enumerate() {
-            let value = if field.is_empty() {
-                Ok(f64::NAN)
-            } else {
-                field.parse::<f64>()
-            };
-            let value = value.map_err(|_| {
-                (
-                    number + 1,
-                    format!("column {}: {field:?} is no number", column + 1),
-                )
-            })?;
-            values.push(value);
-        }
-    }
-    if values.is_empty() {
-        return Err((1, "no rows".to_owned()));
-    }
-    Rows::new(names, width, values).map_err(|error| (1, error.to_string()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,15 +121,15 @@ mod tests {
             .iter()
             .flat_map(|v| v.to_le_bytes())
             .collect();
-        let rows = npy(&array("<f4", "False", "(2, 1, 2)", &floats)).unwrap();
+        let rows = read(&array("<f4", "False", "(2, 1, 2)", &floats)).unwrap();
         assert_eq!(values(&rows), [[1.5, -2.0], [0.0, 4.0]]);
         let doubles: Vec<u8> = [1e300f64, 2.0].iter().flat_map(|v| v.to_le_bytes()).collect();
         assert_eq!(
-            values(&npy(&array("<f8", "False", "(2,)", &doubles)).unwrap()),
+            values(&read(&array("<f8", "False", "(2,)", &doubles)).unwrap()),
             [[1e300, 2.0]]
         );
         assert_eq!(
-            values(&npy(&array("|u1", "False", "(1, 3)", &[0, 7, 255])).unwrap()),
+            values(&read(&array("|u1", "False", "(1, 3)", &[0, 7, 255])).unwrap()),
             [[0.0, 7.0, 255.0]]
         );
     }
@@ -208,7 +137,7 @@ mod tests {
     #[test]
     fn arrays_that_do_not_fit_say_what_is_wrong() {
         let refused = |bytes: &[u8], part: &str| {
-            let error = npy(bytes).unwrap_err();
+            let error = read(bytes).unwrap_err();
             assert!(error.contains(part), "{error}");
         };
         refused(&array("<f4", "True", "(1, 2)", &[0; 8]), "Fortran");
@@ -230,22 +159,5 @@ mod tests {
         let mut newer = good;
         newer[6] = 9;
         refused(&newer, "version 9");
-    }
-
-    #[test]
-    fn tables_of_numbers_read_with_and_without_names() {
-        let named = csv("a,b\n1,2\n\n3,\n").unwrap();
-        assert_eq!(named.names(), ["a", "b"]);
-        assert!(named.len() == 2 && values(&named)[1][1].is_nan());
-        assert!(csv("1,2\n3,4").unwrap().names().is_empty());
-        assert_eq!(
-            csv("a,b\n1\n").unwrap_err(),
-            (2, "1 fields, expected 2".to_owned())
-        );
-        assert_eq!(
-            csv("a,b\n1,x\n").unwrap_err(),
-            (2, "column 2: \"x\" is no number".to_owned())
-        );
-        assert_eq!(csv("a,b\n").unwrap_err().1, "no rows");
     }
 }
