@@ -86,10 +86,15 @@ impl Automorphisms {
 
     /// `5^steps mod 2N` for a rotation of `N / 2` slots to the left by `steps`, to the right if negative.
     pub fn rotation_exponent(&self, steps: i64) -> usize {
-        let slots = self.degree as i64 / 2;
-        let mut exponent = 1;
-        for _ in 0..steps.rem_euclid(slots) {
-            exponent = exponent * 5 % (2 * self.degree);
+        let (slots, modulus) = (self.degree as i64 / 2, 2 * self.degree);
+        let mut left = steps.rem_euclid(slots) as usize;
+        let (mut exponent, mut power) = (1, 5 % modulus);
+        while left > 0 {
+            if left % 2 == 1 {
+                exponent = exponent * power % modulus;
+            }
+            power = power * power % modulus;
+            left /= 2;
         }
         exponent
     }
