@@ -98,6 +98,21 @@ impl Evaluator {
         )
     }
 
+    /// `out = a`, without the primes above `level`.
+    ///
+    /// # Errors
+    /// A higher level than the ciphertext's, or other parameters or key.
+    pub fn copy_into(&self, out: &mut Ciphertext, a: &Ciphertext, level: usize) -> Result<(), CkksError> {
+        self.check(a)?;
+        self.check_below(a, level)?;
+        out.reshape(a, &self.params, level, a.parts().len(), a.scale());
+        for (out, part) in out.parts_mut().iter_mut().zip(a.parts()) {
+            let length = out.words().len();
+            out.words_mut().copy_from_slice(&part.words()[..length]);
+        }
+        Ok(())
+    }
+
     /// `a += b`.
     ///
     /// # Errors
@@ -172,13 +187,7 @@ impl Evaluator {
     /// A higher level than the ciphertext's.
     pub fn drop_level(&self, a: &mut Ciphertext, level: usize) -> Result<(), CkksError> {
         self.check(a)?;
-        if level > a.level() {
-            return Err(CkksError::Level {
-                what: "a ciphertext",
-                actual: a.level(),
-                expected: level,
-            });
-        }
+        self.check_below(a, level)?;
         a.parts_mut()
             .iter_mut()
             .for_each(|part| part.truncate(self.params.basis(level)));
@@ -197,13 +206,29 @@ impl Evaluator {
         level: usize,
         scratch: &mut Scratch,
     ) -> Result<Ciphertext, CkksError> {
+        let mut out = self.empty();
+        self.align_into(&mut out, a, level, scratch)?;
+        Ok(out)
+    }
+
+    /// As [`align`](Self::align), into a destination.
+    ///
+    /// # Errors
+    /// As [`align`](Self::align).
+    pub fn align_into(
+        &self,
+        out: &mut Ciphertext,
+        a: &Ciphertext,
+        level: usize,
+        scratch: &mut Scratch,
+    ) -> Result<(), CkksError> {
         self.check(a)?;
-        let mut out = a.clone();
         let wanted = self.params.scale(level);
         if a.level() == level {
             if same_scale(a.scale(), wanted) {
+                self.copy_into(out, a, level)?;
                 out.set_scale(wanted);
-                return Ok(out);
+                return Ok(());
             }
             return Err(CkksError::Scale {
                 what: "a ciphertext to align",
@@ -211,7 +236,7 @@ impl Evaluator {
                 expected_log2: wanted.log2(),
             });
         }
-        self.drop_level(&mut out, level.saturating_add(1))?;
+        self.check_below(a, level.saturating_add(1))?;
         let prime = self.params.prime(level + 1) as f64;
         let factor = (wanted * prime / a.scale()).round();
         if factor < f64::from(1 << 16) || factor.log2() > 61.0 {
@@ -221,10 +246,10 @@ impl Evaluator {
                 expected_log2: wanted.log2(),
             });
         }
-        self.scale_by(&mut out, factor as i64);
+        self.copy_into(out, a, level + 1)?;
+        self.scale_by(out, factor as i64);
         out.set_scale(wanted * prime);
-        self.rescale_assign(&mut out, scratch)?;
-        Ok(out)
+        self.rescale_assign(out, scratch)
     }
 
     /// Multiplies all words by an integer.
@@ -269,6 +294,17 @@ impl Evaluator {
             what: "a ciphertext",
             actual: a.key(),
             expected: self.keys.id(),
+        })
+    }
+
+    fn check_below(&self, a: &Ciphertext, level: usize) -> Result<(), CkksError> {
+        if level <= a.level() {
+            return Ok(());
+        }
+        Err(CkksError::Level {
+            what: "a ciphertext",
+            actual: a.level(),
+            expected: level,
         })
     }
 

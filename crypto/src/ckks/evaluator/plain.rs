@@ -99,6 +99,21 @@ impl Evaluator {
     /// None or different numbers of ciphertexts and plaintexts; ciphertexts of three parts, or that are not of one level
     /// and key; products of different scales; plaintexts prepared for a lower level.
     pub fn dot_plain(&self, a: &[&Ciphertext], b: &[&PreparedPlaintext]) -> Result<Ciphertext, CkksError> {
+        let mut out = self.empty();
+        self.dot_plain_into(&mut out, a, b)?;
+        Ok(out)
+    }
+
+    /// As [`dot_plain`](Self::dot_plain), into a destination.
+    ///
+    /// # Errors
+    /// As [`dot_plain`](Self::dot_plain).
+    pub fn dot_plain_into(
+        &self,
+        out: &mut Ciphertext,
+        a: &[&Ciphertext],
+        b: &[&PreparedPlaintext],
+    ) -> Result<(), CkksError> {
         let (Some(first), Some(first_plain)) = (a.first(), b.first()) else {
             return Err(CkksError::Length {
                 what: "pairs of a dot product",
@@ -126,11 +141,10 @@ impl Evaluator {
                 });
             }
         }
-        let mut out = self.empty();
         out.reshape(first, &self.params, first.level(), 2, scale);
         let words = 2 * a.len() * first.parts()[0].words().len();
         let [c0, c1] = &mut out.parts_mut()[..] else {
-            return Ok(out);
+            return Ok(());
         };
         let tasks = c0.limbs_mut().zip(c1.limbs_mut()).enumerate();
         parallel::for_each(words, tasks, |(index, ((limb, c0), (_, c1)))| {
@@ -139,7 +153,7 @@ impl Evaluator {
                 |part: usize| -> Vec<&[u64]> { a.iter().map(|a| a.parts()[part].limb(index)).collect() };
             simd::dot_pair(c0, c1, &plain, &part(0), &part(1), limb.reducer());
         });
-        Ok(out)
+        Ok(())
     }
 
     /// `a *= number`. With [`Rescale::Now`] a canonical scale stays canonical; with [`Rescale::Lazy`] the scale is multiplied by

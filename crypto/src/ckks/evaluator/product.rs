@@ -1,7 +1,7 @@
 //! Products of ciphertexts, and relinearisation.
 
 use super::{Evaluator, Rescale, Scratch, levels_left};
-use crate::ckks::ciphertext::Ciphertext;
+use crate::ckks::ciphertext::{Ciphertext, same_scale};
 use crate::ckks::error::CkksError;
 use crate::ckks::key_switch::{Digits, Inner, shares};
 use crate::ckks::parallel;
@@ -91,6 +91,79 @@ impl Evaluator {
             let [a0, a1, b0, b1] =
                 [(a, 0), (a, 1), (b, 0), (b, 1)].map(|(ct, part)| ct.parts()[part].limb(index));
             simd::tensor(out0, out1, out2, a0, a1, b0, b1, limb.reducer());
+        });
+        Ok(())
+    }
+
+    /// `sum_i a_i b_i`, slot by slot, relinearised once.
+    ///
+    /// # Errors
+    /// None or different numbers of factors; factors of three parts, or that are not of one level and key; products of
+    /// different scales; no relinearisation key for the level; no level left for [`Rescale::Now`].
+    pub fn dot_into(
+        &self,
+        out: &mut Ciphertext,
+        a: &[&Ciphertext],
+        b: &[&Ciphertext],
+        when: Rescale,
+        scratch: &mut Scratch,
+    ) -> Result<(), CkksError> {
+        let nothing = Ciphertext::new(self.params().digest(), self.keys().id(), 1.0, Vec::new());
+        let mut sum = std::mem::replace(&mut scratch.product, nothing);
+        let result = self
+            .dot_tensor_into(&mut sum, a, b)
+            .and_then(|()| self.relinearize_into(out, &sum, when, scratch));
+        scratch.product = sum;
+        result
+    }
+
+    /// `sum_i a_i b_i` as a ciphertext of three parts: one reduction for many products.
+    fn dot_tensor_into(
+        &self,
+        out: &mut Ciphertext,
+        a: &[&Ciphertext],
+        b: &[&Ciphertext],
+    ) -> Result<(), CkksError> {
+        let (Some(first), Some(other), true) = (a.first(), b.first(), a.len() == b.len()) else {
+            return Err(CkksError::Length {
+                what: "factors of a dot product",
+                actual: b.len(),
+                expected: a.len().max(1),
+            });
+        };
+        let scale = first.scale() * other.scale();
+        for (a, b) in a.iter().zip(b) {
+            self.check_pair(first, a)?;
+            self.check_pair(first, b)?;
+            a.check_parts("a factor", 2)?;
+            b.check_parts("a factor", 2)?;
+            if !same_scale(a.scale() * b.scale(), scale) {
+                return Err(CkksError::Scale {
+                    what: "a product",
+                    actual_log2: (a.scale() * b.scale()).log2(),
+                    expected_log2: scale.log2(),
+                });
+            }
+        }
+        out.reshape(first, self.params(), first.level(), 3, scale);
+        let [out0, out1, out2] = &mut out.parts_mut()[..] else {
+            return Ok(());
+        };
+        let words = 4 * a.len() * out0.words().len();
+        let outs = out0
+            .limbs_mut()
+            .zip(out1.limbs_mut())
+            .zip(out2.limbs_mut())
+            .enumerate();
+        parallel::for_each(words, outs, |(index, (((limb, out0), (_, out1)), (_, out2)))| {
+            let [a0, a1, b0, b1] = [(a, 0), (a, 1), (b, 0), (b, 1)].map(|(cts, part)| {
+                let limbs = cts.iter().map(|ct| ct.parts()[part].limb(index));
+                limbs.collect::<Vec<_>>()
+            });
+            let crossed = ([&a0[..], &a1].concat(), [&b1[..], &b0].concat());
+            simd::dot(out0, &a0, &b0, limb.reducer());
+            simd::dot(out1, &crossed.0, &crossed.1, limb.reducer());
+            simd::dot(out2, &a1, &b1, limb.reducer());
         });
         Ok(())
     }

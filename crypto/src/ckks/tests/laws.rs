@@ -74,6 +74,20 @@ fn sums_products_and_numbers() {
     let mixed = e.sub(&two, &e.tensor(&x, &y).unwrap()).unwrap();
     assert!(s.error(&mixed, &[Complex::default(); 128]) < -25.0);
 
+    let mut dot = e.empty();
+    e.dot_into(&mut dot, &[&x, &y, &x], &[&y, &x, &x], Now, &mut s.scratch)
+        .unwrap();
+    assert_eq!((dot.level(), dot.scale()), (3, s.params.scale(3)));
+    let squares = map(&a, &a, product);
+    let expected = map(&map(&products, &products, sum), &squares, sum);
+    assert!(s.error(&dot, &expected) < -25.0);
+    let other = e.dot_into(&mut dot, &[&x], &[], Now, &mut s.scratch);
+    assert!(matches!(other, Err(CkksError::Length { .. })));
+    let mut copy = e.empty();
+    e.copy_into(&mut copy, &x, 2).unwrap();
+    assert!(copy.level() == 2 && s.error(&copy, &a) < -30.0);
+    assert!(e.copy_into(&mut dot, &copy, 3).is_err());
+
     let plain = s.prepare(&b, 4);
     let mut product_plain = e.mul_plain(&x, &plain).unwrap();
     e.rescale_assign(&mut product_plain, &mut s.scratch).unwrap();
