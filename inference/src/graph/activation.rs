@@ -14,8 +14,12 @@ pub enum Activation {
     Silu,
     /// `x Phi(x)`.
     Gelu,
+    /// `x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2`, which approximates [`Activation::Gelu`].
+    GeluTanh,
     /// `tanh(x)`.
     Tanh,
+    /// The error function.
+    Erf,
 }
 
 impl Activation {
@@ -26,7 +30,9 @@ impl Activation {
             Self::Sigmoid => "Sigmoid",
             Self::Silu => "SiLU",
             Self::Gelu => "GELU",
+            Self::GeluTanh => "GELU (tanh)",
             Self::Tanh => "Tanh",
+            Self::Erf => "Erf",
         }
     }
 
@@ -37,7 +43,12 @@ impl Activation {
             Self::Sigmoid => 1.0 / (1.0 + (-x).exp()),
             Self::Silu => x / (1.0 + (-x).exp()),
             Self::Gelu => x * 0.5 * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2)),
+            Self::GeluTanh => {
+                let inner = std::f64::consts::FRAC_2_PI.sqrt() * (x + 0.044715 * x * x * x);
+                0.5 * x * (1.0 + inner.tanh())
+            }
             Self::Tanh => x.tanh(),
+            Self::Erf => erf(x),
         }
     }
 }
@@ -59,6 +70,9 @@ fn erf(x: f64) -> f64 {
     (1.0 - complement).copysign(x)
 }
 
+/// Highest degree of a replacement: beyond, no ring has the levels for more than one of them.
+pub const MAX_DEGREE: usize = 64;
+
 /// What replaced one activation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Calibration {
@@ -75,6 +89,25 @@ pub struct Calibration {
 }
 
 impl Graph {
+    /// Names of the activations that calibration has to replace.
+    pub fn activations(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.nodes.iter().filter_map(|node| match node.operator {
+            Operator::Activation(activation) => Some((node.name.as_str(), activation.name())),
+            _ => None,
+        })
+    }
+
+    /// Evaluates one sample in f64 with activations as they are, before any replacement.
+    ///
+    /// # Errors
+    /// An input of another length, a value outside a fitted polynomial's interval.
+    pub fn evaluate_original(&self, input: &[f64]) -> Result<Vec<f64>, GraphError> {
+        let values = self.trace_with(input, |_, activation, x| {
+            Ok(x.iter().map(|&x| activation.at(x)).collect())
+        });
+        Ok(values?.pop().unwrap_or_default())
+    }
+
     /// Replaces every activation by the Chebyshev interpolation of `degree` on the interval that `samples` show,
     /// widened by the factor `margin` (at least 1) about its middle.
     ///
@@ -101,6 +134,7 @@ impl Graph {
             }
         }
         let (mut graph, mut report) = (self.clone(), Vec::new());
+        let degree = degree.clamp(1, MAX_DEGREE);
         for node in &mut graph.nodes {
             let Operator::Activation(activation) = node.operator else {
                 continue;
@@ -127,5 +161,20 @@ impl Graph {
             node.operator = Operator::Polynomial(polynomial);
         }
         Ok((graph, report))
+    }
+}
+
+impl std::fmt::Display for Calibration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (low, high) = self.interval;
+        write!(
+            f,
+            "{}: {} on [{low:.3}, {high:.3}] by a polynomial of degree {}, largest error {:.2e} (2^{:.1})",
+            self.node,
+            self.activation,
+            self.degree,
+            self.error,
+            self.error.log2()
+        )
     }
 }

@@ -59,10 +59,11 @@ impl Graph {
             Some(&Value::Node(id)) => builder.nodes.truncate(id + 1),
             _ => return Err(GraphError::Missing("output that depends on the input")),
         }
-        Ok(Self {
+        let read = Self {
             name: graph.name,
             nodes: builder.nodes,
-        })
+        };
+        Ok(read.fused())
     }
 }
 
@@ -256,7 +257,9 @@ impl Builder {
             "Relu" => self.activation(at, Activation::Relu),
             "Sigmoid" => self.activation(at, Activation::Sigmoid),
             "Silu" | "Swish" => self.activation(at, Activation::Silu),
+            "Gelu" if at.text("approximate") == "tanh" => self.activation(at, Activation::GeluTanh),
             "Gelu" => self.activation(at, Activation::Gelu),
+            "Erf" => self.activation(at, Activation::Erf),
             "Tanh" => self.activation(at, Activation::Tanh),
             "MaxPool" => Err(at.unsupported("a maximum is no polynomial: train the network with AveragePool instead")),
             "Softmax" | "LogSoftmax" => {
@@ -265,7 +268,7 @@ impl Builder {
             _ => Err(at.unsupported(
                 "supported are Conv, Gemm, MatMul, AveragePool, GlobalAveragePool, BatchNormalization, Flatten, Reshape, \
                  Add, Sub, Mul, Pow, Pad, Concat, Transpose, ReduceMean, ReduceSum and the activations Relu, Sigmoid, \
-                 Silu, Gelu, Tanh; rewrite the model with these",
+                 Silu, Gelu, Tanh, Erf; rewrite the model with these",
             )),
         }
     }

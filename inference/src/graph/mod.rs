@@ -8,6 +8,7 @@ mod activation;
 mod affine;
 mod build;
 mod error;
+mod fuse;
 mod layers;
 mod onnx;
 mod outline;
@@ -18,7 +19,7 @@ pub mod zoo;
 
 use std::sync::Arc;
 
-pub use activation::{Activation, Calibration};
+pub use activation::{Activation, Calibration, MAX_DEGREE};
 pub use affine::Affine;
 pub use error::GraphError;
 pub use outline::{Outline, Part, PartKind};
@@ -149,6 +150,34 @@ impl Graph {
             values.push(value);
         }
         Ok(values)
+    }
+
+    /// The same network with an affine map at its end, the identity where there was none. What a server sends is the result
+    /// of a map: it writes zeros beside the result, where a polynomial of whatever lies there would tell about the weights.
+    #[must_use]
+    pub fn answering(&self) -> Self {
+        let mut graph = self.clone();
+        if let Some(last) = graph.nodes.last()
+            && !matches!(last.operator, Operator::Affine(_))
+            && let Ok(identity) = Affine::select(last.size(), (0..last.size() as u32).map(Some))
+        {
+            let node = Node {
+                name: "answer".to_owned(),
+                operator: Operator::Affine(Arc::new(identity)),
+                inputs: vec![graph.nodes.len() - 1],
+                shape: last.shape.clone(),
+            };
+            graph.nodes.push(node);
+        }
+        graph
+    }
+
+    /// Its first nodes, but for the last `fewer`.
+    #[cfg(test)]
+    pub(crate) fn first(&self, fewer: usize) -> Self {
+        let mut graph = self.clone();
+        graph.nodes.truncate(graph.nodes.len() - fewer);
+        graph
     }
 
     /// Joins affine maps that follow each other, and drops what nothing uses.
