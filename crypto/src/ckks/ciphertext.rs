@@ -68,6 +68,11 @@ impl Ciphertext {
         self.parts.iter().map(|part| size_of_val(part.words())).sum()
     }
 
+    /// Bytes that it keeps allocated: what it can be overwritten with without more.
+    pub fn room(&self) -> usize {
+        self.parts.iter().map(Poly::room).sum()
+    }
+
     /// The polynomials `c_0, c_1, ..`.
     pub(super) fn parts(&self) -> &[Poly<Eval>] {
         &self.parts

@@ -107,6 +107,11 @@ impl<Domain> Poly<Domain> {
         self.basis = Arc::clone(basis);
     }
 
+    /// Bytes allocated.
+    pub fn room(&self) -> usize {
+        self.words.capacity() * size_of::<u64>()
+    }
+
     /// Makes this a polynomial over another basis, with words that are not specified: room to write to. Allocates only
     /// if there was never so much room.
     pub fn reshape(&mut self, basis: &Arc<RnsBasis>) {

@@ -49,13 +49,15 @@ pub struct CostError {
 }
 
 /// Operations by their names in a table.
-const NAMES: [(&str, Op); 12] = [
+const NAMES: [(&str, Op); 14] = [
     ("Add", Op::Add),
     ("AddPlain", Op::AddPlain),
     ("MulPlain", Op::MulPlain),
     ("MulPeriodic", Op::MulPeriodic),
     ("MulScalar", Op::MulScalar),
     ("Mul", Op::Mul),
+    ("Tensor", Op::Tensor),
+    ("Relinearize", Op::Relinearize),
     ("Rescale", Op::Rescale),
     ("Rotate", Op::Rotate),
     ("Hoist", Op::Hoist),
@@ -160,7 +162,7 @@ impl CostTable {
         let distance = |s: &Sample| {
             let degree = s.log_degree.abs_diff(ring.log_degree) as f64;
             let logs = |a: usize, b: usize| (a.max(1) as f64 / b.max(1) as f64).ln().abs();
-            100.0 * degree + logs(s.limbs, limbs) + 0.1 * logs(s.digits, digits)
+            100.0 * degree + logs(s.limbs, limbs) + logs(s.digits, digits) + 0.5 * logs(s.special, special)
         };
         let same = self.samples.iter().filter(|s| s.op == op);
         let Some(near) = same.min_by(|a, b| distance(a).total_cmp(&distance(b))) else {
@@ -205,6 +207,8 @@ fn work(op: Op, log_degree: u32, limbs: usize, special: usize, digits: usize) ->
     match op {
         Op::Add | Op::AddPlain | Op::MulScalar | Op::MulPlain | Op::MulPeriodic => limbs,
         Op::Mul => 4.0 * limbs + raise + inner + down,
+        Op::Tensor => 4.0 * limbs,
+        Op::Relinearize => raise + inner + down + 2.0 * limbs,
         Op::Rescale | Op::Align => rescale,
         Op::Rotate | Op::Conjugate => raise + inner + down + 2.0 * limbs,
         Op::Hoist => raise,

@@ -11,7 +11,7 @@ use crate::scheme::{Ckks, CkksClient, KeySet, Op, Rescale, Scheme, SchemeError};
 pub type Clock<'a> = &'a dyn Fn() -> f64;
 
 /// Seconds of one batch of repetitions: clocks of CPU time tick in milliseconds.
-const BATCH: f64 = 0.08;
+const BATCH: f64 = 0.06;
 /// Batches, of which the fastest counts.
 const BATCHES: usize = 3;
 /// Ciphertexts of a measured combination, and its sums.
@@ -19,7 +19,7 @@ const COMBINATION: (usize, usize) = (64, 16);
 /// Terms of a measured inner product.
 const TERMS: usize = 16;
 
-/// Measures all operations on the current thread pool for the degrees `2^log_degree`, at three levels each. `cache` is
+/// Measures all operations on the current thread pool for the degrees `2^log_degree`, in two rings and at three levels each. `cache` is
 /// the size of the last cache in bytes: what is taken to come from memory is three times as large.
 ///
 /// # Errors
@@ -27,24 +27,31 @@ const TERMS: usize = 16;
 pub fn measure(log_degrees: &[u32], cache: u64, clock: Clock<'_>) -> Result<CostTable, SchemeError> {
     let mut samples = Vec::new();
     for &log_degree in log_degrees {
-        let (levels, dnum) = match log_degree {
-            ..=12 => (1, 2),
-            13 => (5, 6),
-            14 => (8, 3),
-            15 => (11, 3),
-            _ => (24, 4),
+        // Rings as plans have them: small digits, and large ones.
+        let (levels, dnums): (_, &[usize]) = match log_degree {
+            ..=12 => (1, &[2]),
+            13 => (5, &[6, 3]),
+            14 => (8, &[9, 3]),
+            15 => (11, &[6, 3]),
+            _ => (24, &[4]),
         };
-        let ring = Ring::choices(levels, 40, 26)
-            .into_iter()
-            .filter(|ring| ring.log_degree == log_degree)
-            .min_by_key(|ring| ring.dnum.abs_diff(dnum))
-            .ok_or_else(|| {
-                SchemeError::Backend(format!("no ring of degree 2^{log_degree} has {levels} levels"))
-            })?;
+        let mut rings: Vec<Ring> = Vec::new();
+        for dnum in dnums {
+            let fits = Ring::choices(levels, 40, 26).into_iter();
+            let fits = fits.filter(|ring| ring.log_degree == log_degree);
+            rings.extend(fits.min_by_key(|ring| ring.dnum.abs_diff(*dnum)));
+        }
+        rings.dedup();
+        if rings.is_empty() {
+            let reason = format!("no ring of degree 2^{log_degree} has {levels} levels");
+            return Err(SchemeError::Backend(reason));
+        }
         let mut at = vec![levels, levels.div_ceil(2), 1];
         at.dedup();
-        for level in at {
-            samples.extend(at_level(&ring, level, cache, clock)?);
+        for ring in &rings {
+            for &level in &at {
+                samples.extend(at_level(ring, level, cache, clock)?);
+            }
         }
     }
     Ok(CostTable::new(samples, cache))
@@ -124,38 +131,47 @@ fn at_level(ring: &Ring, level: usize, cache: u64, clock: Clock<'_>) -> Result<V
     same(Op::Add, &mut || server.add(&mut sum, &ct))?;
     same(Op::AddPlain, &mut || server.add_plain(&mut sum, &plain))?;
     same(Op::MulScalar, &mut || {
-        server.mul_scalar(&ct, 0.5, Rescale::Lazy).map(drop)
+        server
+            .mul_scalar(&ct, 0.5, Rescale::Lazy)
+            .map(|ct| server.recycle(ct))
     })?;
     let product = server.mul_scalar(&ct, 0.5, Rescale::Lazy)?;
-    let copy = least(clock, || {
-        std::hint::black_box(product.clone());
+    let copied = |ct: &_, run: &dyn Fn(&mut _) -> Result<(), SchemeError>| {
+        let mut copy = server.copy(ct);
+        run(&mut copy)?;
+        server.recycle(copy);
         Ok(())
-    })?;
-    let rescale = least(clock, || server.rescale(&mut product.clone()))? - copy;
-    let align = least(clock, || server.align(&mut ct.clone(), level - 1))? - copy;
+    };
+    let copy = least(clock, || copied(&ct, &|_| Ok(())))?;
+    let rescale = least(clock, || copied(&product, &|ct| server.rescale(ct)))? - copy;
+    let align = least(clock, || copied(&ct, &|ct| server.align(ct, level - 1)))? - copy;
     note(Op::Rescale, rescale, rescale);
     note(Op::Align, align, align);
 
-    let mul = least(clock, || server.mul(&ct, &ct, Rescale::Lazy).map(drop))?;
-    let rotate = least(clock, || server.rotate(&ct, 1).map(drop))?;
-    let cold = cycle(clock, key_count, |i| server.rotate(&ct, i as i64 + 1).map(drop))?;
-    note(Op::Rotate, rotate, cold);
-    note(Op::Conjugate, rotate, cold);
-    note(Op::Mul, mul, mul + (cold - rotate).max(0.0));
+    let done = |ct| server.recycle(ct);
+    let many = |steps: &[i64]| {
+        let turned = server.rotate_many(&ct, steps)?;
+        turned.into_iter().for_each(done);
+        Ok(())
+    };
+    let mul = least(clock, || server.mul(&ct, &ct, Rescale::Lazy).map(done))?;
+    let rotate = least(clock, || server.rotate(&ct, 1).map(done))?;
+    let cold_key = cycle(clock, key_count, |i| server.rotate(&ct, i as i64 + 1).map(done))?;
+    note(Op::Rotate, rotate, cold_key);
+    note(Op::Conjugate, rotate, cold_key);
+    note(Op::Mul, mul, mul + (cold_key - rotate).max(0.0));
     // The same key four times: what one rotation more costs, with its key in the cache.
-    let one = least(clock, || server.rotate_many(&ct, &[1]).map(drop))?;
-    let four = least(clock, || server.rotate_many(&ct, &[1; 4]).map(drop))?;
+    let one = least(clock, || many(&[1]))?;
+    let four = least(clock, || many(&[1; 4]))?;
     let hoisted = ((four - one) / 3.0).clamp(0.1 * rotate, 0.9 * rotate);
     let hoist = (one - hoisted).max(0.1 * rotate);
     let steps: Vec<i64> = (1..=key_count as i64).collect();
-    let groups: Vec<&[i64]> = steps.chunks_exact(2).collect();
+    let groups: Vec<&[i64]> = steps.chunks_exact(4).collect();
     let cold = cycle(clock, groups.len(), |i| {
-        groups
-            .get(i)
-            .map_or(Ok(()), |steps| server.rotate_many(&ct, steps).map(drop))
+        groups.get(i).map_or(Ok(()), |steps| many(steps))
     })?;
     note(Op::Hoist, hoist, hoist);
-    note(Op::HoistedRotate, hoisted, 0.5 * (cold - hoist));
+    note(Op::HoistedRotate, hoisted, 0.25 * (cold - hoist));
 
     let masks = (3 * cache / ring.limb_bytes(limbs)).clamp(4 * TERMS as u64, 1024) as usize / TERMS;
     let groups = (0..masks).map(|_| {
@@ -164,16 +180,42 @@ fn at_level(ring: &Ring, level: usize, cache: u64, clock: Clock<'_>) -> Result<V
             .collect()
     });
     let groups = groups.collect::<Result<Vec<Vec<_>>, _>>()?;
-    let cts = [&ct; TERMS];
+    let cts: Vec<_> = (0..TERMS).map(|_| ct.clone()).collect();
+    let cts: Vec<_> = cts.iter().collect();
     let dot = |group: &[_]| {
         let plains: Vec<_> = group.iter().collect();
-        server.dot_plain(&cts, &plains, Rescale::Lazy).map(drop)
+        server.dot_plain(&cts, &plains, Rescale::Lazy).map(done)
     };
     let warm = least(clock, || groups.first().map_or(Ok(()), |group| dot(group)))?;
     let cold = cycle(clock, groups.len(), |i| {
         groups.get(i).map_or(Ok(()), |group| dot(group))
     })?;
     note(Op::MulPlain, warm / TERMS as f64, cold / TERMS as f64);
+    drop(groups);
+
+    // By encrypted masks: a relinearization is what a product of one term takes beyond a term.
+    let groups: Vec<Vec<_>> = (0..masks.div_ceil(2))
+        .map(|_| (0..TERMS).map(|_| ct.clone()).collect())
+        .collect();
+    let dot = |group: &[_]| {
+        let masks: Vec<_> = group.iter().collect();
+        server.dot(&cts[..masks.len()], &masks, Rescale::Lazy).map(done)
+    };
+    let one = least(clock, || dot(std::slice::from_ref(&ct)))?;
+    let warm = least(clock, || groups.first().map_or(Ok(()), |group| dot(group)))?;
+    let cold = cycle(clock, groups.len(), |i| {
+        groups.get(i).map_or(Ok(()), |group| dot(group))
+    })?;
+    let terms = (TERMS - 1) as f64;
+    let term = ((warm - one) / terms).max(0.01 * one);
+    note(Op::Tensor, term, term + (cold - warm).max(0.0) / TERMS as f64);
+    let relinearize = (one - term).max(0.1 * one);
+    note(
+        Op::Relinearize,
+        relinearize,
+        relinearize + (cold_key - rotate).max(0.0),
+    );
+    drop(groups);
 
     let (sources, sums) = COMBINATION;
     let period = 8;

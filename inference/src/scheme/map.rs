@@ -5,10 +5,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Rescale, Scheme, SchemeError};
+use serde::{Deserialize, Serialize};
+
+use super::{Scheme, SchemeError};
 
 /// One mask: the baby rotation of one input that it multiplies.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Term<P> {
     /// Index of the input ciphertext.
     pub input: usize,
@@ -19,7 +21,7 @@ pub struct Term<P> {
 }
 
 /// A linear map ready to be applied at one level.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreparedMap<P> {
     /// Input ciphertexts.
     pub inputs: usize,
@@ -49,6 +51,26 @@ impl<P> PreparedMap<P> {
         self.outputs.iter().flat_map(BTreeMap::values).map(Vec::len).sum()
     }
 
+    /// What it costs, without its masks.
+    pub fn shape(&self) -> MapShape {
+        let outputs = self.outputs.iter().map(|giants| {
+            let bare = |term: &Term<P>| Term {
+                input: term.input,
+                baby: term.baby,
+                mask: (),
+            };
+            let giants = giants.iter();
+            giants
+                .map(|(giant, terms)| (*giant, terms.iter().map(bare).collect()))
+                .collect()
+        });
+        PreparedMap {
+            inputs: self.inputs,
+            outputs: outputs.collect(),
+            folds: self.folds.clone(),
+        }
+    }
+
     /// The same map with other masks.
     pub fn try_map<Q, E>(self, mut f: impl FnMut(P) -> Result<Q, E>) -> Result<PreparedMap<Q>, E> {
         let mut outputs = Vec::with_capacity(self.outputs.len());
@@ -74,11 +96,12 @@ impl<P> PreparedMap<P> {
     }
 }
 
-/// The default composition of [`Scheme::linear_transform`] from hoisted rotations and inner products.
-pub(super) fn compose<S: Scheme + ?Sized>(
+/// The default composition of [`Scheme::linear_transform`] from hoisted rotations and inner products, left unrescaled.
+pub(super) fn compose<S: Scheme + ?Sized, P>(
     scheme: &S,
     inputs: &[S::Ciphertext],
-    map: &PreparedMap<S::Prepared>,
+    map: &PreparedMap<P>,
+    dot: impl Fn(&[&S::Ciphertext], &[&P]) -> Result<S::Ciphertext, SchemeError>,
 ) -> Result<Vec<S::Ciphertext>, SchemeError> {
     const OPERATION: &str = "linear_transform";
     if inputs.len() != map.inputs {
@@ -103,25 +126,43 @@ pub(super) fn compose<S: Scheme + ?Sized>(
                 let ct = rotated.get(term.input).and_then(|babies| babies.get(&term.baby));
                 cts.push(ct.ok_or(SchemeError::Empty { operation: OPERATION })?);
             }
-            let plains: Vec<&S::Prepared> = terms.iter().map(|t| &t.mask).collect();
-            let part = scheme.dot_plain(&cts, &plains, Rescale::Lazy)?;
-            let part = if giant == 0 {
-                part
-            } else {
-                scheme.rotate(&part, giant)?
-            };
+            let masks: Vec<&P> = terms.iter().map(|t| &t.mask).collect();
+            let mut part = dot(&cts, &masks)?;
+            if giant != 0 {
+                let turned = scheme.rotate(&part, giant)?;
+                scheme.recycle(std::mem::replace(&mut part, turned));
+            }
             match &mut sum {
                 None => sum = Some(part),
-                Some(sum) => scheme.add(sum, &part)?,
+                Some(sum) => {
+                    scheme.add(sum, &part)?;
+                    scheme.recycle(part);
+                }
             }
         }
-        let mut sum = sum.ok_or(SchemeError::Empty { operation: OPERATION })?;
-        scheme.rescale(&mut sum)?;
-        for &fold in &map.folds {
-            let turned = scheme.rotate(&sum, fold)?;
-            scheme.add(&mut sum, &turned)?;
-        }
-        outputs.push(sum);
+        outputs.push(sum.ok_or(SchemeError::Empty { operation: OPERATION })?);
+    }
+    rotated
+        .into_iter()
+        .flat_map(BTreeMap::into_values)
+        .for_each(|ct| scheme.recycle(ct));
+    for sum in &mut outputs {
+        finish(scheme, sum, &map.folds)?;
     }
     Ok(outputs)
+}
+
+/// The rescale of a sum of products, and its partial sums added up.
+pub(super) fn finish<S: Scheme + ?Sized>(
+    scheme: &S,
+    sum: &mut S::Ciphertext,
+    folds: &[i64],
+) -> Result<(), SchemeError> {
+    scheme.rescale(sum)?;
+    for &fold in folds {
+        let turned = scheme.rotate(sum, fold)?;
+        scheme.add(sum, &turned)?;
+        scheme.recycle(turned);
+    }
+    Ok(())
 }

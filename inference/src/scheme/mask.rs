@@ -63,16 +63,16 @@ fn combine(
     map: &PreparedMap<Mask>,
 ) -> Result<Vec<Ciphertext>, SchemeError> {
     const OPERATION: &str = "linear_transform";
-    let mut sources = Vec::new();
+    let mut turned_inputs = Vec::new();
     let mut number = BTreeMap::new();
     for (input, (ct, babies)) in inputs.iter().zip(map.babies()).enumerate() {
         let steps: Vec<i64> = babies.into_iter().collect();
         for (step, turned) in steps.iter().zip(scheme.rotate_many(ct, &steps)?) {
-            number.insert((input, *step), sources.len());
-            sources.push(turned);
+            number.insert((input, *step), turned_inputs.len());
+            turned_inputs.push(turned);
         }
     }
-    let sources: Vec<&Ciphertext> = sources.iter().collect();
+    let sources: Vec<&Ciphertext> = turned_inputs.iter().collect();
     let level = sources.first().map_or(0, |ct| ct.level());
     let mut rows = Vec::new();
     for (output, giants) in map.outputs.iter().enumerate() {
@@ -97,24 +97,25 @@ fn combine(
         let pairs: Vec<_> = group.iter().map(|(_, row)| row.clone()).collect();
         let parts = scheme.combined(&sources, &pairs)?;
         for (&((output, giant), _), part) in group.iter().zip(parts) {
-            let part = if giant == 0 {
-                part
-            } else {
-                scheme.rotate(&part, giant)?
-            };
+            let mut part = part;
+            if giant != 0 {
+                let turned = scheme.rotate(&part, giant)?;
+                scheme.recycle(std::mem::replace(&mut part, turned));
+            }
             match &mut sums[output] {
                 None => sums[output] = Some(part),
-                Some(sum) => scheme.add(sum, &part)?,
+                Some(sum) => {
+                    scheme.add(sum, &part)?;
+                    scheme.recycle(part);
+                }
             }
         }
     }
+    drop(sources);
+    turned_inputs.into_iter().for_each(|ct| scheme.recycle(ct));
     let finish = |sum: Option<Ciphertext>| {
         let mut sum = sum.ok_or(SchemeError::Empty { operation: OPERATION })?;
-        scheme.rescale(&mut sum)?;
-        for &fold in &map.folds {
-            let turned = scheme.rotate(&sum, fold)?;
-            scheme.add(&mut sum, &turned)?;
-        }
+        super::map::finish(scheme, &mut sum, &map.folds)?;
         Ok(sum)
     };
     sums.into_iter().map(finish).collect()

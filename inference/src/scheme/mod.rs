@@ -18,7 +18,7 @@ mod tally;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use ckks::{Ckks, CkksClient, key_plan};
+pub use ckks::{Ckks, CkksClient, Rooms, key_plan};
 pub use clear::{Clear, ClearCiphertext, ClearMask, Noop, Sim, Slots};
 pub use error::SchemeError;
 pub use map::{MapShape, PreparedMap, Term};
@@ -163,6 +163,27 @@ pub trait Scheme: Sync {
         rescale: Rescale,
     ) -> Result<Self::Ciphertext, SchemeError>;
 
+    /// `sum_i a[i] * b[i]`, relinearized once, one rescale for all; the additions are counted as part of the products.
+    ///
+    /// # Errors
+    /// Lists of different lengths, empty lists, different levels or scales, no level left, no relinearization key.
+    fn dot(
+        &self,
+        a: &[&Self::Ciphertext],
+        b: &[&Self::Ciphertext],
+        rescale: Rescale,
+    ) -> Result<Self::Ciphertext, SchemeError>;
+
+    /// A copy, in room that was given back where there is some.
+    fn copy(&self, ct: &Self::Ciphertext) -> Self::Ciphertext {
+        ct.clone()
+    }
+
+    /// Gives back a ciphertext that nothing needs any more: its room serves a later result.
+    fn recycle(&self, ct: Self::Ciphertext) {
+        drop(ct);
+    }
+
     /// Applies a block matrix of generalised diagonals by baby steps and giant steps; one level.
     ///
     /// # Errors
@@ -172,7 +193,23 @@ pub trait Scheme: Sync {
         inputs: &[Self::Ciphertext],
         map: &PreparedMap<Self::Prepared>,
     ) -> Result<Vec<Self::Ciphertext>, SchemeError> {
-        map::compose(self, inputs, map)
+        map::compose(self, inputs, map, |cts, masks| {
+            self.dot_plain(cts, masks, Rescale::Lazy)
+        })
+    }
+
+    /// [`Scheme::linear_transform`] by diagonals that are encrypted too.
+    ///
+    /// # Errors
+    /// As there, and no relinearization key.
+    fn encrypted_transform(
+        &self,
+        inputs: &[Self::Ciphertext],
+        map: &PreparedMap<Self::Ciphertext>,
+    ) -> Result<Vec<Self::Ciphertext>, SchemeError> {
+        map::compose(self, inputs, map, |cts, masks| {
+            self.dot(cts, masks, Rescale::Lazy)
+        })
     }
 }
 

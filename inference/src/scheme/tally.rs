@@ -21,6 +21,10 @@ pub enum Op {
     MulScalar,
     /// Product or square of ciphertexts, relinearized.
     Mul,
+    /// One term `ciphertext * ciphertext` of an inner product, not relinearized.
+    Tensor,
+    /// The relinearization of an inner product.
+    Relinearize,
     /// Division by the last prime.
     Rescale,
     /// A rotation alone.
@@ -142,6 +146,8 @@ impl fmt::Display for Tally {
             (Op::MulPeriodic, "products with repeated plaintexts"),
             (Op::MulScalar, "scalar products"),
             (Op::Mul, "products"),
+            (Op::Tensor, "terms of products"),
+            (Op::Relinearize, "relinearizations"),
             (Op::Rescale, "rescales"),
             (Op::Add, "additions"),
         ];

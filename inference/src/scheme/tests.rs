@@ -56,11 +56,12 @@ fn suite<S: Scheme>(s: &S, x: &S::Ciphertext, y: &S::Ciphertext) -> Result<Vec<S
     let scaled = s.mul_scalar(x, -1.25, Rescale::Now)?;
     let masked = s.mul_plain(y, &prepared, Rescale::Now)?;
     let dot = s.dot_plain(&[x, y], &[&prepared, &prepared], Rescale::Now)?;
-    let mut low = x.clone();
+    let products = s.dot(&[x, y, x], &[y, y, x], Rescale::Now)?;
+    let mut low = s.copy(x);
     s.align(&mut low, 1)?;
     let turned = s.rotate(x, -3)?;
     let mut results = vec![
-        sum, difference, shifted, product, lazy, scaled, masked, dot, low, turned,
+        sum, difference, shifted, product, lazy, scaled, masked, dot, products, low, turned,
     ];
     results.extend(s.rotate_many(y, &[0, 5, 1, slots as i64 + 2])?);
     let mask = |k: usize| s.prepare(TOP, || (0..slots).map(|i| ((i + k) % 3) as f64).collect());
@@ -81,6 +82,25 @@ fn suite<S: Scheme>(s: &S, x: &S::Ciphertext, y: &S::Ciphertext) -> Result<Vec<S
     let outputs = vec![[(0, terms(0)?), (5, terms(1)?)].into(), [(5, terms(2)?)].into()];
     results.extend(s.linear_transform(
         &[x.clone(), y.clone()],
+        &PreparedMap {
+            inputs: 2,
+            outputs,
+            folds: vec![5],
+        },
+    )?);
+    // Diagonals that are encrypted too.
+    let term = |input, baby, mask: &S::Ciphertext| Term {
+        input,
+        baby,
+        mask: mask.clone(),
+    };
+    let outputs = vec![
+        [(0, vec![term(0, 1, x), term(1, 0, y)]), (5, vec![term(0, 0, y)])].into(),
+        [(-1, vec![term(1, 1, x)])].into(),
+    ];
+    let inputs = [x.clone(), y.clone()];
+    results.extend(s.encrypted_transform(
+        &inputs,
         &PreparedMap {
             inputs: 2,
             outputs,
@@ -195,6 +215,18 @@ fn refusals_are_the_same() {
                 .contains("rotation by 1")
         );
         assert!(s.mul(high, high, Rescale::Now).is_err(), "no relinearization key");
+        assert!(
+            s.dot(&[high], &[high], Rescale::Now).is_err(),
+            "no relinearization key"
+        );
+        assert!(matches!(
+            s.dot(&[high], &[low], Rescale::Now),
+            Err(SchemeError::LevelMismatch { .. })
+        ));
+        assert!(matches!(
+            s.dot(&[low], &[low], Rescale::Now),
+            Err(SchemeError::LevelExhausted { .. })
+        ));
         assert!(s.encode(0, || vec![0.0; s.slots() + 1]).is_err());
     }
     check(

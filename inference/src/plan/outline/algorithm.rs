@@ -24,7 +24,7 @@ pub(super) struct Shape {
 
 /// Seconds by operation and level.
 pub(super) struct Prices {
-    table: Vec<[f64; 12]>,
+    table: Vec<[f64; 14]>,
     encrypted: bool,
 }
 
@@ -62,6 +62,8 @@ impl Prices {
             Op::HoistedRotate,
             Op::Conjugate,
             Op::Align,
+            Op::Tensor,
+            Op::Relinearize,
         ];
         let level = |level: usize| {
             let mut row = ops.map(|op| costs.seconds(op, ring, level, 1.0));
@@ -91,21 +93,22 @@ impl Prices {
             Op::HoistedRotate => 9,
             Op::Conjugate => 10,
             Op::Align => 11,
+            Op::Tensor => 12,
+            Op::Relinearize => 13,
         };
         self.table
             .get(level.min(self.table.len().saturating_sub(1)))
             .map_or(0.0, |row| row[place])
     }
 
-    /// One term of an inner product: with a ciphertext for a mask it is four products instead of two, and relinearized
-    /// once for each sum.
+    /// One term of an inner product.
     fn term(&self, periodic: bool, level: usize) -> f64 {
-        let op = if periodic && !self.encrypted {
-            Op::MulPeriodic
-        } else {
-            Op::MulPlain
+        let op = match (self.encrypted, periodic) {
+            (true, _) => Op::Tensor,
+            (false, true) => Op::MulPeriodic,
+            (false, false) => Op::MulPlain,
         };
-        self.at(op, level) * if self.encrypted { 2.0 } else { 1.0 }
+        self.at(op, level)
     }
 }
 
@@ -175,7 +178,7 @@ impl Work {
         let below = level.saturating_sub(1);
         let hoists = if self.babies > 1 { inputs } else { 0.0 };
         let relinearized = if prices.encrypted && self.masks > 0 {
-            outputs * self.giants() as f64 * prices.at(Op::Mul, level)
+            outputs * self.giants() as f64 * prices.at(Op::Relinearize, level)
         } else {
             0.0
         };

@@ -1,18 +1,19 @@
 //! The real scheme: `hedgerow_crypto::ckks`, with the books of the seam.
 
+mod client;
+mod operations;
+mod rooms;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hedgerow_crypto::ckks::{
-    self, Ciphertext, CkksError, Encoder, EvalKeys, Evaluator, KeyPlan, Params, Plaintext, PreparedPlaintext,
-    Scratch, SecretKey, SeededCiphertext,
+    self, Ciphertext, CkksError, Encoder, EvalKeys, Evaluator, Params, Plaintext, Scratch,
 };
-use hedgerow_crypto::seed::Seed;
-use rand_core::CryptoRng;
 
-use super::{KeySet, Mask, Op, PreparedMap, Rescale, Scheme, SchemeError, Tally, map, mask, normal_step};
+use super::{Op, Rescale, Scheme, SchemeError, Tally};
 
-/// Masks that are transformed at a time.
-const CHUNK: usize = 32;
+pub use client::{CkksClient, key_plan};
+pub use rooms::Rooms;
 
 /// The server's side: evaluation keys of one client, and what was done with them.
 pub struct Ckks {
@@ -21,6 +22,7 @@ pub struct Ckks {
     encoder: Encoder,
     pub(super) evaluator: Evaluator,
     scratch: Mutex<Vec<Scratch>>,
+    rooms: Arc<Rooms>,
     tally: Mutex<Tally>,
 }
 
@@ -53,6 +55,7 @@ impl Ckks {
             encoder: Encoder::new(params),
             evaluator,
             scratch: Mutex::default(),
+            rooms: Arc::default(),
             tally: Mutex::default(),
         })
     }
@@ -62,6 +65,17 @@ impl Ckks {
     #[must_use]
     pub fn compact(self, compact: bool) -> Self {
         Self { compact, ..self }
+    }
+
+    /// Takes room for results from where others of the same parameters do.
+    #[must_use]
+    pub fn sharing(self, rooms: Arc<Rooms>) -> Self {
+        Self { rooms, ..self }
+    }
+
+    /// A ciphertext to be written to.
+    fn room(&self) -> Ciphertext {
+        self.rooms.take().unwrap_or_else(|| self.evaluator.empty())
     }
 
     /// The parameters.

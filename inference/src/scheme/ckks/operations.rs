@@ -1,5 +1,7 @@
 //! The operations of the seam on ciphertexts.
 
+use std::sync::PoisonError;
+
 use hedgerow_crypto::ckks::{Ciphertext, PreparedPlaintext};
 
 use super::{Ckks, backend, signed, when};
@@ -94,7 +96,11 @@ impl Scheme for Ckks {
     fn mul(&self, a: &Ciphertext, b: &Ciphertext, rescale: Rescale) -> Result<Ciphertext, SchemeError> {
         Self::agree("mul", a.level(), b.level())?;
         self.product("mul", a.level(), rescale)?;
-        let product = self.with(|scratch| self.evaluator.mul(a, b, when(rescale), scratch))?;
+        let mut product = self.room();
+        self.with(|scratch| {
+            self.evaluator
+                .mul_into(&mut product, a, b, when(rescale), scratch)
+        })?;
         self.note(|t| {
             t.count(Op::Mul, a.level(), 1);
             t.relinearization(a.level());
@@ -106,7 +112,7 @@ impl Scheme for Ckks {
     }
     fn mul_scalar(&self, a: &Ciphertext, value: f64, rescale: Rescale) -> Result<Ciphertext, SchemeError> {
         self.product("mul_scalar", a.level(), rescale)?;
-        let mut product = a.clone();
+        let mut product = self.copy(a);
         self.with(|scratch| {
             self.evaluator
                 .mul_scalar_assign(&mut product, value, when(rescale), scratch)
@@ -133,7 +139,9 @@ impl Scheme for Ckks {
             });
         }
         if level < from {
-            *a = self.with(|scratch| self.evaluator.align(a, level, scratch))?;
+            let mut aligned = self.room();
+            self.with(|scratch| self.evaluator.align_into(&mut aligned, a, level, scratch))?;
+            self.recycle(std::mem::replace(a, aligned));
             self.note(|t| t.count(Op::Align, from, 1));
         }
         Ok(())
@@ -141,9 +149,10 @@ impl Scheme for Ckks {
     fn rotate(&self, a: &Ciphertext, step: i64) -> Result<Ciphertext, SchemeError> {
         let step = normal_step(step, self.slots());
         if step == 0 {
-            return Ok(a.clone());
+            return Ok(self.copy(a));
         }
-        let turned = self.with(|scratch| self.evaluator.rotate(a, signed(step), scratch))?;
+        let mut turned = self.room();
+        self.with(|scratch| self.evaluator.rotate_into(&mut turned, a, signed(step), scratch))?;
         self.note(|t| {
             t.count(Op::Rotate, a.level(), 1);
             t.rotation(step, a.level());
@@ -161,11 +170,11 @@ impl Scheme for Ckks {
             .map(|&step| signed(step))
             .collect();
         if turns.is_empty() {
-            return Ok(vec![a.clone(); steps.len()]);
+            return Ok(steps.iter().map(|_| self.copy(a)).collect());
         }
-        let mut turned = self
-            .with(|scratch| self.evaluator.rotate_many(a, &turns, scratch))?
-            .into_iter();
+        let mut turned: Vec<Ciphertext> = turns.iter().map(|_| self.room()).collect();
+        self.with(|scratch| self.evaluator.rotate_many_into(&mut turned, a, &turns, scratch))?;
+        let mut turned = turned.into_iter();
         self.note(|t| {
             t.count(Op::Hoist, a.level(), 1);
             t.count(Op::HoistedRotate, a.level(), turns.len() as u64);
@@ -173,7 +182,13 @@ impl Scheme for Ckks {
                 .iter()
                 .for_each(|&step| t.rotation(step as usize, a.level()));
         });
-        let pick = |step: usize| if step == 0 { Some(a.clone()) } else { turned.next() };
+        let pick = |step: usize| {
+            if step == 0 {
+                Some(self.copy(a))
+            } else {
+                turned.next()
+            }
+        };
         Ok(normal.into_iter().filter_map(pick).collect())
     }
     fn dot_plain(
@@ -224,13 +239,16 @@ impl Scheme for Ckks {
                 Mask::Ready(plain) => Some(plain),
                 _ => fresh.next(),
             });
-            let part = self
-                .evaluator
-                .dot_plain(cts, &ready.collect::<Vec<_>>())
+            let mut part = self.room();
+            self.evaluator
+                .dot_plain_into(&mut part, cts, &ready.collect::<Vec<_>>())
                 .map_err(backend)?;
             match &mut total {
                 None => total = Some(part),
-                Some(total) => self.evaluator.add_assign(total, &part).map_err(backend)?,
+                Some(total) => {
+                    self.evaluator.add_assign(total, &part).map_err(backend)?;
+                    self.recycle(part);
+                }
             }
         }
         let mut sum = total.ok_or(SchemeError::Empty { operation: OPERATION })?;
@@ -245,6 +263,50 @@ impl Scheme for Ckks {
         inputs: &[Ciphertext],
         map: &PreparedMap<Mask>,
     ) -> Result<Vec<Ciphertext>, SchemeError> {
-        mask::linear(self, inputs, map).unwrap_or_else(|| map::compose(self, inputs, map))
+        mask::linear(self, inputs, map).unwrap_or_else(|| {
+            map::compose(self, inputs, map, |cts, masks| {
+                self.dot_plain(cts, masks, Rescale::Lazy)
+            })
+        })
+    }
+
+    fn dot(&self, a: &[&Ciphertext], b: &[&Ciphertext], rescale: Rescale) -> Result<Ciphertext, SchemeError> {
+        const OPERATION: &str = "dot";
+        if a.len() != b.len() {
+            return Err(SchemeError::Lengths {
+                operation: OPERATION,
+                left: a.len(),
+                right: b.len(),
+            });
+        }
+        let Some(first) = a.first() else {
+            return Err(SchemeError::Empty { operation: OPERATION });
+        };
+        let level = first.level();
+        for ct in a.iter().chain(b) {
+            Self::agree(OPERATION, level, ct.level())?;
+        }
+        self.product(OPERATION, level, rescale)?;
+        let mut sum = self.room();
+        self.with(|scratch| self.evaluator.dot_into(&mut sum, a, b, when(rescale), scratch))?;
+        self.note(|t| {
+            t.count(Op::Tensor, level, a.len() as u64);
+            t.count(Op::Relinearize, level, 1);
+            t.relinearization(level);
+        });
+        Ok(sum)
+    }
+
+    fn copy(&self, ct: &Ciphertext) -> Ciphertext {
+        let mut copy = self.room();
+        match self.evaluator.copy_into(&mut copy, ct, ct.level()) {
+            Ok(()) => copy,
+            // A ciphertext of another key: whatever is done with the copy says so.
+            Err(_) => ct.clone(),
+        }
+    }
+
+    fn recycle(&self, ct: Ciphertext) {
+        self.rooms.give(ct);
     }
 }

@@ -127,6 +127,19 @@ impl<V: Slots> Clear<V> {
         Ok(())
     }
 
+    /// Refuses a level for which there is no relinearization key; else notes its use.
+    fn relinearization(&self, level: usize) -> Result<(), SchemeError> {
+        if let Some(keys) = &self.keys
+            && keys.relinearization.is_none_or(|known| known < level)
+        {
+            return Err(SchemeError::MissingKey {
+                key: format!("relinearization at level {level}"),
+            });
+        }
+        self.note(|t| t.relinearization(level));
+        Ok(())
+    }
+
     fn product(
         &self,
         operation: &'static str,

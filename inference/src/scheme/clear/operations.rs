@@ -118,17 +118,8 @@ impl<V: Slots> Scheme for Clear<V> {
         if a.level == 0 {
             return Err(SchemeError::LevelExhausted { operation: "mul" });
         }
-        if let Some(keys) = &self.keys
-            && keys.relinearization.is_none_or(|level| level < a.level)
-        {
-            return Err(SchemeError::MissingKey {
-                key: format!("relinearization at level {}", a.level),
-            });
-        }
-        self.note(|t| {
-            t.count(Op::Mul, a.level, 1);
-            t.relinearization(a.level);
-        });
+        self.relinearization(a.level)?;
+        self.note(|t| t.count(Op::Mul, a.level, 1));
         self.product("mul", a, a.values.zip(&b.values, |x, y| x * y), rescale)
     }
     fn mul_plain(
@@ -233,5 +224,44 @@ impl<V: Slots> Scheme for Clear<V> {
             self.rescale(&mut sum)?;
         }
         Ok(sum)
+    }
+
+    fn dot(
+        &self,
+        a: &[&Self::Ciphertext],
+        b: &[&Self::Ciphertext],
+        rescale: Rescale,
+    ) -> Result<Self::Ciphertext, SchemeError> {
+        const OPERATION: &str = "dot";
+        if a.len() != b.len() {
+            return Err(SchemeError::Lengths {
+                operation: OPERATION,
+                left: a.len(),
+                right: b.len(),
+            });
+        }
+        let (Some(first), Some(other)) = (a.first(), b.first()) else {
+            return Err(SchemeError::Empty { operation: OPERATION });
+        };
+        let mut values = first.values.zip(&other.values, |x, y| x * y);
+        for (i, (x, y)) in a.iter().zip(b).enumerate() {
+            self.agree(OPERATION, first, x)?;
+            self.agree(OPERATION, first, y)?;
+            if i > 0 {
+                let term = x.values.zip(&y.values, |x, y| x * y);
+                values = values.zip(&term, |x, y| x + y);
+            }
+        }
+        let product = self.product(OPERATION, first, values, Rescale::Lazy)?;
+        self.relinearization(first.level)?;
+        self.note(|t| {
+            t.count(Op::Tensor, first.level, a.len() as u64);
+            t.count(Op::Relinearize, first.level, 1);
+        });
+        let mut product = product;
+        if rescale == Rescale::Now {
+            self.rescale(&mut product)?;
+        }
+        Ok(product)
     }
 }
