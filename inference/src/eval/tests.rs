@@ -2,18 +2,18 @@ use proptest::prelude::*;
 
 use super::polynomial::evaluate;
 use super::{Prepared, decode, depth, encode};
-use crate::graph::{Graph, Polynomial};
-use crate::plan::{Asked, Objective, plan};
+use crate::graph::{Graph, Operator, Polynomial, zoo};
+use crate::plan::{Asked, Objective, Plan, plan};
 use crate::scheme::tests::{encrypt, pair};
 use crate::scheme::{Noop, Scheme, SchemeError};
 
-const NETWORKS: [&[u8]; 3] = [
+pub(super) const NETWORKS: [&[u8]; 3] = [
     include_bytes!("../../../examples/data/networks/mlp.onnx"),
     include_bytes!("../../../examples/data/networks/lola.onnx"),
     include_bytes!("../../../examples/data/networks/lenet5.onnx"),
 ];
 
-fn images(count: usize) -> Vec<Vec<f64>> {
+pub(super) fn images(count: usize) -> Vec<Vec<f64>> {
     (0..count)
         .map(|k| {
             (0..784)
@@ -55,6 +55,7 @@ fn plans_compute_what_the_graph_computes() {
             assert_eq!(levels, plan.steps.iter().map(|s| s.level).collect::<Vec<_>>());
             assert_eq!(scheme.tally(), plan.tally);
             let slots: Vec<_> = outputs.iter().map(|ct| scheme.decrypt(ct).clone()).collect();
+            only_the_answer(&plan, &slots);
             for (actual, sample) in decode(&plan, &slots, batch).iter().zip(&samples) {
                 let expected = graph.evaluate(sample).unwrap();
                 for (a, b) in actual.iter().zip(&expected) {
@@ -111,6 +112,49 @@ fn the_real_scheme_runs_the_plan() {
             let top = |v: &[f64]| (0..10).max_by(|&a, &b| v[a].total_cmp(&v[b])).unwrap();
             assert_eq!((top(actual), top(&expected)), (image[0].into(), image[0].into()));
         }
+    }
+}
+
+/// What a server sends is the result and zeros: partial sums would tell about the weights.
+fn only_the_answer(plan: &Plan, slots: &[Vec<f64>]) {
+    let layout = &plan.steps.last().unwrap().layout;
+    let ones = vec![vec![1.0; layout.size()]; plan.lanes];
+    for (tile, used) in slots.iter().zip(layout.pack(&ones, plan.grid())) {
+        let beside = tile.iter().zip(used).filter(|(_, used)| *used == 0.0);
+        assert!(beside.into_iter().all(|(slot, _)| *slot == 0.0), "{plan}");
+    }
+}
+
+/// A network that ends in a polynomial ends in a map under encryption.
+#[test]
+fn an_answer_after_a_polynomial_is_masked() {
+    let bytes = zoo::onnx("lenet5", zoo::Weights::Random(3)).unwrap();
+    let graph = Graph::from_onnx(&bytes).unwrap().simplify().unwrap();
+    let mut graph = graph.first(2);
+    assert!(matches!(
+        graph.nodes().last().unwrap().operator,
+        Operator::Affine(_) | Operator::Polynomial(_)
+    ));
+    if matches!(graph.nodes().last().unwrap().operator, Operator::Affine(_)) {
+        graph = graph.first(1);
+    }
+    let plan = plan(&graph, &Asked::default()).unwrap();
+    assert_eq!(plan.steps.len(), graph.answering().nodes().len());
+    let scheme = Noop::new(plan.ring.slots(), plan.ring.levels).with_keys(plan.keys().clone());
+    let model = Prepared::new(&scheme, &graph, &plan).unwrap();
+    let sample = vec![0.5; graph.inputs()];
+    let inputs = encode(&plan, std::slice::from_ref(&sample)).unwrap();
+    let inputs: Vec<_> = inputs
+        .into_iter()
+        .map(|slots| scheme.encrypt(plan.ring.levels, || slots).unwrap())
+        .collect();
+    let outputs = model.run(&scheme, &inputs).unwrap();
+    assert_eq!(scheme.tally(), plan.tally);
+    let slots: Vec<_> = outputs.iter().map(|ct| scheme.decrypt(ct).clone()).collect();
+    only_the_answer(&plan, &slots);
+    let expected = graph.evaluate(&sample).unwrap();
+    for (a, b) in decode(&plan, &slots, 1)[0].iter().zip(&expected) {
+        assert!((a - b).abs() < 1e-9 * (1.0 + b.abs()));
     }
 }
 

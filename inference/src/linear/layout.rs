@@ -154,6 +154,22 @@ impl Layout {
         }
     }
 
+    /// Its numbers, in the order of their names.
+    pub(crate) fn sides(&self) -> Vec<usize> {
+        match *self {
+            Self::Dense { size, period, copies } => vec![size, period, copies],
+            Self::Image {
+                channels,
+                height,
+                width,
+                gap,
+                pitch,
+                block,
+                copies,
+            } => vec![channels, height, width, gap, pitch, block, copies],
+        }
+    }
+
     /// The place of the first copy of element `i`.
     pub fn place(&self, i: usize, positions: usize) -> Place {
         let at = match *self {

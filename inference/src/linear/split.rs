@@ -29,6 +29,8 @@ pub struct StepsUsed {
     pub giants: Vec<(u32, i64)>,
     /// Masks.
     pub terms: usize,
+    /// Inner products: one for each output and giant step.
+    pub sums: usize,
 }
 
 /// How rotations are split: `rotation = giant + baby` modulo the positions, with `baby` in `-shift..width - shift` and
@@ -64,6 +66,7 @@ impl Steps {
         let mut seen_babies = vec![false; matrix.inputs * self.width];
         let mut seen_giants = vec![false; matrix.outputs * giants];
         let mut hoisted = vec![false; matrix.inputs];
+        let mut stays = vec![false; matrix.outputs];
         for (&(output, input), block) in &matrix.blocks {
             for &rotation in block.keys() {
                 let (giant, baby) = self.of(rotation, grid);
@@ -74,11 +77,13 @@ impl Steps {
                 }
                 let number = giant.div_euclid(self.width as i64) + most as i64;
                 let place = output as usize * giants + number as usize;
+                stays[output as usize] |= giant == 0;
                 if giant != 0 && !std::mem::replace(&mut seen_giants[place], true) {
                     used.giants.push((output, giant));
                 }
             }
         }
+        used.sums = used.giants.len() + stays.into_iter().filter(|&stays| stays).count();
         used.hoists = hoisted.into_iter().filter(|&hoisted| hoisted).count();
         used
     }

@@ -46,6 +46,18 @@ pub(super) fn inputs(shape: &[usize], positions: usize) -> Vec<Layout> {
     layouts
 }
 
+/// Whether a result has nothing in its slots but what its layout says: what a server may send. Partial sums that were
+/// added up on the way are in slots beside, unless rotations bring the whole sum to each of them.
+pub(super) fn clean(layout: &Layout, fold: Fold, grid: Grid) -> bool {
+    match fold {
+        Fold::None => true,
+        Fold::Cyclic { .. } => {
+            grid.order == Order::BatchLast && layout.copies() * layout.period() == grid.positions
+        }
+        Fold::Skewed { .. } => false,
+    }
+}
+
 /// Layouts and folds of a result of `shape`, from an operand in `input`.
 pub(super) fn outputs(shape: &[usize], input: &Layout, grid: Grid) -> Vec<(Layout, Fold)> {
     let mut found = around(shape, input, grid.positions);

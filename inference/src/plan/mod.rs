@@ -14,12 +14,15 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod asked;
 mod candidates;
 mod cost;
+mod finish;
 mod measure;
 mod outline;
 mod ring;
 mod search;
+mod structure;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -27,11 +30,14 @@ mod text;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use asked::{Asked, Objective, PlanError};
 pub use cost::{CostError, CostTable, Prediction, Sample};
 pub use measure::{Clock, measure};
 pub use outline::{Algorithm, Masks, OutlinePlan, OutlineStep, Refresh, outline};
 pub use ring::Ring;
-pub use search::{Asked, Objective, PlanError, plan};
+pub use search::plan;
+pub use structure::NodeShape;
+pub(crate) use structure::{masks, structure};
 
 use crate::graph::{Graph, Operator, Polynomial};
 use crate::linear::{Fold, Grid, Layout, Order, Steps};
@@ -79,14 +85,14 @@ pub struct Step {
     pub level: usize,
 }
 
-/// A compiled plan: data, without weights.
+/// A compiled plan: data, without weights. That of an encrypted model says what its nodes compute, too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// Version of this format.
     pub version: u32,
     /// Name of the model.
     pub name: String,
-    /// Fingerprint of the model that was planned: [`fingerprint`].
+    /// Fingerprint of the model that was planned: [`fingerprint`]. Empty for an encrypted model.
     pub model: String,
     /// Degree, primes and digits.
     pub ring: Ring,
@@ -96,6 +102,9 @@ pub struct Plan {
     pub order: Order,
     /// One step for each node.
     pub steps: Vec<Step>,
+    /// For an encrypted model, what its nodes compute: all that its server is told of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub structure: Option<Vec<NodeShape>>,
     /// Operations of one evaluation, and the keys that the client makes.
     pub tally: Tally,
     /// What it should cost.
@@ -136,6 +145,12 @@ impl Plan {
             .map_or(0, |step| step.layout.tiles(self.positions()))
     }
 
+    /// Bytes of an encrypted model as its owner sends it, once: fresh ciphertexts.
+    pub fn model_upload_bytes(&self) -> u64 {
+        let levels = crate::eval::weight_levels(self).unwrap_or_default();
+        levels.into_iter().map(|level| self.ring.fresh_bytes(level)).sum()
+    }
+
     /// The keys that the server needs.
     pub fn keys(&self) -> &KeySet {
         &self.tally.keys
@@ -153,6 +168,7 @@ impl Plan {
                 self.lanes,
                 self.order,
                 &self.steps,
+                &self.structure,
                 &self.tally
             )
         ));
@@ -168,6 +184,8 @@ impl Plan {
             }
         };
         differ("model", self.model.clone(), other.model.clone());
+        let kind = |plan: &Self| plan.structure.is_some().to_string();
+        differ("encrypted model", kind(self), kind(other));
         differ("ring", self.ring.to_string(), other.ring.to_string());
         differ("lanes", self.lanes.to_string(), other.lanes.to_string());
         differ("order", format!("{:?}", self.order), format!("{:?}", other.order));

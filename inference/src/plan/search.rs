@@ -2,100 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use thiserror::Error;
-
-use super::cost::key_bytes;
-use super::{CostTable, Plan, Prediction, Ring, Step, StepKind, VERSION, candidates, fingerprint};
-use crate::eval::{EvalError, Prepared, depth};
+use super::finish::{finish, mask_bytes, product};
+use super::{Asked, Objective, Plan, PlanError, Ring, Step, StepKind, candidates, fingerprint};
+use crate::eval::depth;
 use crate::graph::{Graph, GraphError, Operator};
 use crate::linear::{Fold, Grid, Layout, Matrix, Order, Steps, rotations};
-use crate::scheme::{Op, Sim, Tally};
-
-/// What the plan should be best at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Objective {
-    /// Seconds of one evaluation.
-    Latency,
-    /// Seconds for each sample, with as many samples in a ciphertext as serve that.
-    Throughput,
-    /// Bytes in the server's memory.
-    Memory,
-    /// Bytes that the client sends and receives.
-    Client,
-}
-
-/// What is asked of a plan.
-#[derive(Debug, Clone)]
-pub struct Asked {
-    /// What to be best at.
-    pub objective: Objective,
-    /// Samples of one evaluation, at least.
-    pub batch: usize,
-    /// Bytes of keys and model in the server's memory, at most.
-    pub max_memory: Option<u64>,
-    /// log2 of the scale, at most; it shrinks to 26 where a smaller ring allows that.
-    pub scale_bits: u32,
-    /// log2 of the scale, at least.
-    pub least_scale_bits: u32,
-    /// Degree of the polynomials that will replace activations, where they are not there yet ([`outline`](super::outline)).
-    pub degree: usize,
-    /// Whether the model is encrypted too. No evaluator runs that yet: only [`outline`](super::outline) counts it.
-    pub encrypted_model: bool,
-    /// Costs of operations.
-    pub costs: CostTable,
-}
-
-impl Default for Asked {
-    fn default() -> Self {
-        Self {
-            objective: Objective::Latency,
-            batch: 1,
-            max_memory: None,
-            scale_bits: 40,
-            least_scale_bits: 26,
-            degree: 2,
-            encrypted_model: false,
-            costs: CostTable::default(),
-        }
-    }
-}
-
-/// Why there is no plan.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum PlanError {
-    /// The graph cannot be evaluated.
-    #[error(transparent)]
-    Graph(#[from] GraphError),
-    /// The plan's own simulation refused: a defect of the planner.
-    #[error("the plan does not run in simulation: {0}")]
-    Simulation(#[from] EvalError),
-    /// No ring has so many levels at 128 bits of security.
-    #[error(
-        "{levels} levels at a scale of 2^{scale_bits} do not fit any ring up to N = 2^16; this needs refreshing, which is not built, or a network of less depth"
-    )]
-    Depth {
-        /// Levels that the network needs.
-        levels: usize,
-        /// log2 of the smallest scale.
-        scale_bits: u32,
-    },
-    /// Every plan violates a constraint.
-    #[error(
-        "none of {candidates} candidates satisfies the constraints: a batch of {batch} and {max_memory:?} bytes of memory; the least memory of any plan is {least} bytes"
-    )]
-    Constraints {
-        /// Candidates seen.
-        candidates: u64,
-        /// The batch.
-        batch: usize,
-        /// The memory.
-        max_memory: Option<u64>,
-        /// The least memory of any plan.
-        least: u64,
-    },
-}
+use crate::scheme::Op;
 
 /// Width of the beam.
 const BEAM: usize = 4;
@@ -114,6 +26,13 @@ struct Partial {
 /// # Errors
 /// Activations that were not calibrated, too much depth, constraints that no plan satisfies.
 pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
+    let model = fingerprint(graph);
+    // Whoever asks an encrypted model owns it: the answer may hold whatever it does.
+    let closed = match asked.encrypted_model {
+        true => graph.clone(),
+        false => graph.answering(),
+    };
+    let graph = &closed;
     let levels = levels(graph)?;
     let top = levels.iter().copied().max().unwrap_or(0);
     let rings = Ring::choices(top, asked.scale_bits, asked.least_scale_bits);
@@ -141,7 +60,7 @@ pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
         if asked.max_memory.is_some_and(|most| partial.memory(ring) > most) {
             continue;
         }
-        let mut plan = finish(graph, partial, ring, grid, &asked.costs)?;
+        let mut plan = finish(graph, &model, partial.steps, ring, grid, asked)?;
         if asked
             .max_memory
             .is_none_or(|most| plan.predicted.memory() <= most)
@@ -196,7 +115,8 @@ pub(super) fn grids(ring: &Ring, asked: &Asked) -> Vec<Grid> {
     for lanes in lanes {
         let last = Grid::new(ring.slots() / lanes, lanes);
         grids.push(last);
-        if lanes >= Grid::LEAST_LANES {
+        // What repeats in the clear does not once it is encrypted.
+        if lanes >= Grid::LEAST_LANES && !asked.encrypted_model {
             let order = Order::BatchFirst;
             grids.push(Grid { order, ..last });
         }
@@ -265,11 +185,15 @@ fn beam(
                 let source = node.inputs[0];
                 let from = levels[source];
                 let cost = asked.costs.steps(ring, from, COLD);
-                let product = product(grid);
+                let product = product(grid, asked.encrypted_model);
+                let last = i + 1 == graph.nodes().len();
                 for partial in &beam {
                     let input = &partial.steps[source].layout;
                     for (layout, fold) in candidates::outputs(&node.shape, input, grid) {
                         *seen += 1;
+                        if last && !asked.encrypted_model && !candidates::clean(&layout, fold, grid) {
+                            continue;
+                        }
                         let key = (i, input.clone(), layout.clone(), fold, grid);
                         let matrix = spots
                             .entry(key)
@@ -288,8 +212,13 @@ fn beam(
                             + use_.giants.len() as f64 * cost.rotate
                             + use_.terms as f64 * seconds(product, from)
                             + (folds.len() * matrix.outputs) as f64 * seconds(Op::Rotate, level)
+                            + if asked.encrypted_model {
+                                use_.sums as f64 * seconds(Op::Relinearize, from)
+                            } else {
+                                0.0
+                            }
                             + matrix.outputs as f64 * seconds(Op::Rescale, from);
-                        new.masks += use_.terms as u64 * mask_bytes(ring, grid, from);
+                        new.masks += use_.terms as u64 * mask_bytes(ring, grid, asked.encrypted_model, from);
                         let turns = use_
                             .babies
                             .iter()
@@ -373,63 +302,3 @@ fn keep(mut partials: Vec<Partial>, ring: &Ring, asked: &Asked) -> Vec<Partial> 
 /// While plans are compared, keys and plaintexts are taken to come from memory: what they are together is known at the
 /// end.
 const COLD: f64 = 1.0;
-
-/// The product that a mask costs.
-fn product(grid: Grid) -> Op {
-    match grid.order {
-        Order::BatchFirst => Op::MulPeriodic,
-        _ => Op::MulPlain,
-    }
-}
-
-/// Bytes of a mask at a level.
-fn mask_bytes(ring: &Ring, grid: Grid, level: usize) -> u64 {
-    match grid.order {
-        Order::BatchFirst => 8 * (level as u64 + 1) * (2 * grid.positions).max(16) as u64,
-        _ => ring.limb_bytes(level + 1),
-    }
-}
-
-/// Runs the plan over levels and scales only: exact operations and keys, and what they cost.
-fn finish(
-    graph: &Graph,
-    partial: Partial,
-    ring: &Ring,
-    grid: Grid,
-    costs: &CostTable,
-) -> Result<Plan, PlanError> {
-    let mut plan = Plan {
-        version: VERSION,
-        name: graph.name().to_owned(),
-        model: fingerprint(graph),
-        ring: *ring,
-        lanes: grid.lanes,
-        order: grid.order,
-        steps: partial.steps,
-        tally: Tally::default(),
-        predicted: Prediction::default(),
-        candidates: 0,
-    };
-    let sim = Sim::new(ring.slots(), ring.levels);
-    let prepared = Prepared::shape(&sim, graph, &plan)?;
-    let fresh = (0..plan.input_ciphertexts()).map(|_| sim.encrypt(ring.levels, Vec::new));
-    let inputs = fresh
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|source| EvalError::Scheme {
-            node: "input".into(),
-            source,
-        })?;
-    prepared.run(&sim, &inputs)?;
-    plan.tally = crate::scheme::Scheme::tally(&sim);
-    let output_level = plan.steps.last().map_or(0, |s| s.level);
-    let key_bytes = key_bytes(ring, &plan.tally.keys);
-    let model_bytes = prepared.masks().map(|level| mask_bytes(ring, grid, level)).sum();
-    plan.predicted = Prediction {
-        seconds: costs.total(&plan.tally, ring, key_bytes + model_bytes),
-        input_bytes: plan.input_ciphertexts() as u64 * ring.fresh_bytes(ring.levels),
-        output_bytes: plan.output_ciphertexts() as u64 * ring.ciphertext_bytes(output_level),
-        key_bytes,
-        model_bytes,
-    };
-    Ok(plan)
-}

@@ -37,8 +37,15 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{}: {}, {} sample(s) in a ciphertext",
-            self.name, self.ring, self.lanes
+            "{}: {}, {} sample(s) in a ciphertext{}",
+            self.name,
+            self.ring,
+            self.lanes,
+            if self.structure.is_some() {
+                ", encrypted model"
+            } else {
+                ""
+            }
         )?;
         for step in &self.steps {
             let how = match step.kind {
@@ -72,6 +79,15 @@ impl fmt::Display for Plan {
             mb(p.key_bytes),
             mb(p.model_bytes),
             self.candidates
-        )
+        )?;
+        if self.structure.is_some() {
+            let (sent, levels) = (mb(self.model_upload_bytes()), crate::eval::weight_levels(self));
+            let count = levels.map_or(0, |levels| levels.len());
+            writeln!(
+                f,
+                "  the owner of the model sends it once, as {count} ciphertexts of {sent:.1} MB"
+            )?;
+        }
+        Ok(())
     }
 }

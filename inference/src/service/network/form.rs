@@ -49,19 +49,7 @@ pub(super) struct FormBytes {
 
 /// The numbers of a layout.
 fn sides(layout: &Layout) -> Vec<u64> {
-    let sides: &[usize] = match layout {
-        Layout::Dense { size, period, copies } => &[*size, *period, *copies],
-        Layout::Image {
-            channels,
-            height,
-            width,
-            gap,
-            pitch,
-            block,
-            copies,
-        } => &[*channels, *height, *width, *gap, *pitch, *block, *copies],
-    };
-    sides.iter().map(|side| *side as u64).collect()
+    layout.sides().iter().map(|side| *side as u64).collect()
 }
 
 fn layout(sides: &[u64]) -> Option<Layout> {

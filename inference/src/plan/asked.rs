@@ -1,0 +1,93 @@
+//! What is asked of a plan, and why there is none.
+
+use thiserror::Error;
+
+use super::CostTable;
+use crate::eval::EvalError;
+use crate::graph::GraphError;
+
+/// What the plan should be best at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Objective {
+    /// Seconds of one evaluation.
+    Latency,
+    /// Seconds for each sample, with as many samples in a ciphertext as serve that.
+    Throughput,
+    /// Bytes in the server's memory.
+    Memory,
+    /// Bytes that the client sends and receives.
+    Client,
+}
+
+/// What is asked of a plan.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// What to be best at.
+    pub objective: Objective,
+    /// Samples of one evaluation, at least.
+    pub batch: usize,
+    /// Bytes of keys and model in the server's memory, at most.
+    pub max_memory: Option<u64>,
+    /// log2 of the scale, at most; it shrinks to 26 where a smaller ring allows that.
+    pub scale_bits: u32,
+    /// log2 of the scale, at least.
+    pub least_scale_bits: u32,
+    /// Degree of the polynomials that will replace activations, where they are not there yet ([`outline`](super::outline)).
+    pub degree: usize,
+    /// Whether the model is encrypted too: by its owner, who then is the one that asks.
+    pub encrypted_model: bool,
+    /// Costs of operations.
+    pub costs: CostTable,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            objective: Objective::Latency,
+            batch: 1,
+            max_memory: None,
+            scale_bits: 40,
+            least_scale_bits: 26,
+            degree: 2,
+            encrypted_model: false,
+            costs: CostTable::default(),
+        }
+    }
+}
+
+/// Why there is no plan.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum PlanError {
+    /// The graph cannot be evaluated.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The plan's own simulation refused: a defect of the planner.
+    #[error("the plan does not run in simulation: {0}")]
+    Simulation(#[from] EvalError),
+    /// No ring has so many levels at 128 bits of security.
+    #[error(
+        "{levels} levels at a scale of 2^{scale_bits} do not fit any ring up to N = 2^16; this needs refreshing, which is not built, or a network of less depth"
+    )]
+    Depth {
+        /// Levels that the network needs.
+        levels: usize,
+        /// log2 of the smallest scale.
+        scale_bits: u32,
+    },
+    /// Every plan violates a constraint.
+    #[error(
+        "none of {candidates} candidates satisfies the constraints: a batch of {batch} and {max_memory:?} bytes of memory; the least memory of any plan is {least} bytes"
+    )]
+    Constraints {
+        /// Candidates seen.
+        candidates: u64,
+        /// The batch.
+        batch: usize,
+        /// The memory.
+        max_memory: Option<u64>,
+        /// The least memory of any plan.
+        least: u64,
+    },
+}
