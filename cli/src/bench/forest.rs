@@ -27,7 +27,7 @@ pub fn run(rows: Option<usize>, out: &Path) -> Result<BenchReport> {
     for bar in &BARS {
         let rows = rows.unwrap_or(match bar.mode {
             Mode::PublicStructure => 2000,
-            Mode::PrivateModel => 50,
+            _ => 50,
         });
         let measured = pool
             .install(|| one(bar, rows))

@@ -39,7 +39,7 @@ pub fn host(path: &Path, name: String, model: &Ensemble, mode: Mode, batch: u32)
         model = name,
         trees = plan.trees,
         leaves = plan.leaves,
-        degree = plan.form.degree,
+        degree = plan.parameters.degree(),
         flooding_bits = plan.flooding_bits,
         predicted_ms = plan.seconds * 1e3,
         "compiled for {mode}"

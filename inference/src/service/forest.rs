@@ -5,12 +5,13 @@ use hedgerow_forest::ensemble::Feature;
 use rand_core::CryptoRng;
 
 use super::{Asking, Hosted, Meaning, Offer, Rows, Scores, ServiceError, Sizes};
-use crate::trees::{EncryptedForest, ForestClient, ForestKeys, TreesError};
+use crate::trees::{Asked, EncryptedForest, ForestClient, ForestKeys, TreesError};
 
 /// What an offer of a forest says it is.
 pub const KIND: &str = "forest";
 
-/// Most rows of one request, each with ciphertexts of its own.
+/// Most requests of a mode in one of the service: rows where each has ciphertexts of its own, batches where a ciphertext
+/// holds many.
 pub const MAX_ROWS: usize = 64;
 
 /// A compiled forest at the server.
@@ -18,29 +19,29 @@ pub const MAX_ROWS: usize = 64;
 pub struct HostedForest {
     name: String,
     forest: EncryptedForest,
-    rows: usize,
+    requests: usize,
 }
 
 impl HostedForest {
-    /// Offers a forest under a name. A request carries up to `rows` rows, 1 to [`MAX_ROWS`] (others are brought into it),
-    /// and is charged for as many.
+    /// Offers a forest under a name. A request carries up to `rows` rows, brought into 1 to [`MAX_ROWS`] requests of the
+    /// mode, and is charged for as many as these hold.
     pub fn new(name: String, forest: EncryptedForest, rows: usize) -> Self {
         Self {
             name,
+            requests: rows.div_ceil(forest.plan().rows.max(1)).clamp(1, MAX_ROWS),
             forest,
-            rows: rows.clamp(1, MAX_ROWS),
         }
     }
 }
 
-/// What travels, for keys, a request about one row and an answer to one of these bytes.
-const fn sizes(rows: usize, keys: usize, request: usize, answer: usize) -> Sizes {
+/// What travels, for keys, a request of the mode and an answer to one of these bytes.
+const fn sizes(requests: usize, keys: usize, request: usize, answer: usize) -> Sizes {
     Sizes {
         keys: keys as u64,
         // Words of 50 bits become 64, and halves that travel as seeds are expanded.
         keys_memory: 3 * keys as u64,
-        request: (rows * request) as u64,
-        answer: (rows * answer) as u64,
+        request: (requests * request) as u64,
+        answer: (requests * answer) as u64,
     }
 }
 
@@ -54,9 +55,9 @@ impl Hosted for HostedForest {
             model: self.name.clone(),
             mode: plan.mode.name().to_owned(),
             leakage: plan.leakage.clone(),
-            rows: self.rows as u64,
+            rows: (self.requests * plan.rows) as u64,
             sizes: sizes(
-                self.rows,
+                self.requests,
                 plan.public_key_bytes + plan.evaluation_key_bytes,
                 plan.request_bytes,
                 plan.answer_bytes,
@@ -79,7 +80,7 @@ impl Hosted for HostedForest {
     ) -> Result<Vec<u8>, ServiceError> {
         let each = self.forest.plan().request_bytes;
         let mut answers = Vec::new();
-        for (at, row) in rows_of("request", request, self.rows, each)?.enumerate() {
+        for (at, row) in parts_of("request", request, self.requests, each)?.enumerate() {
             let answer = self.forest.answer(keys, row, rng);
             answers.extend(answer.map_err(service("request"))?);
             passed(&format!("row {}", at + 1));
@@ -92,8 +93,8 @@ impl Hosted for HostedForest {
 #[derive(Debug)]
 pub struct AskingForest {
     client: ForestClient,
-    rows: usize,
-    asked: usize,
+    requests: usize,
+    asked: Vec<Asked>,
 }
 
 impl AskingForest {
@@ -115,13 +116,21 @@ impl AskingForest {
             what: "offer",
             detail,
         };
-        let rows = usize::try_from(offer.rows)
-            .ok()
-            .filter(|rows| (1..=MAX_ROWS).contains(rows))
-            .ok_or_else(|| wrong(format!("{} rows of a request, at most {MAX_ROWS}", offer.rows)))?;
         let client = ForestClient::new(form, seed).map_err(service(WHAT))?;
+        let each = client.rows();
+        let requests = usize::try_from(offer.rows)
+            .ok()
+            .filter(|rows| rows.is_multiple_of(each) && (1..=MAX_ROWS).contains(&(rows / each)))
+            .map(|rows| rows / each)
+            .ok_or_else(|| {
+                let most = MAX_ROWS * each;
+                wrong(format!(
+                    "{} rows of a request, at most {most}, {each} a piece",
+                    offer.rows
+                ))
+            })?;
         let sizes = sizes(
-            rows,
+            requests,
             client.key_bytes(),
             client.request_bytes(),
             client.answer_bytes(),
@@ -136,8 +145,8 @@ impl AskingForest {
         }
         Ok(Self {
             client,
-            rows,
-            asked: 0,
+            requests,
+            asked: Vec::new(),
         })
     }
 }
@@ -191,30 +200,35 @@ impl Asking for AskingForest {
     }
 
     fn request(&mut self, rows: &Rows, rng: &mut dyn CryptoRng) -> Result<Vec<u8>, ServiceError> {
-        if rows.is_empty() || rows.len() > self.rows {
+        let most = self.requests * self.client.rows();
+        if rows.is_empty() || rows.len() > most {
             return Err(ServiceError::Rows {
                 what: "rows of a request",
                 actual: rows.len().to_string(),
-                expected: format!("1 to {}", self.rows),
+                expected: format!("1 to {most}"),
             });
         }
+        let rows = arranged(&self.client.offer().columns, rows)?;
+        let rows: Vec<&[f64]> = rows.iter().collect();
         let mut bytes = Vec::new();
-        for row in arranged(&self.client.offer().columns, rows)?.iter() {
-            let request = self.client.request(row, rng);
-            bytes.extend(request.map_err(service("row"))?);
+        let mut all = Vec::new();
+        for rows in rows.chunks(self.client.rows()) {
+            let (request, asked) = self.client.request(rows, rng).map_err(service("row"))?;
+            bytes.extend(request);
+            all.push(asked);
         }
-        self.asked = rows.len();
+        self.asked = all;
         Ok(bytes)
     }
 
     fn open(&self, answer: &[u8]) -> Result<Scores, ServiceError> {
         let each = self.client.answer_bytes();
-        let answers = rows_of("answer", answer, self.rows, each)?;
-        if answers.len() != self.asked {
+        let answers = parts_of("answer", answer, self.requests, each)?;
+        if answers.len() != self.asked.len() {
             return Err(ServiceError::Size {
                 what: "answer",
                 actual: answer.len() as u64,
-                expected: (self.asked * each) as u64,
+                expected: (self.asked.len() * each) as u64,
                 exact: true,
             });
         }
@@ -224,24 +238,25 @@ impl Asking for AskingForest {
             meaning: Meaning::Scores,
             classes: Vec::new(),
         };
-        for answer in answers {
-            let prediction = self.client.open(answer).map_err(service("answer"))?;
-            scores.width = prediction.scores.len();
-            scores.values.extend(prediction.scores);
-            scores.classes.extend(prediction.label);
+        for (answer, asked) in answers.zip(&self.asked) {
+            for prediction in self.client.open(answer, asked).map_err(service("answer"))? {
+                scores.width = prediction.scores.len();
+                scores.values.extend(prediction.scores);
+                scores.classes.extend(prediction.label);
+            }
         }
         Ok(scores)
     }
 }
 
-/// The parts of a message, one for each row.
-fn rows_of<'a>(
+/// The parts of a message, one for each request of the mode.
+fn parts_of<'a>(
     what: &'static str,
     bytes: &'a [u8],
-    rows: usize,
+    most: usize,
     each: usize,
 ) -> Result<std::slice::ChunksExact<'a, u8>, ServiceError> {
-    ServiceError::at_most(what, bytes.len() as u64, (rows * each) as u64)?;
+    ServiceError::at_most(what, bytes.len() as u64, (most * each) as u64)?;
     if bytes.is_empty() || !bytes.len().is_multiple_of(each) {
         return Err(ServiceError::Size {
             what,

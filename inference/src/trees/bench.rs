@@ -12,9 +12,9 @@ use rand_core::{CryptoRng, Rng};
 
 use super::client::ForestClient;
 use super::error::TreesError;
+use super::forest::EncryptedForest;
 use super::mode::Mode;
 use super::plan::{Options, Plan};
-use super::server::EncryptedForest;
 
 /// A forest of complete trees over 64 bins of each feature, features and thresholds drawn uniformly: no path is shorter
 /// than the depth, and no two are alike, so that it is the largest of its sizes.
@@ -169,19 +169,20 @@ pub fn measure(
     for group in rows.chunks(rows.len().div_ceil(GROUPS).max(1)) {
         let mean = |start: f64, end: f64| (end - start) * 1e3 / group.len() as f64;
         let start = clock();
-        let requests: Vec<Vec<u8>> = group
-            .iter()
-            .map(|row| client.request(row, rng))
+        let requests: Vec<_> = group
+            .chunks(client.rows())
+            .map(|rows| client.request(rows, rng))
             .collect::<Result<_, _>>()?;
         let encrypted = clock();
         let answers: Vec<Vec<u8>> = requests
             .iter()
-            .map(|request| forest.answer(&keys, request, rng))
+            .map(|(request, _)| forest.answer(&keys, request, rng))
             .collect::<Result<_, _>>()?;
         let answered = clock();
-        let predictions: Vec<_> = answers
+        let predictions: Vec<Vec<_>> = answers
             .iter()
-            .map(|answer| client.open(answer))
+            .zip(&requests)
+            .map(|(answer, (_, asked))| client.open(answer, asked))
             .collect::<Result<_, _>>()?;
         let opened = clock();
         measured.server = measured.server.min(mean(encrypted, answered));
@@ -190,7 +191,7 @@ pub fn measure(
             encrypt.min(mean(start, encrypted)),
             open.min(mean(answered, opened)),
         ];
-        for (row, prediction) in group.iter().zip(&predictions) {
+        for (row, prediction) in group.iter().zip(predictions.iter().flatten()) {
             measured.rows += 1;
             measured.differing += usize::from(prediction.sums != forest.clear(row)?);
         }

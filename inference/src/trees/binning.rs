@@ -82,6 +82,15 @@ impl Binning {
         self.features.iter().map(Bins::levels)
     }
 
+    /// The first bit of each feature, in order.
+    pub fn offsets(&self) -> Vec<usize> {
+        let ends = self.bits().scan(0, |end, bits| {
+            *end += bits;
+            Some(*end - bits)
+        });
+        ends.collect()
+    }
+
     /// Bits of a row.
     pub fn total_bits(&self) -> usize {
         self.bits().sum()

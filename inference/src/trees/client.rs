@@ -1,6 +1,5 @@
 //! The client's side: keys, requests, scores.
 
-use hedgerow_crypto::exact::{FormKey, FormParams};
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::ensemble::Ensemble;
 use hedgerow_forest::export::json;
@@ -9,11 +8,10 @@ use zeroize::Zeroize;
 
 use super::error::TreesError;
 use super::head::prediction;
-use super::leaves::centred;
-use super::mode::Mode;
-use super::server::{DIGEST_BYTES, Offer, body, leaf_nodes};
+use super::modes::{Asked, ClientEngine};
+use super::offer::{DIGEST_BYTES, Offer, body, refuse};
 
-/// Longest path of a public structure, and most values of a leaf.
+/// Most values of a leaf.
 const MAX_TARGETS: usize = 1024;
 
 /// A client of one offer, with the key of a seed: the same seed and offer give the same key.
@@ -21,11 +19,9 @@ const MAX_TARGETS: usize = 1024;
 pub struct ForestClient {
     offer: Offer,
     digest: [u8; DIGEST_BYTES],
-    params: FormParams,
-    key: FormKey,
+    engine: ClientEngine,
     seed: Seed,
     head: Ensemble,
-    structure: Option<Ensemble>,
 }
 
 /// What a row is told.
@@ -47,92 +43,39 @@ impl ForestClient {
     /// # Errors
     /// An offer that does not hold together.
     pub fn new(offer: Offer, seed: &Seed) -> Result<Self, TreesError> {
-        let refuse = |what, expected: String, actual: String| TreesError::Offer {
-            what,
-            expected,
-            actual,
-        };
+        let width = offer.binning.width();
         if !offer.binning.is_valid() {
-            let width = offer.binning.width().to_string();
+            let actual = format!("{width} features that are not");
             return Err(refuse(
                 "binning",
-                "features with at most 64 ascending bins".into(),
-                format!("{width} features that are not"),
+                "features with at most 64 ascending bins",
+                actual,
             ));
         }
-        let read = |what, text: &str| {
-            json::decode(text).map_err(|error| refuse(what, "an ensemble".into(), error.to_string()))
-        };
-        let params = FormParams::new(offer.form)?;
-        let head = read("head", &offer.head)?;
-        let structure = offer
-            .structure
-            .as_deref()
-            .map(|text| read("structure", text))
-            .transpose()?;
+        let head = json::decode(&offer.head).map_err(|error| refuse("head", "an ensemble", error))?;
         let targets = offer.targets.len();
-        let bits = offer.form.window.saturating_mul(offer.form.inputs);
-        let (needed, forms) = match (offer.mode, &structure) {
-            (Mode::PublicStructure, Some(structure)) => (leaf_nodes(structure).len(), targets),
-            (Mode::PrivateModel, None) => {
-                let places = offer.form.forms / (1 + targets);
-                (offer.binning.total_bits(), places * (1 + targets))
-            }
-            (mode, _) => {
-                let found = if structure.is_some() { "one" } else { "none" };
-                return Err(refuse("structure", format!("that of {mode}"), found.into()));
-            }
-        };
-        let width = structure
-            .as_ref()
-            .map_or(offer.binning.width(), |structure| structure.features().len());
-        let trees = structure.as_ref().map_or(offer.trees, Ensemble::trees);
-        for (what, good, expected, actual) in [
-            ("bits of a request", needed <= bits, needed, bits),
-            (
-                "forms",
-                forms == offer.form.forms && forms > 0,
-                forms,
-                offer.form.forms,
-            ),
-            (
-                "targets",
-                targets <= MAX_TARGETS && head.parts().weights.len() == targets + 1,
-                head.parts().weights.len().saturating_sub(1),
-                targets,
-            ),
-            (
-                "features",
-                width == offer.binning.width(),
-                offer.binning.width(),
-                width,
-            ),
-            (
-                "names of columns",
-                offer.columns.len() == offer.binning.width(),
-                offer.binning.width(),
-                offer.columns.len(),
-            ),
-            ("trees", trees == offer.trees && trees > 0, trees, offer.trees),
-        ] {
-            if !good {
-                return Err(refuse(what, expected.to_string(), actual.to_string()));
-            }
+        let weights = head.parts().weights.len();
+        if targets > MAX_TARGETS || weights != targets + 1 {
+            return Err(refuse("targets", weights.saturating_sub(1), targets));
+        }
+        if offer.columns.len() != width {
+            return Err(refuse("names of columns", width, offer.columns.len()));
+        }
+        if offer.trees == 0 {
+            return Err(refuse("trees", "at least one", 0));
         }
         if !(offer.unit > 0.0 && offer.unit.is_finite()) {
-            return Err(refuse("unit", "a positive number".into(), offer.unit.to_string()));
+            return Err(refuse("unit", "a positive number", offer.unit));
         }
         let digest = offer.digest();
         // One key for each version of each model: a seed may serve several offers.
         let seed = seed.derive("hedgerow/trees/client/1", &digest);
         Ok(Self {
-            key: FormKey::generate(&params, &seed),
+            engine: ClientEngine::new(&offer, &seed)?,
             digest,
             offer,
-            params,
             seed,
             head,
-            structure,
         })
     }
 
@@ -143,66 +86,65 @@ impl ForestClient {
 
     /// The keys that the server needs, sent once: the same each time.
     pub fn keys(&self) -> Vec<u8> {
-        let mut bytes = self.key.public().to_bytes();
-        bytes.extend(self.key.galois_bytes(&self.seed));
-        bytes
+        self.engine.keys(&self.seed)
     }
 
-    /// The request for a row: numbers as they are, categories as their position, missing values NaN.
+    /// The request for rows, at most [`Self::rows`] of them: numbers as they are, categories as their position, missing
+    /// values NaN. What is kept opens its answer.
     ///
     /// # Errors
-    /// A row of another width.
-    pub fn request(&self, row: &[f64], rng: &mut (impl CryptoRng + ?Sized)) -> Result<Vec<u8>, TreesError> {
-        let mut bins = self.offer.binning.bin(row)?;
-        let mut bits = match &self.structure {
-            None => self.offer.binning.thermometer(&bins),
-            Some(structure) => {
-                let inputs = self.offer.binning.inputs(&bins);
-                let nodes = leaf_nodes(structure);
-                let mut bits = vec![false; nodes.len()];
-                for node in structure.leaves_of(&inputs)? {
-                    if let Some(bit) = nodes.binary_search(&node).ok().and_then(|at| bits.get_mut(at)) {
-                        *bit = true;
-                    }
-                }
-                bits
-            }
-        };
-        let mut bytes = self.digest.to_vec();
-        let encrypted = self.key.encrypt(&bits, rng);
-        bits.zeroize();
+    /// A row of another width; none, or too many.
+    pub fn request(
+        &self,
+        rows: &[&[f64]],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(Vec<u8>, Asked), TreesError> {
+        if rows.is_empty() || rows.len() > self.rows() {
+            return Err(TreesError::Length {
+                what: "rows of a request",
+                actual: rows.len(),
+                expected: self.rows(),
+            });
+        }
+        let mut bins = Vec::with_capacity(rows.len());
+        for row in rows {
+            bins.push(self.offer.binning.bin(row)?);
+        }
+        let body = self.engine.request(&self.offer, &bins, rng);
         bins.zeroize();
-        bytes.extend(encrypted?);
-        Ok(bytes)
+        let (body, asked) = body?;
+        Ok(([&self.digest[..], &body].concat(), asked))
+    }
+
+    /// Most rows of a request.
+    pub fn rows(&self) -> usize {
+        self.engine.sizes().rows
     }
 
     /// Bytes of [`Self::keys`].
     pub fn key_bytes(&self) -> usize {
-        self.params.public_key_bytes() + self.params.galois_key_bytes()
+        self.engine.sizes().keys
     }
 
-    /// Bytes of a request about one row.
+    /// Bytes of a request.
     pub fn request_bytes(&self) -> usize {
-        DIGEST_BYTES + self.params.request_bytes()
+        DIGEST_BYTES + self.engine.sizes().request
     }
 
-    /// Bytes of an answer to one row.
+    /// Bytes of an answer.
     pub fn answer_bytes(&self) -> usize {
-        DIGEST_BYTES + self.params.answer_bytes()
+        DIGEST_BYTES + self.engine.sizes().answer
     }
 
-    /// The scores in an answer.
+    /// The scores in an answer, row by row.
     ///
     /// # Errors
     /// An answer of another length, version or key, or in which not every tree has one leaf.
-    pub fn open(&self, answer: &[u8]) -> Result<Prediction, TreesError> {
+    pub fn open(&self, answer: &[u8], asked: &Asked) -> Result<Vec<Prediction>, TreesError> {
         let body = body("answer", answer, self.answer_bytes(), &self.digest)?;
-        let opened = self.key.open(&self.params.read_answers(body)?)?;
-        Ok(prediction(
-            &self.head,
-            self.offer.unit,
-            self.sums(opened.expose())?,
-        )?)
+        let rows = self.engine.open(&self.offer, body, asked)?.into_iter();
+        let one = |sums| Ok(prediction(&self.head, self.offer.unit, sums)?);
+        rows.map(one).collect()
     }
 
     /// The numbers that an answer opens to, as they are: for audits of what a client can see.
@@ -211,35 +153,6 @@ impl ForestClient {
     /// As [`Self::open`].
     pub fn opened(&self, answer: &[u8]) -> Result<Vec<u64>, TreesError> {
         let body = body("answer", answer, self.answer_bytes(), &self.digest)?;
-        Ok(self.key.open(&self.params.read_answers(body)?)?.expose().clone())
-    }
-
-    fn sums(&self, opened: &[u64]) -> Result<Vec<i64>, TreesError> {
-        let p = self.params.plaintext();
-        let targets = self.offer.targets.len();
-        let sums = match self.offer.mode {
-            Mode::PublicStructure => opened.to_vec(),
-            Mode::PrivateModel => {
-                let mut sums = vec![0; targets];
-                let mut reached = 0;
-                for place in opened.chunks_exact(1 + targets) {
-                    let Some((0, values)) = place.split_first() else {
-                        continue;
-                    };
-                    reached += 1;
-                    for (sum, value) in sums.iter_mut().zip(values) {
-                        *sum = (*sum + value) % p;
-                    }
-                }
-                if reached != self.offer.trees {
-                    return Err(TreesError::Leaves {
-                        actual: reached,
-                        expected: self.offer.trees,
-                    });
-                }
-                sums
-            }
-        };
-        Ok(sums.into_iter().map(|sum| centred(sum, p)).collect())
+        self.engine.opened(body)
     }
 }

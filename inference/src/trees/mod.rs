@@ -15,25 +15,32 @@
 //! | [`leaves`] | paths as sets of bins per feature, leaf values as whole numbers |
 //! | [`head`] | from sums of leaf values to scores and classes, as the source library computes them |
 //! | [`plan`](mod@plan) | sizes, keys, predicted time, limits, before anything runs |
-//! | [`server`] | a compiled forest: what a client is told, answers |
+//! | [`offer`] | what a client is told |
+//! | [`forest`] | a compiled forest: answers |
 //! | [`client`] | keys, requests, scores |
+//! | `prepared`, `modes` | what all modes begin with; each mode in a file, with both sides |
 
 pub mod bench;
 pub mod binning;
 pub mod client;
 mod error;
+pub mod forest;
 pub mod head;
 pub mod leaves;
 pub mod mode;
+mod modes;
+pub mod offer;
 pub mod plan;
-pub mod server;
+mod prepared;
 
 pub use binning::{Binned, Binning, Edges};
 pub use client::{ForestClient, Prediction};
 pub use error::TreesError;
+pub use forest::{EncryptedForest, ForestKeys};
 pub use mode::Mode;
+pub use modes::Asked;
+pub use offer::{Offer, Parameters};
 pub use plan::{Options, Plan};
-pub use server::{EncryptedForest, ForestKeys, Offer};
 
 #[cfg(test)]
 mod tests;

@@ -2,11 +2,12 @@
 
 use std::fmt;
 
-use hedgerow_crypto::exact::{ExactError, FormLiteral, FormParams};
+use hedgerow_crypto::exact::FormParams;
 use serde::{Deserialize, Serialize};
 
 use super::binning::Edges;
 use super::mode::Mode;
+use super::offer::Parameters;
 
 /// What a compilation may be told.
 #[derive(Clone, Debug)]
@@ -54,7 +55,9 @@ pub struct Plan {
     /// Whether every row reaches the leaves that it reaches in the original.
     pub exact_bins: bool,
     /// The parameters.
-    pub form: FormLiteral,
+    pub parameters: Parameters,
+    /// Most rows of a request.
+    pub rows: usize,
     /// Ciphertexts of a request.
     pub ciphertexts: usize,
     /// Ciphertexts of an answer.
@@ -98,24 +101,6 @@ impl Plan {
             + params.answers() as f64 * per_answer
             + requests
     }
-
-    /// The first of these parameters that leaves room for the flooding.
-    pub(super) fn first_that_fits(
-        literals: impl IntoIterator<Item = FormLiteral>,
-    ) -> Result<FormParams, ExactError> {
-        let mut last = None;
-        for literal in literals {
-            match FormParams::new(literal) {
-                Ok(params) => return Ok(params),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last.unwrap_or(ExactError::Length {
-            what: "parameters to try",
-            actual: 0,
-            expected: 1,
-        }))
-    }
 }
 
 impl fmt::Display for Plan {
@@ -133,17 +118,7 @@ impl fmt::Display for Plan {
             "some thresholds are moved to a public edge, or merged"
         };
         writeln!(f, "  bins        {bins}")?;
-        writeln!(
-            f,
-            "  ring        N = {}, {} primes of 50 bits{}",
-            self.form.degree,
-            self.form.primes,
-            if self.form.packed {
-                " and a special one"
-            } else {
-                ""
-            }
-        )?;
+        writeln!(f, "  ring        {}", self.parameters.ring())?;
         writeln!(
             f,
             "  up          {:.1} kB in {} ciphertexts; once: public key {:.1} kB, evaluation keys {:.1} kB",

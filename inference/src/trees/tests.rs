@@ -150,11 +150,15 @@ impl Pair {
     }
 
     fn answer(&self, row: &[f64], rng: &mut impl rand_core::CryptoRng) -> Vec<u8> {
-        let request = self.client.request(row, rng).unwrap();
+        self.asked(&[row], rng).0
+    }
+
+    fn asked(&self, rows: &[&[f64]], rng: &mut impl rand_core::CryptoRng) -> (Vec<u8>, Asked) {
+        let (request, asked) = self.client.request(rows, rng).unwrap();
         assert_eq!(request.len(), self.forest.plan().request_bytes);
         let answer = self.forest.answer(&self.keys, &request, rng).unwrap();
         assert_eq!(answer.len(), self.forest.plan().answer_bytes);
-        answer
+        (answer, asked)
     }
 }
 
@@ -170,7 +174,8 @@ proptest! {
             prop_assert!(pair.forest.plan().exact_bins);
             for _ in 0..6 {
                 let row = row(&mut rng);
-                let prediction = pair.client.open(&pair.answer(&row, &mut rng)).unwrap();
+                let (answer, asked) = pair.asked(&[&row], &mut rng);
+                let prediction = pair.client.open(&answer, &asked).unwrap().remove(0);
                 prop_assert_eq!(&prediction.sums, &pair.forest.clear(&row).unwrap());
                 let original = model.evaluate(&row).unwrap();
                 if model.parts().aggregate == Aggregate::Sum {
@@ -228,7 +233,8 @@ fn opened_masks_are_uniform() {
     let pair = case(Mode::PrivateModel);
     let mut rng = Seed::from_bytes([3; 32]).rng();
     let p = {
-        let params = hedgerow_crypto::exact::FormParams::new(pair.forest.plan().form).unwrap();
+        let Parameters::Forms(form) = pair.forest.plan().parameters;
+        let params = hedgerow_crypto::exact::FormParams::new(form).unwrap();
         params.plaintext()
     };
     let mut counts = [[0_u32; 16]; 2];
@@ -265,7 +271,7 @@ fn what_does_not_belong_together_is_refused() {
     let mut rng = Seed::from_bytes([4; 32]).rng();
     for mode in Mode::ALL {
         let pair = case(mode);
-        let request = pair.client.request(&[1.0; FEATURES], &mut rng).unwrap();
+        let (request, asked) = pair.client.request(&[&[1.0; FEATURES]], &mut rng).unwrap();
         for wrong in [&request[1..], &[&request[..], &[0]].concat(), &[]] {
             let error = pair.forest.answer(&pair.keys, wrong, &mut rng).unwrap_err();
             assert!(matches!(error, TreesError::Length { .. }), "{error}");
@@ -280,9 +286,9 @@ fn what_does_not_belong_together_is_refused() {
         assert!(pair.forest.answer(&keys, &request, &mut rng).is_err());
         assert!(pair.forest.read_keys(&stranger.keys()[1..]).is_err());
         let answer = pair.forest.answer(&pair.keys, &request, &mut rng).unwrap();
-        assert!(stranger.open(&answer).is_err());
-        assert!(pair.client.open(&answer[1..]).is_err());
-        assert!(pair.client.request(&[1.0; FEATURES + 1], &mut rng).is_err());
+        assert!(stranger.open(&answer, &asked).is_err());
+        assert!(pair.client.open(&answer[1..], &asked).is_err());
+        assert!(pair.client.request(&[&[1.0; FEATURES + 1]], &mut rng).is_err());
         assert_eq!(pair.client.keys(), pair.client.keys());
         // Two answers to one request share nothing.
         let again = pair.forest.answer(&pair.keys, &request, &mut rng).unwrap();
@@ -301,8 +307,10 @@ fn offers_are_checked() {
         many[1].unit = -1.0;
         many[2].head = "{}".into();
         many[3].structure = good.structure.is_none().then(|| good.head.clone());
-        many[4].form.window = 1;
-        many[5].form.degree = 1 << 40;
+        let Parameters::Forms(form) = &mut many[4].parameters;
+        form.window = 1;
+        let Parameters::Forms(form) = &mut many[5].parameters;
+        form.degree = 1 << 40;
         many[6].unit = f64::INFINITY;
         for (index, offer) in many.into_iter().enumerate() {
             assert!(ForestClient::new(offer, &seed).is_err(), "{mode} {index}");
