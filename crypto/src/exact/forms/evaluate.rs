@@ -236,7 +236,9 @@ impl Evaluator {
         let layout = self.params.layout();
         let plain = self.params.scheme().scale.plain();
         let degree = literal.degree;
-        let turn = 2 * degree;
+        // Powers of two: remainders are bits.
+        let (turn, low) = (2 * degree - 1, degree - 1);
+        let log_degree = degree.ilog2();
         let images = 1 << layout.clear;
         // Every step of the packing doubles.
         let unit = (0..layout.steps).fold(1, |unit, _| plain.mul(unit, plain.modulus().div_ceil(2)));
@@ -251,22 +253,22 @@ impl Evaluator {
             let (product, multiple) = (index / layout.per_product, index % layout.per_product);
             for (place, weight) in &form.entries {
                 let (input, bit) = (*place as usize / literal.window, *place as usize % literal.window);
-                places[0] = (multiple * literal.window + turn - bit) % turn;
+                places[0] = (multiple * literal.window).wrapping_sub(bit) & turn;
                 // The image under no automorphism of a step gets `a + X^s b`, the other that of `a - X^s b`.
                 for (step, exponent) in exponents.iter().enumerate() {
                     let odd = product >> step & 1;
                     let shift = odd * (literal.window >> (step + 1));
                     let (first, second) = places.split_at_mut(1 << step);
                     for (plus, minus) in first.iter_mut().zip(second) {
-                        *plus = (*plus + shift) % turn;
-                        *minus = (*plus + odd * degree) % turn * exponent % turn;
+                        *plus = (*plus + shift) & turn;
+                        *minus = (*plus + odd * degree).wrapping_mul(*exponent) & turn;
                     }
                 }
                 let weight = plain.mul(*weight, unit);
                 let signed = [weight, plain.sub(0, weight)];
                 for (image, place) in places.iter().enumerate() {
-                    let word = &mut room[(input * images + image) * degree + place % degree];
-                    *word = plain.add(*word as u64, signed[place / degree]) as i64;
+                    let word = &mut room[((input * images + image) << log_degree) + (place & low)];
+                    *word = plain.add(*word as u64, signed[place >> log_degree]) as i64;
                 }
             }
         }

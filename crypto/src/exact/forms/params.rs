@@ -224,6 +224,11 @@ impl FormParams {
         self.0.layout.answers
     }
 
+    /// Images of each ciphertext of a request that products are taken with: `2^clear`.
+    pub fn images(&self) -> usize {
+        1 << self.0.layout.clear
+    }
+
     /// Key switches of one evaluation.
     pub fn key_switches(&self) -> usize {
         self.0.layout.switches(self.literal().inputs)
