@@ -6,6 +6,8 @@
 //! Clients take turns, one job each, whatever they have queued.
 
 mod cache;
+#[cfg(test)]
+mod crowd_tests;
 mod job;
 mod receive;
 mod task;
