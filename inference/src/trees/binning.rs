@@ -25,16 +25,25 @@ pub enum Edges {
 }
 
 impl Edges {
-    /// Edges at quantiles of rows that are public, `[rows, features]`.
+    /// Edges at quantiles of rows that are public, `[rows, features]`: all values where a feature has few.
     pub fn quantiles(rows: &[f64], features: usize) -> Self {
         let edges = |feature: usize| {
             let column = rows.iter().skip(feature).step_by(features.max(1)).copied();
             let mut column: Vec<f64> = column.filter(|x| !x.is_nan()).collect();
             column.sort_by(f64::total_cmp);
-            let levels = usize::from(MAX_LEVELS);
-            let cut = |level: usize| column.get(level * column.len() / levels).copied();
-            let mut cuts: Vec<f64> = (1..levels).filter_map(cut).map(|cut| cut + 0.0).collect();
-            cuts.dedup();
+            let values: Vec<&[f64]> = column.chunk_by(|a, b| a == b).collect();
+            let (mut left, mut rows, mut held) = (usize::from(MAX_LEVELS), column.len(), 0);
+            let few = values.len() <= left;
+            let mut cuts = Vec::new();
+            for value in values {
+                // A bin is full with its part of the rows that are left: a value that many rows have takes one bin, and
+                // the others share the rest.
+                if held > 0 && left > 1 && (few || held * left >= rows) {
+                    cuts.extend(value.first().map(|cut| cut + 0.0));
+                    (left, rows, held) = (left - 1, rows - held, 0);
+                }
+                held += value.len();
+            }
             FeatureBins::Cuts(cuts)
         };
         Self::Public((0..features).map(edges).collect())
