@@ -35,11 +35,10 @@ impl HostedForest {
 }
 
 /// What travels, for keys, a request of the mode and an answer to one of these bytes.
-const fn sizes(requests: usize, keys: usize, request: usize, answer: usize) -> Sizes {
+const fn sizes(requests: usize, [keys, memory]: [usize; 2], request: usize, answer: usize) -> Sizes {
     Sizes {
         keys: keys as u64,
-        // Words of 50 bits become 64, and halves that travel as seeds are expanded.
-        keys_memory: 3 * keys as u64,
+        keys_memory: memory as u64,
         request: (requests * request) as u64,
         answer: (requests * answer) as u64,
     }
@@ -50,6 +49,7 @@ impl Hosted for HostedForest {
 
     fn offer(&self) -> Offer {
         let plan = self.forest.plan();
+        let keys = plan.public_key_bytes + plan.evaluation_key_bytes;
         Offer {
             kind: KIND.to_owned(),
             model: self.name.clone(),
@@ -58,7 +58,7 @@ impl Hosted for HostedForest {
             rows: (self.requests * plan.rows) as u64,
             sizes: sizes(
                 self.requests,
-                plan.public_key_bytes + plan.evaluation_key_bytes,
+                [keys, plan.parameters.key_memory(keys)],
                 plan.request_bytes,
                 plan.answer_bytes,
             ),
@@ -131,7 +131,7 @@ impl AskingForest {
             })?;
         let sizes = sizes(
             requests,
-            client.key_bytes(),
+            [client.key_bytes(), client.key_memory()],
             client.request_bytes(),
             client.answer_bytes(),
         );

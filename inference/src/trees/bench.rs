@@ -112,11 +112,14 @@ const fn bar(mode: Mode, size: (usize, u32), milliseconds: f64, bytes: [usize; 3
 }
 
 /// What was asked (issue 6).
-pub const BARS: [Bar; 4] = [
+pub const BARS: [Bar; 6] = [
     bar(Mode::PublicStructure, (10, 4), 1.0, [56_000, 40_000, 0]),
     bar(Mode::PublicStructure, (50, 5), 1.0, [56_000, 40_000, 0]),
     bar(Mode::PrivateModel, (10, 4), 60.0, [180_000, 180_000, 11_000_000]),
     bar(Mode::PrivateModel, (50, 5), 200.0, [180_000, 180_000, 11_000_000]),
+    // On two cores; the issue says nothing of what goes up.
+    bar(Mode::LabelOnly, (10, 4), 1000.0, [180_000, 20_000, 1_000_000_000]),
+    bar(Mode::LabelOnly, (50, 5), 9000.0, [180_000, 20_000, 1_000_000_000]),
 ];
 
 /// What a mode takes, measured.
@@ -150,7 +153,13 @@ pub fn measure(
     rng: &mut impl CryptoRng,
     clock: &mut dyn FnMut() -> f64,
 ) -> Result<Measured, TreesError> {
-    let forest = EncryptedForest::compile(model, mode, &Options::default())?;
+    // A regression has no rule of its own: the middle of its scores.
+    let middle = model.trees() as f64 * 127.5;
+    let options = Options {
+        threshold: (mode == Mode::LabelOnly).then_some(middle),
+        ..Options::default()
+    };
+    let forest = EncryptedForest::compile(model, mode, &options)?;
     let client = ForestClient::new(forest.offer().clone(), &Seed::random(rng))?;
     let start = clock();
     let keys = client.keys();

@@ -126,6 +126,11 @@ impl ForestClient {
         self.engine.sizes().keys
     }
 
+    /// Bytes of the same keys in the server's memory.
+    pub fn key_memory(&self) -> usize {
+        self.offer.parameters.key_memory(self.key_bytes())
+    }
+
     /// Bytes of a request.
     pub fn request_bytes(&self) -> usize {
         DIGEST_BYTES + self.engine.sizes().request

@@ -1,6 +1,7 @@
 //! What can go wrong with an encrypted forest.
 
 use hedgerow_crypto::exact::ExactError;
+use hedgerow_crypto::sign::SignError;
 use hedgerow_forest::ensemble::{EnsembleError, RowsError};
 
 use super::mode::Mode;
@@ -22,6 +23,9 @@ pub enum TreesError {
     /// Parameters, ciphertexts or keys.
     #[error(transparent)]
     Exact(#[from] ExactError),
+    /// Signs, or keys for them.
+    #[error(transparent)]
+    Sign(#[from] SignError),
     /// The forest, or its head.
     #[error(transparent)]
     Ensemble(#[from] EnsembleError),

@@ -9,7 +9,7 @@ use super::client::Prediction;
 use super::error::TreesError;
 use super::head::{head, prediction};
 use super::mode::Mode;
-use super::modes::{Compiled, Engine, Keys};
+use super::modes::{Compiled, Engine, Keys, Told};
 use super::offer::{DIGEST_BYTES, Offer, body};
 use super::plan::{Options, Plan};
 use super::prepared::{Prepared, parsed, text};
@@ -50,18 +50,27 @@ impl EncryptedForest {
             engine,
             mut plan,
             structure,
+            told,
         } = Engine::compile(&forest, mode)?;
         plan.request_bytes += DIGEST_BYTES;
         plan.answer_bytes += DIGEST_BYTES;
+        let told = match told {
+            Some(told) => told,
+            None => Told {
+                head: text(&head(model, &forest.values.targets)?)?,
+                targets: forest.values.targets.clone(),
+                unit: forest.unit,
+            },
+        };
         let offer = Offer {
             mode,
             binning: forest.binned.binning.clone(),
             columns: model.features().to_vec(),
             parameters: plan.parameters,
             trees: plan.trees,
-            targets: forest.values.targets.clone(),
-            unit: forest.unit,
-            head: text(&head(model, &forest.values.targets)?)?,
+            targets: told.targets,
+            unit: told.unit,
+            head: told.head,
             structure,
         };
         Ok(Self {
@@ -115,8 +124,8 @@ impl EncryptedForest {
         Ok(bytes)
     }
 
-    /// The sums of leaf values of a row in the clear, `[targets]`, by the walk of the binned ensemble: the oracle of
-    /// every mode.
+    /// The sums of leaf values of a row in the clear, `[targets]`, by the walk of the binned ensemble, or what the mode tells
+    /// of them: the oracle of every mode.
     ///
     /// # Errors
     /// A row of another width.
@@ -130,7 +139,7 @@ impl EncryptedForest {
                 *sum += value;
             }
         }
-        Ok(sums)
+        Ok(self.engine.told(sums))
     }
 
     /// What a client opens for a row, computed in the clear by the walk of the binned ensemble.

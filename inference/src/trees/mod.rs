@@ -43,4 +43,6 @@ pub use offer::{Offer, Parameters};
 pub use plan::{Options, Plan};
 
 #[cfg(test)]
+mod label_tests;
+#[cfg(test)]
 mod tests;

@@ -13,20 +13,23 @@ pub enum Mode {
     PublicStructure,
     /// Structure, thresholds and leaf values are hidden from the client.
     PrivateModel,
+    /// As `PublicStructure`, and the score is hidden but for its side of a threshold.
+    LabelOnly,
 }
 
 impl Mode {
-    /// All modes, those that tell least first.
-    pub const ALL: [Self; 2] = [Self::PrivateModel, Self::PublicStructure];
+    /// All modes; those that tell scores first, and of these those that tell least.
+    pub const ALL: [Self; 3] = [Self::PrivateModel, Self::PublicStructure, Self::LabelOnly];
 
     /// Names of modes that are planned and not there.
-    pub const LATER: [&'static str; 3] = ["batch", "encrypted-model", "label-only"];
+    pub const LATER: [&'static str; 2] = ["batch", "encrypted-model"];
 
     /// The name that the command line takes.
     pub const fn name(self) -> &'static str {
         match self {
             Self::PublicStructure => "public-structure",
             Self::PrivateModel => "private-model",
+            Self::LabelOnly => "label-only",
         }
     }
 
@@ -38,6 +41,9 @@ impl Mode {
             }
             Self::PrivateModel => {
                 "The client learns the score, the bin edges, the numbers of trees and of padded leaves and a bound on depth, and nothing else of structure, thresholds and leaves; the server learns nothing of the row."
+            }
+            Self::LabelOnly => {
+                "The client learns every split and the class of its row (is the score above the server's threshold?), and neither the score, nor the threshold, nor any leaf value; the server learns nothing of the row."
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What a client is told, and the digest that every message begins with.
 
 use hedgerow_crypto::exact::FormLiteral;
+use hedgerow_crypto::sign::{SignLiteral, SignParams};
 use hedgerow_forest::ensemble::Feature;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -45,23 +46,46 @@ pub struct Offer {
 pub enum Parameters {
     /// Linear forms of encrypted bits.
     Forms(FormLiteral),
+    /// A linear form, and its sign.
+    Label {
+        /// The form.
+        form: FormLiteral,
+        /// The sign.
+        sign: SignLiteral,
+    },
 }
 
 impl Parameters {
+    const fn form(&self) -> &FormLiteral {
+        match self {
+            Self::Forms(form) | Self::Label { form, .. } => form,
+        }
+    }
+
     /// The degree `N` of the ring.
     pub const fn degree(&self) -> usize {
-        match self {
-            Self::Forms(form) => form.degree,
-        }
+        self.form().degree
     }
 
     /// The ring in words.
     pub fn ring(&self) -> String {
+        let form = self.form();
+        let special = if form.packed { " and a special one" } else { "" };
+        let ring = format!("N = {}, {} primes of 50 bits{special}", form.degree, form.primes);
         match self {
-            Self::Forms(form) => {
-                let special = if form.packed { " and a special one" } else { "" };
-                format!("N = {}, {} primes of 50 bits{special}", form.degree, form.primes)
-            }
+            Self::Forms(_) => ring,
+            Self::Label { sign, .. } => format!("{ring}; the sign of {} bits by TFHE", sign.precision),
+        }
+    }
+
+    /// Bytes in the server's memory of a client's keys of so many bytes.
+    pub fn key_memory(&self, keys: usize) -> usize {
+        // Words of 50 bits become 64, and halves that travel as seeds are expanded.
+        match self {
+            Self::Forms(_) => 3 * keys,
+            Self::Label { sign, .. } => SignParams::new(*sign).map_or(keys, |sign| {
+                3 * keys.saturating_sub(sign.key_bytes()) + sign.key_memory()
+            }),
         }
     }
 }

@@ -19,6 +19,9 @@ pub struct Options {
     /// What the number of leaves is padded to where it is hidden; `None` for trees times two to the depth, or the next
     /// power of two above depth 6.
     pub leaf_bound: Option<usize>,
+    /// `label-only`: the score of the second class, or of a regression, that a row must exceed; `None` for the rule by which
+    /// the model itself decides.
+    pub threshold: Option<f64>,
 }
 
 impl Default for Options {
@@ -27,6 +30,7 @@ impl Default for Options {
             edges: Edges::OfModel,
             leaf_bits: 16,
             leaf_bound: None,
+            threshold: None,
         }
     }
 }
@@ -74,18 +78,22 @@ pub struct Plan {
     pub products: usize,
     /// Key switches.
     pub key_switches: usize,
+    /// Programmable bootstraps.
+    pub bootstraps: usize,
     /// Bits that the flooding is wider than all that it hides.
     pub flooding_bits: u32,
     /// Predicted CPU seconds of the server for one request.
     pub seconds: f64,
 }
 
-/// Seconds of one product, one key switch and one answer per `2^12` coefficients of one prime: measured by
-/// `cargo bench --bench forests` on one core with AVX-512 IFMA. Products cost more where there are more of them, as they
-/// leave the cache: at the two sizes of the reference predictions are within a factor of 2 (4.1 ms as 7.7, 118 ms as 63).
-const PRODUCT: f64 = 12e-6;
+/// Seconds per 4,096 coefficients of one prime, of a product for each image that it is taken with (they leave the cache), of
+/// one digit of a key switch, and of a request or an answer: fitted to what `cargo bench --bench forests` measured on one
+/// core with AVX-512 IFMA; the two sizes of the reference come out within 10 %.
+const PRODUCT: f64 = 0.64e-6;
 const SWITCH: f64 = 3.5e-6;
 const ANSWER: f64 = 40e-6;
+/// A product takes at least as long as with so many images: its transform.
+const MIN_IMAGES: usize = 4;
 
 impl Plan {
     /// Predicted CPU seconds of an evaluation with these parameters.
@@ -96,7 +104,7 @@ impl Plan {
         let per_answer = ANSWER * words * primes;
         let requests = per_answer * literal.inputs as f64;
         // Every digit of a key switch is raised to all primes.
-        params.products() as f64 * PRODUCT * words * primes
+        (params.products() * params.images().max(MIN_IMAGES)) as f64 * PRODUCT * words * primes
             + params.key_switches() as f64 * SWITCH * words * primes * (primes + 1.0)
             + params.answers() as f64 * per_answer
             + requests
@@ -140,6 +148,10 @@ impl fmt::Display for Plan {
             self.seconds * 1e3,
             self.products,
             self.key_switches
-        )
+        )?;
+        match self.bootstraps {
+            0 => Ok(()),
+            bootstraps => write!(f, ", {bootstraps} programmable bootstraps"),
+        }
     }
 }

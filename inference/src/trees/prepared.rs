@@ -7,6 +7,7 @@ use super::binning::Binned;
 use super::error::TreesError;
 use super::leaves::{Leaf, MAX_LEAVES, Values, leaves};
 use super::mode::Mode;
+use super::modes::label_only::LabelOnly;
 use super::plan::{Options, Plan};
 
 /// A forest prepared for any mode.
@@ -22,14 +23,19 @@ pub(super) struct Prepared {
     pub(super) leaf_bound: Option<usize>,
     /// What opened sums are multiples of.
     pub(super) unit: f64,
+    /// What a score is compared with, if not by the model's own rule.
+    pub(super) threshold: Option<f64>,
 }
 
 impl Prepared {
     /// Prepares a forest.
     pub(super) fn new(model: &Ensemble, mode: Mode, options: &Options) -> Result<Self, TreesError> {
-        let leaf_bits = options.leaf_bits.clamp(2, 24);
+        let mut leaf_bits = options.leaf_bits.clamp(2, 24);
+        if mode == Mode::LabelOnly {
+            leaf_bits = LabelOnly::leaf_bits(model, leaf_bits);
+        }
         let mut binned = Binned::new(model, &options.edges)?;
-        if mode == Mode::PublicStructure {
+        if matches!(mode, Mode::PublicStructure | Mode::LabelOnly) {
             // The client sees the nodes in the order of the text.
             binned.ensemble = parsed(&text(&binned.ensemble)?)?;
         }
@@ -43,6 +49,7 @@ impl Prepared {
             unit: values.unit / aggregate,
             levels: model.depths().iter().max().copied().unwrap_or(0),
             leaf_bound: options.leaf_bound,
+            threshold: options.threshold,
             binned,
             leaves,
             values,
@@ -91,6 +98,7 @@ impl Prepared {
             evaluation_key_bytes: 0,
             products: 0,
             key_switches: 0,
+            bootstraps: 0,
             flooding_bits: 0,
             seconds: 0.0,
         }

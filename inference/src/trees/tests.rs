@@ -12,7 +12,7 @@ use super::*;
 const FEATURES: usize = 4;
 
 /// Trees of any shape with any comparisons: stumps, single leaves, leaves that no row reaches, ties, boosted margins.
-fn any_ensemble() -> impl Strategy<Value = Ensemble> {
+pub(super) fn any_ensemble() -> impl Strategy<Value = Ensemble> {
     let test = (
         0..FEATURES as u32,
         0usize..7,
@@ -116,7 +116,7 @@ fn any_ensemble() -> impl Strategy<Value = Ensemble> {
 }
 
 /// A row of values at, between and outside of thresholds, and missing ones.
-fn row(rng: &mut impl Rng) -> Vec<f64> {
+pub(super) fn row(rng: &mut impl Rng) -> Vec<f64> {
     let value = |word: u32| match word % 20 {
         0 => f64::NAN,
         1 => f64::INFINITY,
@@ -129,14 +129,19 @@ fn row(rng: &mut impl Rng) -> Vec<f64> {
     (0..FEATURES).map(|_| value(rng.next_u32())).collect()
 }
 
-struct Pair {
-    forest: EncryptedForest,
-    client: ForestClient,
-    keys: ForestKeys,
+/// All modes that tell scores: `label-only` has tests of its own.
+fn scores() -> impl Iterator<Item = Mode> {
+    Mode::ALL.into_iter().filter(|mode| *mode != Mode::LabelOnly)
+}
+
+pub(super) struct Pair {
+    pub(super) forest: EncryptedForest,
+    pub(super) client: ForestClient,
+    pub(super) keys: ForestKeys,
 }
 
 impl Pair {
-    fn new(model: &Ensemble, mode: Mode, options: &Options, seed: u8) -> Self {
+    pub(super) fn new(model: &Ensemble, mode: Mode, options: &Options, seed: u8) -> Self {
         let forest = EncryptedForest::compile(model, mode, options).unwrap();
         let text = serde_json::to_string(forest.offer()).unwrap();
         let offer: Offer = serde_json::from_str(&text).unwrap();
@@ -153,7 +158,7 @@ impl Pair {
         self.asked(&[row], rng).0
     }
 
-    fn asked(&self, rows: &[&[f64]], rng: &mut impl rand_core::CryptoRng) -> (Vec<u8>, Asked) {
+    pub(super) fn asked(&self, rows: &[&[f64]], rng: &mut impl rand_core::CryptoRng) -> (Vec<u8>, Asked) {
         let (request, asked) = self.client.request(rows, rng).unwrap();
         assert_eq!(request.len(), self.forest.plan().request_bytes);
         let answer = self.forest.answer(&self.keys, &request, rng).unwrap();
@@ -169,7 +174,7 @@ proptest! {
     #[test]
     fn every_mode_is_exact(model in any_ensemble(), seed: u8) {
         let mut rng = Seed::from_bytes([seed; 32]).rng();
-        for mode in Mode::ALL {
+        for mode in scores() {
             let pair = Pair::new(&model, mode, &Options::default(), seed);
             prop_assert!(pair.forest.plan().exact_bins);
             for _ in 0..6 {
@@ -233,7 +238,9 @@ fn opened_masks_are_uniform() {
     let pair = case(Mode::PrivateModel);
     let mut rng = Seed::from_bytes([3; 32]).rng();
     let p = {
-        let Parameters::Forms(form) = pair.forest.plan().parameters;
+        let Parameters::Forms(form) = pair.forest.plan().parameters else {
+            panic!("no forms");
+        };
         let params = hedgerow_crypto::exact::FormParams::new(form).unwrap();
         params.plaintext()
     };
@@ -269,7 +276,7 @@ fn opened_masks_are_uniform() {
 #[test]
 fn what_does_not_belong_together_is_refused() {
     let mut rng = Seed::from_bytes([4; 32]).rng();
-    for mode in Mode::ALL {
+    for mode in scores() {
         let pair = case(mode);
         let (request, asked) = pair.client.request(&[&[1.0; FEATURES]], &mut rng).unwrap();
         for wrong in [&request[1..], &[&request[..], &[0]].concat(), &[]] {
@@ -298,7 +305,7 @@ fn what_does_not_belong_together_is_refused() {
 
 #[test]
 fn offers_are_checked() {
-    for mode in Mode::ALL {
+    for mode in scores() {
         let good = case(mode).forest.offer().clone();
         let seed = Seed::from_bytes([5; 32]);
         let mut many = vec![good.clone(); 7];
@@ -307,10 +314,12 @@ fn offers_are_checked() {
         many[1].unit = -1.0;
         many[2].head = "{}".into();
         many[3].structure = good.structure.is_none().then(|| good.head.clone());
-        let Parameters::Forms(form) = &mut many[4].parameters;
-        form.window = 1;
-        let Parameters::Forms(form) = &mut many[5].parameters;
-        form.degree = 1 << 40;
+        if let Parameters::Forms(form) = &mut many[4].parameters {
+            form.window = 1;
+        }
+        if let Parameters::Forms(form) = &mut many[5].parameters {
+            form.degree = 1 << 40;
+        }
         many[6].unit = f64::INFINITY;
         for (index, offer) in many.into_iter().enumerate() {
             assert!(ForestClient::new(offer, &seed).is_err(), "{mode} {index}");
@@ -330,4 +339,17 @@ fn what_does_not_fit_names_what_does() {
     );
     let plan = EncryptedForest::compile(&model, Mode::PublicStructure, &Options::default()).unwrap();
     assert!(plan.plan().to_string().contains("200 trees"), "{}", plan.plan());
+}
+
+/// A value that most rows have takes one bin, and the others the rest; few values have a bin each.
+#[test]
+fn quantiles_leave_bins_for_what_is_rare() {
+    let rows: Vec<f64> = (0..10_000)
+        .flat_map(|row| [if row < 9000 { 0.0 } else { f64::from(row) }, f64::from(row % 3)])
+        .collect();
+    let Edges::Public(features) = Edges::quantiles(&rows, 2) else {
+        panic!("public edges");
+    };
+    assert_eq!(features[0].levels(), 64);
+    assert_eq!(features[1], FeatureBins::Cuts(vec![1.0, 2.0]));
 }

@@ -2,11 +2,12 @@
 
 use hedgerow_crypto::exact::{Evaluator, ExactError, Form, FormKey, FormLiteral, FormParams};
 use hedgerow_crypto::seed::Seed;
+use hedgerow_crypto::sign::{SignError, SignKey};
 use rand_core::CryptoRng;
 
 use super::super::error::TreesError;
 use super::super::mode::Mode;
-use super::super::offer::{Offer, Parameters, refuse};
+use super::super::offer::{Parameters, refuse};
 use super::super::plan::Plan;
 use super::super::prepared::{Prepared, unfit};
 use super::{Asked, ClientSizes, Keys};
@@ -101,9 +102,8 @@ pub(super) struct FormsClient {
 }
 
 impl FormsClient {
-    /// The key of a seed, for an offer with as many forms as its mode has and room for as many bits.
-    pub(super) fn new(offer: &Offer, bits: usize, forms: usize, seed: &Seed) -> Result<Self, TreesError> {
-        let Parameters::Forms(form) = offer.parameters;
+    /// The key of a seed, for parameters with as many forms as the mode has and room for as many bits.
+    pub(super) fn new(form: FormLiteral, bits: usize, forms: usize, seed: &Seed) -> Result<Self, TreesError> {
         if forms != form.forms || forms == 0 {
             return Err(refuse("forms", forms, form.forms));
         }
@@ -131,6 +131,11 @@ impl FormsClient {
         let mut bytes = self.key.public().to_bytes();
         bytes.extend(self.key.galois_bytes(seed));
         bytes
+    }
+
+    /// Keys with which a server tells signs of what it computes.
+    pub(super) fn sign_bytes(&self, key: &SignKey) -> Result<Vec<u8>, SignError> {
+        self.key.sign_bytes(key)
     }
 
     pub(super) fn request(

@@ -3,8 +3,10 @@
 //! A new mode is a file here, a name in [`Mode`](super::Mode), and one line in each of the matches below.
 
 mod forms;
+pub(super) mod label_only;
 mod private_model;
 mod public_structure;
+mod rule;
 
 use hedgerow_crypto::exact::Evaluator;
 use hedgerow_crypto::seed::Seed;
@@ -12,9 +14,10 @@ use rand_core::CryptoRng;
 
 use super::error::TreesError;
 use super::mode::Mode;
-use super::offer::Offer;
+use super::offer::{Offer, refuse};
 use super::plan::Plan;
 use super::prepared::Prepared;
+use label_only::{LabelKeys, LabelOnly, LabelOnlyClient};
 use private_model::{PrivateModel, PrivateModelClient};
 use public_structure::{PublicStructure, PublicStructureClient};
 
@@ -23,12 +26,14 @@ use public_structure::{PublicStructure, PublicStructureClient};
 pub(super) enum Engine {
     PublicStructure(PublicStructure),
     PrivateModel(PrivateModel),
+    LabelOnly(Box<LabelOnly>),
 }
 
 /// A client's keys, checked.
 #[derive(Clone, Debug)]
 pub(super) enum Keys {
     Forms(Evaluator),
+    Label(LabelKeys),
 }
 
 /// What the engine of a mode is, what it takes, and the structure that a client is told.
@@ -37,6 +42,18 @@ pub(super) struct Compiled {
     /// All sizes without the digest of messages.
     pub(super) plan: Plan,
     pub(super) structure: Option<String>,
+    /// What the client opens, where that is less than the sums over the trees.
+    pub(super) told: Option<Told>,
+}
+
+/// What follows the numbers that a client opens.
+pub(super) struct Told {
+    /// An ensemble of one leaf, as JSON.
+    pub(super) head: String,
+    /// Its targets.
+    pub(super) targets: Vec<u32>,
+    /// What the numbers are multiples of.
+    pub(super) unit: f64,
 }
 
 impl Engine {
@@ -45,6 +62,7 @@ impl Engine {
         match mode {
             Mode::PublicStructure => PublicStructure::compile(forest),
             Mode::PrivateModel => PrivateModel::compile(forest),
+            Mode::LabelOnly => LabelOnly::compile(forest),
         }
     }
 
@@ -53,6 +71,7 @@ impl Engine {
         match self {
             Self::PublicStructure(engine) => engine.forms.read_keys(public, evaluation),
             Self::PrivateModel(engine) => engine.forms.read_keys(public, evaluation),
+            Self::LabelOnly(engine) => engine.read_keys(public, evaluation),
         }
     }
 
@@ -67,6 +86,16 @@ impl Engine {
         match (self, keys) {
             (Self::PublicStructure(engine), Keys::Forms(keys)) => engine.answer(keys, request, rng),
             (Self::PrivateModel(engine), Keys::Forms(keys)) => engine.answer(forest, keys, request, rng),
+            (Self::LabelOnly(engine), Keys::Label(keys)) => engine.answer(keys, request, rng),
+            _ => Err(refuse("keys", "those of this mode", "those of another")),
+        }
+    }
+
+    /// What a client opens for a row with these sums.
+    pub(super) fn told(&self, sums: Vec<i64>) -> Vec<i64> {
+        match self {
+            Self::LabelOnly(engine) => engine.told(&sums),
+            _ => sums,
         }
     }
 }
@@ -76,6 +105,7 @@ impl Engine {
 pub(super) enum ClientEngine {
     PublicStructure(Box<PublicStructureClient>),
     PrivateModel(PrivateModelClient),
+    LabelOnly(Box<LabelOnlyClient>),
 }
 
 /// Sizes that a client works out from an offer: bytes without the digest of messages.
@@ -112,6 +142,7 @@ impl ClientEngine {
                 Self::PublicStructure(Box::new(PublicStructureClient::new(offer, seed)?))
             }
             Mode::PrivateModel => Self::PrivateModel(PrivateModelClient::new(offer, seed)?),
+            Mode::LabelOnly => Self::LabelOnly(Box::new(LabelOnlyClient::new(offer, seed)?)),
         })
     }
 
@@ -120,6 +151,7 @@ impl ClientEngine {
         match self {
             Self::PublicStructure(client) => client.forms.sizes(),
             Self::PrivateModel(client) => client.forms.sizes(),
+            Self::LabelOnly(client) => client.sizes(),
         }
     }
 
@@ -128,6 +160,7 @@ impl ClientEngine {
         match self {
             Self::PublicStructure(client) => client.forms.keys(seed),
             Self::PrivateModel(client) => client.forms.keys(seed),
+            Self::LabelOnly(client) => client.keys(seed),
         }
     }
 
@@ -142,6 +175,7 @@ impl ClientEngine {
         match self {
             Self::PublicStructure(client) => client.request(offer, one(), rng),
             Self::PrivateModel(client) => client.request(offer, one(), rng),
+            Self::LabelOnly(client) => client.request(offer, one(), rng),
         }
     }
 
@@ -155,6 +189,7 @@ impl ClientEngine {
         match self {
             Self::PublicStructure(client) => client.open(answer),
             Self::PrivateModel(client) => client.open(offer, answer),
+            Self::LabelOnly(client) => client.open(answer),
         }
     }
 
@@ -163,6 +198,7 @@ impl ClientEngine {
         match self {
             Self::PublicStructure(client) => client.forms.open(answer),
             Self::PrivateModel(client) => client.forms.open(answer),
+            Self::LabelOnly(client) => client.opened(answer),
         }
     }
 }

@@ -60,6 +60,7 @@ impl PrivateModel {
             plan: forms.plan(forest, mode, places, all),
             engine: Engine::PrivateModel(Self { forms, costs, places }),
             structure: None,
+            told: None,
         })
     }
 
@@ -143,11 +144,13 @@ impl PrivateModelClient {
         if offer.structure.is_some() {
             return Err(refuse("structure", "none, as it is private", "one"));
         }
-        let Parameters::Forms(form) = offer.parameters;
+        let Parameters::Forms(form) = offer.parameters else {
+            return Err(refuse("parameters", "linear forms", offer.mode));
+        };
         let each = 1 + offer.targets.len();
         let forms = form.forms / each * each;
         Ok(Self {
-            forms: FormsClient::new(offer, offer.binning.total_bits(), forms, seed)?,
+            forms: FormsClient::new(form, offer.binning.total_bits(), forms, seed)?,
         })
     }
 

@@ -10,7 +10,7 @@ use zeroize::Zeroize;
 use super::super::error::TreesError;
 use super::super::leaves::{centred, modulo};
 use super::super::mode::Mode;
-use super::super::offer::{Offer, refuse};
+use super::super::offer::{Offer, Parameters, refuse};
 use super::super::prepared::{Prepared, leaf_nodes, parsed, text};
 use super::forms::{Forms, FormsClient};
 use super::{Asked, Compiled, Engine};
@@ -57,6 +57,7 @@ impl PublicStructure {
             engine: Engine::PublicStructure(Self { forms, tables }),
             plan,
             structure: Some(text(&without_values(&forest.binned.ensemble)?)?),
+            told: None,
         })
     }
 
@@ -71,7 +72,7 @@ impl PublicStructure {
 }
 
 /// The ensemble with all leaf values 0, and one weight for each leaf.
-fn without_values(ensemble: &Ensemble) -> Result<Ensemble, TreesError> {
+pub(super) fn without_values(ensemble: &Ensemble) -> Result<Ensemble, TreesError> {
     let mut parts = ensemble.parts().clone();
     parts.weights.truncate(1);
     for weight in &mut parts.weights {
@@ -87,18 +88,17 @@ fn without_values(ensemble: &Ensemble) -> Result<Ensemble, TreesError> {
     Ok(Ensemble::new(parts)?)
 }
 
-/// The client's side.
+/// What a client walks: the forest over bins, whose leaves have no values.
 #[derive(Debug)]
-pub(in crate::trees) struct PublicStructureClient {
-    pub(super) forms: FormsClient,
+pub(super) struct Walk {
     structure: Ensemble,
     nodes: Vec<u32>,
 }
 
-impl PublicStructureClient {
-    pub(super) fn new(offer: &Offer, seed: &Seed) -> Result<Self, TreesError> {
+impl Walk {
+    pub(super) fn new(offer: &Offer) -> Result<Self, TreesError> {
         let text = offer.structure.as_deref();
-        let text = text.ok_or_else(|| refuse("structure", "that of public-structure", "none"))?;
+        let text = text.ok_or_else(|| refuse("structure", format!("that of {}", offer.mode), "none"))?;
         let structure = parsed(text)?;
         let (width, expected) = (structure.features().len(), offer.binning.width());
         if width != expected {
@@ -108,16 +108,17 @@ impl PublicStructureClient {
             return Err(refuse("trees", structure.trees(), offer.trees));
         }
         let nodes = leaf_nodes(&structure);
-        let forms = FormsClient::new(offer, nodes.len(), offer.targets.len(), seed)?;
-        Ok(Self {
-            forms,
-            structure,
-            nodes,
-        })
+        Ok(Self { structure, nodes })
     }
 
+    pub(super) const fn leaves(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// A request with one bit for each leaf.
     pub(super) fn request(
         &self,
+        forms: &FormsClient,
         offer: &Offer,
         bins: &[u8],
         rng: &mut (impl CryptoRng + ?Sized),
@@ -133,9 +134,38 @@ impl PublicStructureClient {
                 *bit = true;
             }
         }
-        let request = self.forms.request(&bits, rng);
+        let request = forms.request(&bits, rng);
         bits.zeroize();
         request
+    }
+}
+
+/// The client's side.
+#[derive(Debug)]
+pub(in crate::trees) struct PublicStructureClient {
+    pub(super) forms: FormsClient,
+    walk: Walk,
+}
+
+impl PublicStructureClient {
+    pub(super) fn new(offer: &Offer, seed: &Seed) -> Result<Self, TreesError> {
+        let Parameters::Forms(form) = offer.parameters else {
+            return Err(refuse("parameters", "linear forms", offer.mode));
+        };
+        let walk = Walk::new(offer)?;
+        Ok(Self {
+            forms: FormsClient::new(form, walk.leaves(), offer.targets.len(), seed)?,
+            walk,
+        })
+    }
+
+    pub(super) fn request(
+        &self,
+        offer: &Offer,
+        bins: &[u8],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<(Vec<u8>, Asked), TreesError> {
+        self.walk.request(&self.forms, offer, bins, rng)
     }
 
     pub(super) fn open(&self, answer: &[u8]) -> Result<Vec<Vec<i64>>, TreesError> {
