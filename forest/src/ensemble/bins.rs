@@ -10,7 +10,7 @@ use super::error::{EnsembleError, RowsError};
 use super::parts::{Branch, Float, Mode, Node, Parts};
 
 /// Most levels of a feature, that of missing values not counted: a bin and "missing" fit one byte.
-pub const MAX_LEVELS: u16 = 255;
+pub const MAX_LEVELS: u16 = u16::MAX;
 
 /// How a feature becomes a bin, 0, 1, ...; a missing value (NaN) has none.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,7 +99,7 @@ impl Ensemble {
         }
         let mut binned = parts.clone();
         binned.input = Float::F64;
-        // Bins are whole numbers of at most 8 bits: exact in either type.
+        // Bins are whole numbers of at most 16 bits: exact in either type.
         for node in &mut binned.nodes {
             if let Node::Branch(branch) = node
                 && let Some(bins) = features.get(branch.feature as usize)

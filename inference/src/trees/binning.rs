@@ -10,14 +10,17 @@ use serde::{Deserialize, Serialize};
 
 use super::error::refused;
 
-/// Bins of a feature, that of missing values not counted.
+/// Bins of a feature, that of missing values not counted, where bins are encrypted.
 pub const MAX_LEVELS: u16 = 64;
+
+/// The same where the client walks the trees itself: every threshold is kept.
+pub const PUBLIC_LEVELS: u16 = u16::MAX;
 
 /// Where edges come from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum Edges {
     /// The thresholds of the model: scores are those of the original as long as no feature has more than
-    /// [`MAX_LEVELS`] bins. The client learns which thresholds there are.
+    /// [`MAX_LEVELS`] bins ([`PUBLIC_LEVELS`] where structure is public). The client learns which thresholds there are.
     #[default]
     OfModel,
     /// Given, for each feature, at most [`MAX_LEVELS`] bins: not made from the model.
@@ -72,12 +75,12 @@ impl Binning {
         self.features.len()
     }
 
-    /// Are there at least one feature, ascending edges, and not too many of them?
-    pub(super) fn is_valid(&self) -> bool {
+    /// Are there at least one feature, ascending edges, and for at most `levels` bins?
+    pub(super) fn is_valid(&self, levels: u16) -> bool {
         let valid = |bins: &Bins| {
             let (Bins::Cuts(list) | Bins::Values(list)) = bins;
             let numbers: Vec<f64> = list.iter().map(|bits| f64::from_bits(*bits)).collect();
-            list.len() < usize::from(MAX_LEVELS)
+            list.len() < usize::from(levels)
                 && numbers.iter().all(|number| !number.is_nan())
                 && numbers
                     .windows(2)
@@ -109,7 +112,7 @@ impl Binning {
     ///
     /// # Errors
     /// Another number of values.
-    pub fn bin(&self, row: &[f64]) -> Result<Vec<u8>, RowsError> {
+    pub fn bin(&self, row: &[f64]) -> Result<Vec<u16>, RowsError> {
         let (expected, seen) = (self.width(), row.len());
         if expected != seen {
             return Err(RowsError { expected, seen });
@@ -117,17 +120,17 @@ impl Binning {
         let bin = |(bins, x): (&Bins, &f64)| {
             let x = self.rounding.iter().fold(*x, |x, float| float.round(x));
             if x.is_nan() {
-                bins.levels() as u8
+                bins.levels() as u16
             } else {
-                bins.bin(x) as u8
+                bins.bin(x) as u16
             }
         };
         Ok(self.features.iter().zip(row).map(bin).collect())
     }
 
     /// Bins as inputs of an ensemble over bins: missing values are NaN.
-    pub fn inputs(&self, bins: &[u8]) -> Vec<f64> {
-        let input = |(bin, levels): (&u8, usize)| match usize::from(*bin) {
+    pub fn inputs(&self, bins: &[u16]) -> Vec<f64> {
+        let input = |(bin, levels): (&u16, usize)| match usize::from(*bin) {
             bin if bin < levels => bin as f64,
             _ => f64::NAN,
         };
@@ -135,7 +138,7 @@ impl Binning {
     }
 
     /// The thermometer bits of bins.
-    pub fn thermometer(&self, bins: &[u8]) -> Vec<bool> {
+    pub fn thermometer(&self, bins: &[u16]) -> Vec<bool> {
         let each = bins
             .iter()
             .zip(self.bits())
@@ -182,12 +185,12 @@ pub struct Binned {
 }
 
 impl Binned {
-    /// The forest over the bins of these edges.
+    /// The forest over the bins of these edges, at most `levels` for each feature.
     ///
     /// # Errors
     /// Edges for another number of features, or more than [`MAX_LEVELS`] bins; a feature that is compared for equality
-    /// with more values than that.
-    pub fn new(model: &Ensemble, edges: &Edges) -> Result<Self, EnsembleError> {
+    /// with more values than there are levels.
+    pub fn new(model: &Ensemble, edges: &Edges, levels: u16) -> Result<Self, EnsembleError> {
         let parts = model.parts();
         let rounding = [parts.input, parts.arithmetic];
         let binning = |features: &[FeatureBins]| Binning {
@@ -196,7 +199,7 @@ impl Binned {
         };
         match edges {
             Edges::OfModel => {
-                let bins = model.to_bins(MAX_LEVELS, None)?;
+                let bins = model.to_bins(levels, None)?;
                 Ok(Self {
                     binning: binning(&bins.features),
                     is_exact: bins.is_exact(),
@@ -234,7 +237,7 @@ impl Binned {
     }
 
     /// Bins as inputs of the ensemble.
-    pub fn inputs(&self, bins: &[u8]) -> Vec<f64> {
+    pub fn inputs(&self, bins: &[u16]) -> Vec<f64> {
         self.binning.inputs(bins)
     }
 

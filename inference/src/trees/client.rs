@@ -44,11 +44,11 @@ impl ForestClient {
     /// An offer that does not hold together.
     pub fn new(offer: Offer, seed: &Seed) -> Result<Self, TreesError> {
         let width = offer.binning.width();
-        if !offer.binning.is_valid() {
+        if !offer.binning.is_valid(offer.mode.levels()) {
             let actual = format!("{width} features that are not");
             return Err(refuse(
                 "binning",
-                "features with at most 64 ascending bins",
+                format!("features with at most {} ascending bins", offer.mode.levels()),
                 actual,
             ));
         }

@@ -23,7 +23,7 @@ pub struct Leaf {
 
 impl Leaf {
     /// How many of its conditions bins violate.
-    pub fn cost(&self, bins: &[u8]) -> usize {
+    pub fn cost(&self, bins: &[u16]) -> usize {
         let violated =
             |(feature, mask): &&(usize, u128)| bins.get(*feature).is_none_or(|bin| mask >> bin & 1 == 0);
         self.conditions.iter().filter(violated).count()

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::binning::{MAX_LEVELS, PUBLIC_LEVELS};
+
 /// Who learns what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -31,6 +33,20 @@ impl Mode {
             Self::PrivateModel => "private-model",
             Self::LabelOnly => "label-only",
         }
+    }
+
+    /// Bins of a feature at most, that of missing values not counted.
+    pub const fn levels(self) -> u16 {
+        if self.is_public() {
+            PUBLIC_LEVELS
+        } else {
+            MAX_LEVELS
+        }
+    }
+
+    /// Whether the client is told the structure, and walks the trees itself.
+    pub const fn is_public(self) -> bool {
+        matches!(self, Self::PublicStructure | Self::LabelOnly)
     }
 
     /// What is told to whom, beside the score.

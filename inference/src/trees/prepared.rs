@@ -14,6 +14,7 @@ use super::plan::{Options, Plan};
 #[derive(Clone)]
 pub(super) struct Prepared {
     pub(super) binned: Binned,
+    /// Those that a row can reach; none where structure is public.
     pub(super) leaves: Vec<Leaf>,
     pub(super) values: Values,
     pub(super) leaf_bits: u32,
@@ -34,12 +35,17 @@ impl Prepared {
         if mode == Mode::LabelOnly {
             leaf_bits = LabelOnly::leaf_bits(model, leaf_bits);
         }
-        let mut binned = Binned::new(model, &options.edges)?;
-        if matches!(mode, Mode::PublicStructure | Mode::LabelOnly) {
+        let mut binned = Binned::new(model, &options.edges, mode.levels())?;
+        if mode.is_public() {
             // The client sees the nodes in the order of the text.
             binned.ensemble = parsed(&text(&binned.ensemble)?)?;
         }
-        let leaves = leaves(&binned).ok_or_else(|| unfit(mode, format!("more than {MAX_LEAVES} leaves")))?;
+        // Paths matter where they are hidden.
+        let leaves = if mode.is_public() {
+            Vec::new()
+        } else {
+            leaves(&binned).ok_or_else(|| unfit(mode, format!("more than {MAX_LEAVES} leaves")))?
+        };
         let values = Values::new(&binned, leaf_bits);
         let aggregate = match model.parts().aggregate {
             Aggregate::Sum => 1.0,
@@ -72,18 +78,19 @@ impl Prepared {
 
     /// What a plan says of the forest, with all sizes 0: modes fill them in.
     pub(super) fn plan(&self, mode: Mode, parameters: super::offer::Parameters) -> Plan {
+        let (leaves, depth) = if mode.is_public() {
+            (leaf_nodes(&self.binned.ensemble).len(), self.levels)
+        } else {
+            let conditions = self.leaves.iter().map(|leaf| leaf.conditions.len());
+            (self.leaves.len(), conditions.max().unwrap_or(0))
+        };
         Plan {
             mode,
             leakage: mode.leakage().to_owned(),
             trees: self.trees(),
-            leaves: self.leaves.len(),
-            leaf_bound: self.leaves.len(),
-            depth: self
-                .leaves
-                .iter()
-                .map(|leaf| leaf.conditions.len())
-                .max()
-                .unwrap_or(0),
+            leaves,
+            leaf_bound: leaves,
+            depth,
             bits: 0,
             targets: self.targets(),
             leaf_bits: self.leaf_bits,

@@ -198,7 +198,7 @@ proptest! {
     #[test]
     fn one_path_of_each_tree_is_free(model in any_ensemble(), seed: u8) {
         let mut rng = Seed::from_bytes([seed; 32]).rng();
-        let binned = Binned::new(&model, &Edges::OfModel).unwrap();
+        let binned = Binned::new(&model, &Edges::OfModel, binning::MAX_LEVELS).unwrap();
         let leaves = leaves::leaves(&binned).unwrap();
         for _ in 0..50 {
             let bins = binned.binning.bin(&row(&mut rng)).unwrap();
@@ -214,7 +214,7 @@ proptest! {
         let mut rng = Seed::from_bytes([seed; 32]).rng();
         let own = model.to_bins(64, None).unwrap();
         let edges = Edges::Public(own.features.clone());
-        let binned = Binned::new(&model, &edges).unwrap();
+        let binned = Binned::new(&model, &edges, binning::MAX_LEVELS).unwrap();
         for _ in 0..50 {
             let row = row(&mut rng);
             let bins = binned.binning.bin(&row).unwrap();
@@ -352,4 +352,28 @@ fn quantiles_leave_bins_for_what_is_rare() {
     };
     assert_eq!(features[0].levels(), 64);
     assert_eq!(features[1], FeatureBins::Cuts(vec![1.0, 2.0]));
+}
+
+/// Where the client walks the trees itself, no threshold is merged with another; where bins are encrypted, there are 64.
+#[test]
+fn public_structure_keeps_every_threshold() {
+    let mut rng = Seed::from_bytes([1; 32]).rng();
+    let drawn = complete_forest(40, 4, 2, &mut rng).unwrap();
+    let mut parts = drawn.parts().clone();
+    for (at, node) in parts.nodes.iter_mut().enumerate() {
+        if let Node::Branch(branch) = node {
+            branch.value += f64::from(at as u32) / 1024.0;
+        }
+    }
+    let model = Ensemble::new(parts).unwrap();
+    let compile = |mode| EncryptedForest::compile(&model, mode, &Options::default()).unwrap();
+    assert!(!compile(Mode::PrivateModel).plan().exact_bins);
+    let pair = Pair::new(&model, Mode::PublicStructure, &Options::default(), 3);
+    assert!(pair.forest.plan().exact_bins);
+    assert!(pair.forest.offer().binning.bits().any(|bits| bits > 128));
+    for row in bench::drawn_values(2 * 40, &mut rng).chunks_exact(2) {
+        let (answer, asked) = pair.asked(&[row], &mut rng);
+        let told = pair.client.open(&answer, &asked).unwrap().remove(0);
+        assert_eq!(told.scores, model.evaluate(row).unwrap().scores);
+    }
 }

@@ -221,7 +221,7 @@ impl LabelOnlyClient {
     pub(super) fn request(
         &self,
         offer: &Offer,
-        bins: &[u8],
+        bins: &[u16],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Vec<u8>, Asked), TreesError> {
         self.walk.request(&self.forms, offer, bins, rng)

@@ -168,7 +168,7 @@ impl ClientEngine {
     pub(super) fn request(
         &self,
         offer: &Offer,
-        rows: &[Vec<u8>],
+        rows: &[Vec<u16>],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Vec<u8>, Asked), TreesError> {
         let one = || rows.first().map_or(&[][..], Vec::as_slice);

@@ -157,7 +157,7 @@ impl PrivateModelClient {
     pub(super) fn request(
         &self,
         offer: &Offer,
-        bins: &[u8],
+        bins: &[u16],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Vec<u8>, Asked), TreesError> {
         let mut bits = offer.binning.thermometer(bins);

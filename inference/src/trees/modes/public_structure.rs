@@ -120,7 +120,7 @@ impl Walk {
         &self,
         forms: &FormsClient,
         offer: &Offer,
-        bins: &[u8],
+        bins: &[u16],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Vec<u8>, Asked), TreesError> {
         let mut bits = vec![false; self.nodes.len()];
@@ -162,7 +162,7 @@ impl PublicStructureClient {
     pub(super) fn request(
         &self,
         offer: &Offer,
-        bins: &[u8],
+        bins: &[u16],
         rng: &mut (impl CryptoRng + ?Sized),
     ) -> Result<(Vec<u8>, Asked), TreesError> {
         self.walk.request(&self.forms, offer, bins, rng)
