@@ -52,7 +52,7 @@ pub enum Bench {
     },
     /// Forests under encryption, of the sizes of the reference: milliseconds, bytes, exactness of each mode
     Forest {
-        /// Rows of each mode and size [default: 2000 of public-structure, 50 of private-model]
+        /// Rows of each mode and size [default: 2000 of public-structure, 10 of label-only, else 50]
         #[arg(long)]
         rows: Option<usize>,
         /// Where bench.json goes

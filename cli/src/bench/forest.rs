@@ -14,7 +14,7 @@ const FEATURES: usize = 30;
 const FLOODING: f64 = 40.0;
 
 /// Runs it: CPU milliseconds of the server alone, the least of five means over groups of rows. `rows` for each mode and
-/// size; without it 2000 where structure is public, else 50.
+/// size; without it 2000 of public-structure, 10 of label-only, else 50.
 ///
 /// # Errors
 /// A forest that does not run, or a folder that cannot be written.
@@ -27,6 +27,7 @@ pub fn run(rows: Option<usize>, out: &Path) -> Result<BenchReport> {
     for bar in &BARS {
         let rows = rows.unwrap_or(match bar.mode {
             Mode::PublicStructure => 2000,
+            Mode::LabelOnly => 10,
             _ => 50,
         });
         let measured = pool
@@ -52,6 +53,7 @@ fn add(report: &mut BenchReport, bar: &Bar, measured: &Measured) {
     let (trees, depth) = bar.size;
     let name = format!("{}, {trees} trees depth {depth}", bar.mode);
     let kb = |bytes: usize| bytes as f64 / 1e3;
+    let at_most = |bytes: Option<usize>| bytes.map_or(Asked::Nothing, |bytes| Asked::AtMost(kb(bytes)));
     report.holds(
         &format!("{name}: every row as the clear binned forest"),
         measured.differing == 0 && measured.rows > 0,
@@ -71,21 +73,21 @@ fn add(report: &mut BenchReport, bar: &Bar, measured: &Measured) {
     );
     report.row(
         &format!("{name}: up"),
-        Asked::AtMost(kb(bar.up)),
+        at_most(bar.up),
         kb(plan.request_bytes),
         "kB",
         format!("public key {:.1} kB, once", kb(plan.public_key_bytes)),
     );
     report.row(
         &format!("{name}: down"),
-        Asked::AtMost(kb(bar.down)),
+        at_most(bar.down),
         kb(plan.answer_bytes),
         "kB",
         "",
     );
     report.row(
         &format!("{name}: evaluation keys, once"),
-        Asked::AtMost(kb(bar.keys)),
+        at_most(bar.keys),
         kb(plan.evaluation_key_bytes),
         "kB",
         format!("made in {:.1} ms", measured.keygen),

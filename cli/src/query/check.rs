@@ -6,11 +6,12 @@ use hedgerow_forest::ensemble::{Decision, Ensemble};
 use hedgerow_inference::graph::Graph;
 use hedgerow_inference::service::forest::arranged;
 use hedgerow_inference::service::{Offer, Rows, forest, network};
-use hedgerow_inference::trees::{EncryptedForest, Mode, Options};
+use hedgerow_inference::trees::{EncryptedForest, Mode};
 
 use super::service::{Answer, top};
 use crate::error::{CliError, Result};
 use crate::model;
+use crate::serve::forest::Forests;
 
 /// The model in the clear.
 pub enum Check {
@@ -54,10 +55,10 @@ impl Check {
     ///
     /// # Errors
     /// A model of other outputs or columns.
-    pub fn compare(&self, offer: &Offer, rows: &Rows, answers: &[Answer]) -> Result<()> {
+    pub fn compare(&self, offer: &Offer, rows: &Rows, answers: &[Answer], forests: &Forests) -> Result<()> {
         match self {
             Self::Network(graph) => of_network(graph, rows, answers),
-            Self::Forest(ensemble) => of_forest(ensemble, offer, rows, answers),
+            Self::Forest(ensemble) => of_forest(ensemble, offer, rows, answers, forests),
         }
     }
 }
@@ -86,12 +87,18 @@ fn of_network(graph: &Graph, rows: &Rows, answers: &[Answer]) -> Result<()> {
 
 /// Whether scores are those of the binned forest in the clear, compiled as `serve` compiles it, and how far these are from
 /// the forest as it is, whose leaf values are not rounded.
-fn of_forest(ensemble: &Ensemble, offer: &Offer, rows: &Rows, answers: &[Answer]) -> Result<()> {
+fn of_forest(
+    ensemble: &Ensemble,
+    offer: &Offer,
+    rows: &Rows,
+    answers: &[Answer],
+    forests: &Forests,
+) -> Result<()> {
     let mode = offer
         .mode
         .parse::<Mode>()
         .map_err(|error| CliError::Config(format!("--check: {error}")))?;
-    let binned = EncryptedForest::compile(ensemble, mode, &Options::default())
+    let binned = EncryptedForest::compile(ensemble, mode, &forests.options(ensemble, mode)?)
         .map_err(CliError::library("--check"))?;
     let rows = arranged(&binned.offer().columns, rows).map_err(CliError::library("--check"))?;
     let (mut exact, mut largest, mut same) = (0, 0.0f64, 0);
@@ -103,10 +110,18 @@ fn of_forest(ensemble: &Ensemble, offer: &Offer, rows: &Rows, answers: &[Answer]
         for (a, b) in original.scores.iter().zip(&answer.values) {
             largest = largest.max((a - b).abs());
         }
-        same += usize::from(original.classes.first().copied() == clear.class);
+        let class = match forests.threshold {
+            Some(threshold) => original.scores.last().map(|score| u32::from(*score > threshold)),
+            None => original.classes.first().copied(),
+        };
+        same += usize::from(class == clear.class);
     }
     let all = answers.len();
     println!("against the clear binned forest: {exact} of {all} rows exactly the same");
+    if mode == Mode::LabelOnly {
+        println!("against the forest itself: {same} of {all} classes the same");
+        return Ok(());
+    }
     let classes = match ensemble.parts().decision != Decision::None {
         true => format!("; {same} of {all} classes the same"),
         false => String::new(),

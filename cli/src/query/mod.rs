@@ -5,14 +5,15 @@
 //! - [`check`]: answers beside the model in the clear; [`input`]: arrays and tables of numbers.
 
 mod check;
-mod input;
+pub mod input;
 mod joined;
 mod keys;
 mod service;
 mod session;
 
 use crate::args::Query;
-use crate::error::Result;
+use crate::error::{CliError, Result};
+use crate::serve::forest::Forests;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -45,6 +46,9 @@ pub struct ServiceArguments {
     /// With --local: rows of one request, as `serve --batch`
     #[arg(long, value_name = "ROWS", requires = "local")]
     pub batch: Option<u32>,
+    // With --local they are of `serve`; with --check, what the server has.
+    #[command(flatten)]
+    pub forests: Forests,
 }
 
 /// Runs the command.
@@ -53,6 +57,9 @@ pub struct ServiceArguments {
 /// What the parties or the service refuse, a file that does not read.
 pub async fn run(arguments: &Query) -> Result<()> {
     match &arguments.config {
+        Some(_) if !arguments.service.forests.is_empty() => Err(CliError::Config(
+            "--bins, --leaf-bits, --threshold: of a service, and not with --config".to_owned(),
+        )),
         Some(_) => joined::run(arguments).await,
         None => service::run(arguments).await,
     }

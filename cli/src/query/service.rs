@@ -115,7 +115,7 @@ pub async fn run(arguments: &Query) -> Result<()> {
     }
     print(&answers);
     if let Some(clear) = &clear {
-        clear.compare(&offer, &rows, &answers)?;
+        clear.compare(&offer, &rows, &answers, &service.forests)?;
     }
     asked.print(bytes);
     Ok(())
@@ -397,6 +397,7 @@ impl Local {
         if let Some(mode) = &asked.mode {
             command.args(["--mode", mode]);
         }
+        command.args(asked.forests.arguments());
         let mut child = command
             .env("HEDGEROW_LOG", "warn")
             .stdin(Stdio::piped())

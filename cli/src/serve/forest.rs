@@ -1,13 +1,90 @@
 //! Forests that are served.
 
-use std::path::Path;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use hedgerow_forest::ensemble::Ensemble;
 use hedgerow_inference::service::forest::{HostedForest, MAX_ROWS};
-use hedgerow_inference::trees::{EncryptedForest, Mode, Options};
+use hedgerow_inference::trees::{Edges, EncryptedForest, Mode, Options};
 use tracing::{info, warn};
 
 use crate::error::{CliError, Result};
+use crate::query::input::Input;
+
+/// How forests are compiled, beside their mode.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Of forests")]
+pub struct Forests {
+    /// Bin edges at quantiles of these rows (.npy or CSV with the model's columns), which are public: edges then tell nothing
+    /// of the model, and thresholds move to the nearest edge [default: the model's own thresholds]
+    #[arg(long, value_name = "FILE")]
+    pub bins: Option<PathBuf>,
+    /// Bits of a leaf value, sign included; label-only takes fewer where there are many trees [default: 16]
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(2..=24))]
+    pub leaf_bits: Option<u32>,
+    /// In label-only: the score of the second class, or of a regression, that a row must exceed [default: the rule by which the
+    /// model itself decides]
+    #[arg(long, value_name = "SCORE", allow_negative_numbers = true)]
+    pub threshold: Option<f64>,
+}
+
+impl Forests {
+    /// Options for a model in a mode.
+    ///
+    /// # Errors
+    /// A file that does not read, or of other columns; a threshold where a mode compares with none.
+    pub fn options(&self, model: &Ensemble, mode: Mode) -> Result<Options> {
+        let mut options = Options::default();
+        if let Some(path) = &self.bins {
+            let (rows, said) = Input::read(path)?.rows(model.features())?;
+            said.iter().for_each(|line| warn!("{line}"));
+            let width = model.features().len();
+            if rows.width() != width {
+                return Err(CliError::Config(format!(
+                    "--bins {}: {} columns, expected {width}",
+                    path.display(),
+                    rows.width()
+                )));
+            }
+            let values: Vec<f64> = rows.iter().flatten().copied().collect();
+            options.edges = Edges::quantiles(&values, width);
+        }
+        if let Some(bits) = self.leaf_bits {
+            options.leaf_bits = bits;
+        }
+        if self.threshold.is_some() && mode != Mode::LabelOnly {
+            return Err(CliError::Config(format!(
+                "--threshold: for --mode {}, and not for {mode}, which tells scores",
+                Mode::LabelOnly
+            )));
+        }
+        options.threshold = self.threshold;
+        Ok(options)
+    }
+
+    /// Whether nothing is said.
+    pub fn is_empty(&self) -> bool {
+        self.arguments().is_empty()
+    }
+
+    /// The same as arguments of a command line.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let bins = self.bins.as_ref().map(|path| path.as_os_str().to_owned());
+        let values = [
+            ("--bins", bins),
+            ("--leaf-bits", self.leaf_bits.map(|bits| bits.to_string().into())),
+            (
+                "--threshold",
+                self.threshold.map(|score| score.to_string().into()),
+            ),
+        ];
+        let given = values
+            .into_iter()
+            .filter_map(|(name, value)| Some([name.into(), value?]));
+        given.flatten().collect()
+    }
+}
 
 /// The mode of `--mode`; without it the one that tells a client least.
 ///
@@ -26,14 +103,22 @@ pub fn mode(asked: Option<&str>) -> Result<Mode> {
 ///
 /// # Errors
 /// A forest that does not fit the mode, with a mode that it fits; more rows in a request than a forest takes.
-pub fn host(path: &Path, name: String, model: &Ensemble, mode: Mode, batch: u32) -> Result<HostedForest> {
+pub fn host(
+    path: &Path,
+    name: String,
+    model: &Ensemble,
+    mode: Mode,
+    batch: u32,
+    forests: &Forests,
+) -> Result<HostedForest> {
     let wrong = |error: &dyn std::fmt::Display| CliError::Config(format!("{}: {error}", path.display()));
     let rows = batch as usize;
     if rows > MAX_ROWS {
         let most = format!("--batch {rows}: a request about a forest carries at most {MAX_ROWS} rows");
         return Err(wrong(&most));
     }
-    let forest = EncryptedForest::compile(model, mode, &Options::default()).map_err(|error| wrong(&error))?;
+    let forest = EncryptedForest::compile(model, mode, &forests.options(model, mode)?)
+        .map_err(|error| wrong(&error))?;
     let plan = forest.plan();
     info!(
         model = name,
@@ -41,13 +126,15 @@ pub fn host(path: &Path, name: String, model: &Ensemble, mode: Mode, batch: u32)
         leaves = plan.leaves,
         degree = plan.parameters.degree(),
         flooding_bits = plan.flooding_bits,
+        leaf_bits = plan.leaf_bits,
+        bootstraps = plan.bootstraps,
         predicted_ms = plan.seconds * 1e3,
         "compiled for {mode}"
     );
     if !plan.exact_bins {
         warn!(
             model = name,
-            "a feature has more thresholds than 63: some are merged, and scores are those of that binned forest"
+            "some thresholds are moved to a public edge, or merged (63 of a feature): scores are those of that binned forest"
         );
     }
     Ok(HostedForest::new(name, forest, rows))

@@ -40,8 +40,9 @@ pub struct Serve {
     /// several times, several are served, by the names of their files
     #[arg(long = "model", value_name = "MODEL", required = true)]
     pub models: Vec<PathBuf>,
-    /// How forests are evaluated: private-model (the client learns the score, bin edges, padded sizes) or public-structure
-    /// (it learns every split, no leaf value; faster) [default: private-model]
+    /// How forests are evaluated: private-model (the client learns the score, bin edges, padded sizes), public-structure
+    /// (it learns every split, no leaf value; faster) or label-only (it learns every split and the class, not the score)
+    /// [default: private-model]
     #[arg(long, value_name = "MODE")]
     pub mode: Option<String>,
     /// A network's plan, as `plan net --out` writes it, instead of a search; one for each --model, in their order
@@ -66,6 +67,8 @@ pub struct Serve {
     /// Encrypt the model too: not there yet
     #[arg(long)]
     pub encrypted_model: bool,
+    #[command(flatten)]
+    pub forests: forest::Forests,
     #[command(flatten)]
     pub output: ProcessOutput,
 }
@@ -128,9 +131,10 @@ pub async fn run(arguments: &Serve) -> Result<()> {
         names.push(offer.model);
         hosts.push(host);
     }
-    if arguments.mode.is_some() && forests == 0 {
+    if (arguments.mode.is_some() || !arguments.forests.is_empty()) && forests == 0 {
         return Err(CliError::Config(
-            "--mode: for forests, and no --model is one; networks are served in one way".to_owned(),
+            "--mode, --bins, --leaf-bits, --threshold: for forests, and no --model is one; networks are served in one way"
+                .to_owned(),
         ));
     }
     let ledger = Ledger::open(policy.state.as_deref())?;
@@ -190,7 +194,14 @@ fn load(arguments: &Serve, mode: Mode, path: &Path, plan_file: Option<&PathBuf>)
                 path.display()
             )));
         }
-        return Ok(Arc::new(forest::host(path, name, &model, mode, arguments.batch)?));
+        return Ok(Arc::new(forest::host(
+            path,
+            name,
+            &model,
+            mode,
+            arguments.batch,
+            &arguments.forests,
+        )?));
     }
     let graph = crate::plan::net::network(path)?;
     let wrong =

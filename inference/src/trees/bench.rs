@@ -91,15 +91,15 @@ pub struct Bar {
     pub size: (usize, u32),
     /// CPU milliseconds of the server for one row.
     pub milliseconds: f64,
-    /// Bytes of a request.
-    pub up: usize,
+    /// Bytes of a request; `None` where nothing was asked.
+    pub up: Option<usize>,
     /// Bytes of an answer.
-    pub down: usize,
+    pub down: Option<usize>,
     /// Bytes of evaluation keys.
-    pub keys: usize,
+    pub keys: Option<usize>,
 }
 
-const fn bar(mode: Mode, size: (usize, u32), milliseconds: f64, bytes: [usize; 3]) -> Bar {
+const fn bar(mode: Mode, size: (usize, u32), milliseconds: f64, bytes: [Option<usize>; 3]) -> Bar {
     let [up, down, keys] = bytes;
     Bar {
         mode,
@@ -113,13 +113,33 @@ const fn bar(mode: Mode, size: (usize, u32), milliseconds: f64, bytes: [usize; 3
 
 /// What was asked (issue 6).
 pub const BARS: [Bar; 6] = [
-    bar(Mode::PublicStructure, (10, 4), 1.0, [56_000, 40_000, 0]),
-    bar(Mode::PublicStructure, (50, 5), 1.0, [56_000, 40_000, 0]),
-    bar(Mode::PrivateModel, (10, 4), 60.0, [180_000, 180_000, 11_000_000]),
-    bar(Mode::PrivateModel, (50, 5), 200.0, [180_000, 180_000, 11_000_000]),
-    // On two cores; the issue says nothing of what goes up.
-    bar(Mode::LabelOnly, (10, 4), 1000.0, [180_000, 20_000, 1_000_000_000]),
-    bar(Mode::LabelOnly, (50, 5), 9000.0, [180_000, 20_000, 1_000_000_000]),
+    bar(
+        Mode::PublicStructure,
+        (10, 4),
+        1.0,
+        [Some(56_000), Some(40_000), Some(0)],
+    ),
+    bar(
+        Mode::PublicStructure,
+        (50, 5),
+        1.0,
+        [Some(56_000), Some(40_000), Some(0)],
+    ),
+    bar(
+        Mode::PrivateModel,
+        (10, 4),
+        60.0,
+        [Some(180_000), Some(180_000), Some(11_000_000)],
+    ),
+    bar(
+        Mode::PrivateModel,
+        (50, 5),
+        200.0,
+        [Some(180_000), Some(180_000), Some(11_000_000)],
+    ),
+    // On two cores, of which bootstraps one after the other use one.
+    bar(Mode::LabelOnly, (10, 4), 1000.0, [None, Some(20_000), None]),
+    bar(Mode::LabelOnly, (50, 5), 9000.0, [None, Some(20_000), None]),
 ];
 
 /// What a mode takes, measured.
@@ -237,9 +257,19 @@ impl fmt::Display for Measured {
         line("client, encrypt", self.client[0], None, "ms")?;
         line("client, open", self.client[1], None, "ms")?;
         line("client, keys, once", self.keygen, None, "ms")?;
-        line("up", kb(plan.request_bytes), asked.map(|bar| kb(bar.up)), "kB")?;
-        line("down", kb(plan.answer_bytes), asked.map(|bar| kb(bar.down)), "kB")?;
-        let keys = asked.map(|bar| kb(bar.keys));
+        line(
+            "up",
+            kb(plan.request_bytes),
+            asked.and_then(|bar| bar.up).map(kb),
+            "kB",
+        )?;
+        line(
+            "down",
+            kb(plan.answer_bytes),
+            asked.and_then(|bar| bar.down).map(kb),
+            "kB",
+        )?;
+        let keys = asked.and_then(|bar| bar.keys).map(kb);
         line("evaluation keys, once", kb(plan.evaluation_key_bytes), keys, "kB")?;
         line("public key, once", kb(plan.public_key_bytes), None, "kB")?;
         line("flooding", plan.flooding_bits.into(), None, "bits")?;
