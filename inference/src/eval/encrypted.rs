@@ -34,7 +34,7 @@ pub fn weights<'a>(graph: &'a Graph, plan: &'a Plan) -> Result<impl Iterator<Ite
         }
     }
     for ((node, own), shape) in graph.nodes().iter().zip(structure(graph, plan)).zip(shapes) {
-        if own != *shape {
+        if !own.like(shape) {
             return Err(EvalError::Plan {
                 node: node.name.clone(),
                 reason: "the plan is for a network of another structure".to_owned(),

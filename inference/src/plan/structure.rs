@@ -31,6 +31,32 @@ pub enum NodeShape {
     Mul,
 }
 
+impl NodeShape {
+    /// Whether both compute the same, but for the last digits of coefficients, which texts may round.
+    pub(crate) fn like(&self, other: &Self) -> bool {
+        let near = |a: &[f64], b: &[f64]| {
+            let close = |(a, b): (&f64, &f64)| (a - b).abs() <= 1e-9 * (1.0 + a.abs());
+            a.len() == b.len() && a.iter().zip(b).all(close)
+        };
+        match (self, other) {
+            (Self::Polynomial(Polynomial::Powers(a)), Self::Polynomial(Polynomial::Powers(b))) => near(a, b),
+            (
+                Self::Polynomial(Polynomial::Chebyshev {
+                    low,
+                    high,
+                    coefficients,
+                }),
+                Self::Polynomial(Polynomial::Chebyshev {
+                    low: other_low,
+                    high: other_high,
+                    coefficients: others,
+                }),
+            ) => near(coefficients, others) && near(&[*low, *high], &[*other_low, *other_high]),
+            _ => self == other,
+        }
+    }
+}
+
 type Placer = fn(&Affine, &Layout, &Layout, Fold, Grid) -> Matrix;
 
 /// The diagonals of an affine node, placed and split as the plan says, and the level of its operand.

@@ -1,5 +1,6 @@
 //! The client's side of the seam: keys, requests and answers of one offer.
 
+use hedgerow_crypto::hash::Digest;
 use hedgerow_forest::ensemble::Feature;
 use rand_core::CryptoRng;
 
@@ -125,6 +126,11 @@ pub trait Asking: Send {
     /// # Errors
     /// What the cryptography refuses.
     fn keys(&self) -> Result<Vec<u8>, ServiceError>;
+
+    /// What its keys are remembered by: the digest of the offer, and with it whatever else they depend on.
+    fn name(&self, offer: Digest) -> Digest {
+        offer
+    }
 
     /// Encrypts at most [`Offer::rows`](super::Offer) rows.
     ///

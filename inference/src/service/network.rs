@@ -1,11 +1,12 @@
 //! Networks behind the seam: CKKS on both sides. The plan stays at the server; a client is told the ring, where inputs
 //! and outputs are among the slots, and which keys to make.
 
+pub mod encrypted;
 mod form;
 
 use std::sync::Arc;
 
-use hedgerow_crypto::ckks::{Ciphertext, EvalKeys, KeyId, KeyPlan, Params, SeededCiphertext};
+use hedgerow_crypto::ckks::{Ciphertext, EvalKeys, KeyId, Params, SeededCiphertext};
 use hedgerow_crypto::seed::Seed;
 use prost::Message as _;
 use rand_core::CryptoRng;
@@ -14,7 +15,7 @@ use super::{Asking, Hosted, Meaning, Offer, Rows, Scores, ServiceError, Sizes};
 use crate::eval::{EvalError, Prepared};
 use crate::graph::Graph;
 use crate::plan::Plan;
-use crate::scheme::{Ckks, CkksClient, Scheme, SchemeError, key_plan};
+use crate::scheme::{Ckks, CkksClient, Rooms, Scheme, SchemeError, key_plan};
 
 use form::{Form, FormBytes};
 
@@ -55,8 +56,8 @@ pub struct HostedNetwork {
     form: Form,
     sizes: Sizes,
     params: Params,
-    planned: KeyPlan,
     prepared: Prepared<Ckks>,
+    rooms: Arc<Rooms>,
 }
 
 impl HostedNetwork {
@@ -81,12 +82,66 @@ impl HostedNetwork {
         Ok(Self {
             name: name.to_owned(),
             sizes: form.sizes(&params),
-            planned: key_plan(&form.keys),
             form,
             params,
             prepared,
+            rooms: Arc::default(),
         })
     }
+}
+
+/// Evaluation keys of the size that the form says, decoded and checked.
+fn read_keys(form: &Form, params: &Params, bytes: &[u8]) -> Result<Arc<EvalKeys>, ServiceError> {
+    const WHAT: &str = "evaluation keys";
+    let sizes = form.sizes(params);
+    let _whole = parts(WHAT, bytes, sizes.keys, 1)?;
+    let memory = usize::try_from(sizes.keys_memory).unwrap_or(usize::MAX);
+    let keys = EvalKeys::from_bytes(params, bytes, memory).map_err(ServiceError::malformed(WHAT))?;
+    keys.check(params, &key_plan(&form.keys))
+        .map_err(ServiceError::malformed(WHAT))?;
+    Ok(Arc::new(keys))
+}
+
+/// A fresh ciphertext under a key, with both halves.
+fn read_fresh(
+    what: &'static str,
+    params: &Params,
+    key: KeyId,
+    bytes: &[u8],
+) -> Result<Ciphertext, ServiceError> {
+    let fresh = SeededCiphertext::from_bytes(params, bytes).map_err(ServiceError::malformed(what))?;
+    let input = fresh.expand(params).map_err(ServiceError::malformed(what))?;
+    if input.key() == key {
+        return Ok(input);
+    }
+    Err(ServiceError::Foreign {
+        what: "ciphertext under the key",
+        actual: input.key().to_string(),
+        expected: key.to_string(),
+    })
+}
+
+/// The ciphertexts of a request.
+fn read_request(
+    form: &Form,
+    params: &Params,
+    key: KeyId,
+    request: &[u8],
+) -> Result<Vec<Ciphertext>, ServiceError> {
+    const WHAT: &str = "request";
+    let each = params.seeded_bytes(form.ring.levels);
+    let all = parts(WHAT, request, form.sizes(params).request, each)?;
+    all.map(|part| read_fresh(WHAT, params, key, part)).collect()
+}
+
+/// An answer's bytes.
+fn write_answer(scheme: &Ckks, form: &Form, outputs: Vec<Ciphertext>) -> Result<Vec<u8>, ServiceError> {
+    let mut answer = Vec::new();
+    for mut output in outputs {
+        scheme.align(&mut output, form.output_level).map_err(evaluation)?;
+        answer.extend(output.to_bytes());
+    }
+    Ok(answer)
 }
 
 impl Hosted for HostedNetwork {
@@ -105,14 +160,7 @@ impl Hosted for HostedNetwork {
     }
 
     fn keys(&self, bytes: &[u8]) -> Result<Arc<EvalKeys>, ServiceError> {
-        const WHAT: &str = "evaluation keys";
-        let _whole = parts(WHAT, bytes, self.sizes.keys, 1)?;
-        let memory = usize::try_from(self.sizes.keys_memory).unwrap_or(usize::MAX);
-        let keys =
-            EvalKeys::from_bytes(&self.params, bytes, memory).map_err(ServiceError::malformed(WHAT))?;
-        keys.check(&self.params, &self.planned)
-            .map_err(ServiceError::malformed(WHAT))?;
-        Ok(Arc::new(keys))
+        read_keys(&self.form, &self.params, bytes)
     }
 
     fn answer(
@@ -122,43 +170,15 @@ impl Hosted for HostedNetwork {
         _: &mut dyn CryptoRng,
         passed: &mut dyn FnMut(&str),
     ) -> Result<Vec<u8>, ServiceError> {
-        const WHAT: &str = "request";
-        let levels = self.form.ring.levels;
-        let mut inputs = Vec::new();
-        for part in parts(
-            WHAT,
-            request,
-            self.sizes.request,
-            self.params.seeded_bytes(levels),
-        )? {
-            let fresh =
-                SeededCiphertext::from_bytes(&self.params, part).map_err(ServiceError::malformed(WHAT))?;
-            let input = fresh
-                .expand(&self.params)
-                .map_err(ServiceError::malformed(WHAT))?;
-            if input.key() != keys.id() {
-                return Err(ServiceError::Foreign {
-                    what: "ciphertext under the key",
-                    actual: input.key().to_string(),
-                    expected: keys.id().to_string(),
-                });
-            }
-            inputs.push(input);
-        }
+        let inputs = read_request(&self.form, &self.params, keys.id(), request)?;
         passed("read the request");
         let scheme = Ckks::new(&self.params, Arc::clone(keys)).map_err(evaluation)?;
+        let scheme = scheme.sharing(Arc::clone(&self.rooms));
         let outputs = self
             .prepared
             .run_traced(&scheme, &inputs, |_, trace| passed(&trace.node))
             .map_err(|error| ServiceError::Evaluation(error.to_string()))?;
-        let mut answer = Vec::new();
-        for mut output in outputs {
-            scheme
-                .align(&mut output, self.form.output_level)
-                .map_err(evaluation)?;
-            answer.extend(output.to_bytes());
-        }
-        Ok(answer)
+        write_answer(&scheme, &self.form, outputs)
     }
 }
 
@@ -188,11 +208,22 @@ impl AskingNetwork {
         }
         let (form, params) = Form::checked(&offer.form)?;
         let sizes = form.sizes(&params);
-        ServiceError::at_most("evaluation keys", sizes.keys, MAX_KEYS)?;
-        if sizes != offer.sizes || offer.rows != form.lanes as u64 {
+        Self::with(offer, seed, form, params, sizes)
+    }
+
+    /// A client of a form that was checked, where an offer says these sizes.
+    fn with(
+        offer: &Offer,
+        seed: &Seed,
+        form: Form,
+        params: Params,
+        expected: Sizes,
+    ) -> Result<Self, ServiceError> {
+        ServiceError::at_most("evaluation keys", expected.keys, MAX_KEYS)?;
+        if expected != offer.sizes || offer.rows != form.lanes as u64 {
             return Err(ServiceError::Malformed {
                 what: "offer",
-                detail: format!("sizes {:?}, expected {sizes:?}", offer.sizes),
+                detail: format!("sizes {:?}, expected {expected:?}", offer.sizes),
             });
         }
         let digest = offer.digest();
@@ -200,7 +231,7 @@ impl AskingNetwork {
         Ok(Self {
             client,
             seed: seed.derive("network evaluation keys", digest.as_bytes()),
-            sizes,
+            sizes: form.sizes(&params),
             form,
             params,
             asked: 0,
