@@ -22,18 +22,68 @@ pub struct Net {
     /// Most bytes of keys and model in the server's memory, as 8GiB or 512MiB; a number alone is MiB
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub max_memory: Option<u64>,
-    /// Plan for a model that is encrypted too (counted only: no evaluator runs that yet)
+    /// Plan for a model that is encrypted too: its owner asks, and the server is given this plan and no weights
     #[arg(long)]
     pub encrypted_model: bool,
-    /// Degree of the polynomials that will replace activations, of networks that are planned from shapes
-    #[arg(long, default_value_t = 2)]
-    pub degree: u32,
+    #[command(flatten)]
+    pub activations: Calibrate,
     /// Prices of operations, as `hedgerow bench he` writes them [default: those of the project's machine]
     #[arg(long, value_name = "FILE")]
     pub costs: Option<PathBuf>,
     /// Writes the plan of `--objective` to this file, as JSON
     #[arg(long, value_name = "FILE", requires = "objective")]
     pub out: Option<PathBuf>,
+}
+
+/// What replaces activations that are no polynomials.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Calibrate {
+    /// Sample inputs of a network, .npy or CSV: Relu, Sigmoid, SiLU, GELU, Tanh, Erf are replaced by polynomials on the
+    /// intervals that these show, widened by a quarter
+    #[arg(long, value_name = "FILE")]
+    pub calibrate: Option<PathBuf>,
+    /// Degree of these polynomials [default: 8; 2 where `plan net` plans from shapes alone]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub degree: Option<u32>,
+}
+
+/// Degree of replacements: 4, 8 and 16 use their levels best.
+const DEGREE: u32 = 8;
+/// What samples show is widened by it, about its middle.
+const MARGIN: f64 = 1.25;
+/// Samples that are looked at.
+const SAMPLES: usize = 1000;
+
+impl Calibrate {
+    /// The network with its activations replaced, and what there is to say of that; unchanged where it has none.
+    ///
+    /// # Errors
+    /// Activations without samples, samples that do not read or do not fit.
+    pub fn apply(&self, path: &Path, graph: Graph) -> Result<(Graph, Vec<String>)> {
+        let open = graph
+            .activations()
+            .next()
+            .map(|(node, name)| format!("node `{node}`: {name}"));
+        match (open, &self.calibrate) {
+            (None, _) => Ok((graph, Vec::new())),
+            (Some(open), None) => Err(CliError::Config(format!(
+                "{}: {open} is no polynomial; give sample inputs with --calibrate FILE.npy, and it is replaced by one",
+                path.display()
+            ))),
+            (Some(_), Some(file)) => {
+                let (rows, _) = crate::query::input::Input::read(file)?.rows(&[])?;
+                let samples: Vec<Vec<f64>> = rows.iter().take(SAMPLES).map(<[f64]>::to_vec).collect();
+                let degree = self.degree.unwrap_or(DEGREE) as usize;
+                let wrong = |error: &dyn std::fmt::Display| {
+                    CliError::Config(format!("--calibrate {}: {error}", file.display()))
+                };
+                let (graph, replaced) = graph
+                    .calibrate(&samples, degree, MARGIN)
+                    .map_err(|error| wrong(&error))?;
+                Ok((graph, replaced.iter().map(ToString::to_string).collect()))
+            }
+        }
+    }
 }
 
 /// What a plan is best at.
@@ -74,14 +124,16 @@ pub fn run(arguments: &Net) -> Result<()> {
     // What the outline does not know, the graph may: its refusals are the ones to show.
     let shapes = Outline::from_onnx(&bytes).ok().filter(|outline| {
         let open = |part: &hedgerow_inference::graph::Part| part.kind == PartKind::Activation;
-        arguments.encrypted_model
-            || !outline.complete
-            || outline.products() > LARGE
-            || outline.parts.iter().any(open)
+        let uncalibrated = arguments.activations.calibrate.is_none();
+        !outline.complete || outline.products() > LARGE || (uncalibrated && outline.parts.iter().any(open))
     });
     let graph = match &shapes {
         Some(_) => None,
-        None => Some(network(path)?),
+        None => {
+            let (graph, said) = arguments.activations.apply(path, network(path)?)?;
+            said.iter().for_each(|line| println!("{line}"));
+            Some(graph)
+        }
     };
     for objective in wanted {
         let name = objective
@@ -160,7 +212,7 @@ fn asked(arguments: &Net, objective: For) -> Result<Asked> {
         batch: arguments.batch as usize,
         max_memory: arguments.max_memory,
         encrypted_model: arguments.encrypted_model,
-        degree: arguments.degree as usize,
+        degree: arguments.activations.degree.unwrap_or(2) as usize,
         costs,
         ..Asked::default()
     })

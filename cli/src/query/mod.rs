@@ -1,13 +1,15 @@
 //! `hedgerow query`: scores of rows that others do not see.
 //!
 //! - [`joined`]: with the running parties of a finished run of joined data.
-//! - [`service`]: encrypted, with a service; [`session`]: the connection to it; [`keys`]: what stays here.
+//! - [`service`]: encrypted, with a service; [`local`]: one of one's own; [`session`]: the connection; [`keys`]: what stays
+//!   here.
 //! - [`check`]: answers beside the model in the clear; [`input`]: arrays and tables of numbers.
 
 mod check;
 pub mod input;
 mod joined;
 mod keys;
+mod local;
 mod service;
 mod session;
 
@@ -21,9 +23,14 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Of a service")]
 pub struct ServiceArguments {
-    /// With --local: the model that is served
-    #[arg(long, value_name = "MODEL", requires = "local")]
+    /// With --local: the model that is served. With --encrypted-model: your own network
+    #[arg(long, value_name = "MODEL", conflicts_with = "config")]
     pub model: Option<PathBuf>,
+    /// The network is yours, and encrypted too: it is sent once, with the keys, to a service that has its plan alone
+    #[arg(long, requires = "model", conflicts_with_all = ["config", "mode"])]
+    pub encrypted_model: bool,
+    #[command(flatten)]
+    pub activations: crate::plan::net::Calibrate,
     /// The model that is asked for, where a service has several
     #[arg(long, value_name = "NAME", requires = "to")]
     pub name: Option<String>,

@@ -1,31 +1,29 @@
 //! `hedgerow query --to` and `--local`: encrypted questions to a service.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hedgerow_crypto::hash::Digest;
 use hedgerow_edge::certificate::{Subject, now};
 use hedgerow_edge::identity::Identity;
-use hedgerow_edge::progress::ProgressEvent;
 use hedgerow_edge::quic::{Dialer, Traffic, Transport};
+use hedgerow_inference::graph::Graph;
 use hedgerow_inference::service::client::ClientOutput;
 use hedgerow_inference::service::forest::{self, AskingForest};
+use hedgerow_inference::service::network::encrypted::AskingEncryptedNetwork;
 use hedgerow_inference::service::network::{self, AskingNetwork};
 use hedgerow_inference::service::wire::{NONE, name_of};
 use hedgerow_inference::service::{Asking, Meaning, Offer, Report, Rows, Scores};
 use hedgerow_protocol::ids::PartyId;
 use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
 
-use super::ServiceArguments;
 use super::check::Check;
 use super::input::Input;
 use super::keys::Keys;
+use super::local::{Local, Prepared};
 use super::session::Session;
 use crate::args::Query;
 use crate::error::{CliError, Result};
@@ -52,12 +50,21 @@ pub async fn run(arguments: &Query) -> Result<()> {
         )));
     }
     let service = &arguments.service;
+    if service.model.is_some() && !arguments.local && !service.encrypted_model {
+        return Err(CliError::Config(
+            "query: --model is for --local, or for --encrypted-model; the service has its own".to_owned(),
+        ));
+    }
     let clear = match service.check.as_ref().or(service.model.as_ref()) {
         Some(path) => Some(Check::read(path)?),
         None => None,
     };
+    let prepared = match &service.model {
+        Some(model) => Prepared::read(model, service, arguments.local.then(|| Path::new(source)))?,
+        None => Prepared::default(),
+    };
     let local = match (arguments.local, &service.model) {
-        (true, Some(model)) => Some(Local::start(model, service).await?),
+        (true, Some(model)) => Some(Local::start(model, service, &prepared).await?),
         _ => None,
     };
     let (folder, address) = match (&local, &arguments.to) {
@@ -96,7 +103,7 @@ pub async fn run(arguments: &Query) -> Result<()> {
     if let Some(clear) = &clear {
         clear.fits(&offer)?;
     }
-    let mut asked = Asked::new(&offer, &mut keys)?;
+    let mut asked = Asked::new(&offer, &mut keys, prepared.own)?;
     let (rows, said) = input.rows(asked.client.columns())?;
     for line in said {
         eprintln!("warning: {line}");
@@ -179,21 +186,33 @@ struct Asked<'a> {
 }
 
 impl<'a> Asked<'a> {
-    fn new(offer: &Offer, keys: &'a mut Keys) -> Result<Self> {
-        let client: Box<dyn Asking> = match offer.kind.as_str() {
-            network::KIND => {
-                Box::new(AskingNetwork::new(offer, keys.seed()).map_err(CliError::library("query"))?)
+    fn new(offer: &Offer, keys: &'a mut Keys, own: Option<Graph>) -> Result<Self> {
+        let failed = CliError::library("query");
+        let client: Box<dyn Asking> = match (offer.kind.as_str(), own) {
+            (network::encrypted::KIND, Some(own)) => {
+                Box::new(AskingEncryptedNetwork::new(offer, keys.seed(), own).map_err(failed)?)
             }
-            forest::KIND => {
-                Box::new(AskingForest::new(offer, keys.seed()).map_err(CliError::library("query"))?)
+            (network::encrypted::KIND, None) => {
+                return Err(CliError::Config(
+                    "query: the service evaluates encrypted networks of their owners: --encrypted-model --model YOURS.onnx"
+                        .to_owned(),
+                ));
             }
-            other => {
+            (_, Some(_)) => {
+                return Err(CliError::Config(format!(
+                    "query: --encrypted-model, and the service offers its own {}",
+                    offer.kind
+                )));
+            }
+            (network::KIND, None) => Box::new(AskingNetwork::new(offer, keys.seed()).map_err(failed)?),
+            (forest::KIND, None) => Box::new(AskingForest::new(offer, keys.seed()).map_err(failed)?),
+            (other, None) => {
                 return Err(CliError::Config(format!(
                     "query: the service offers a model of kind {other:?}, which this version cannot ask"
                 )));
             }
         };
-        let digest = offer.digest();
+        let digest = client.name(offer.digest());
         let mut asked = Self {
             client,
             name: keys.name(&digest).unwrap_or(NONE),
@@ -361,77 +380,4 @@ fn table(answers: &[Answer]) -> String {
         text.push('\n');
     }
     text
-}
-
-/// A service of one's own, in another process, with identities that nobody else has.
-struct Local {
-    folder: tempfile::TempDir,
-    address: String,
-    child: Child,
-}
-
-impl Local {
-    async fn start(model: &Path, asked: &ServiceArguments) -> Result<Self> {
-        // Said by this process, not by the other.
-        let _known = crate::serve::forest::mode(asked.mode.as_deref())?;
-        let folder = tempfile::tempdir().map_err(CliError::library("make a folder"))?;
-        crate::provision::all_in_one(folder.path(), "server", &["client"])?;
-        let executable: PathBuf = std::env::current_exe().map_err(CliError::library("find this program"))?;
-        let mut command = Command::new(&executable);
-        command
-            .arg("serve")
-            .arg("--model")
-            .arg(model)
-            .arg("--identity")
-            .arg(folder.path().join("server"))
-            .args([
-                "--listen",
-                "127.0.0.1:0",
-                "--progress",
-                "json",
-                "--until-stdin-closes",
-            ]);
-        if let Some(batch) = asked.batch {
-            command.args(["--batch", &batch.to_string()]);
-        }
-        if let Some(mode) = &asked.mode {
-            command.args(["--mode", mode]);
-        }
-        command.args(asked.forests.arguments());
-        let mut child = command
-            .env("HEDGEROW_LOG", "warn")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .map_err(CliError::file(&executable, "starting"))?;
-        let gone = || {
-            CliError::Config("query --local: the server ended before it could be asked; see above".to_owned())
-        };
-        let mut lines = BufReader::new(child.stdout.take().ok_or_else(gone)?).lines();
-        loop {
-            let line = lines
-                .next_line()
-                .await
-                .map_err(CliError::library("read the server's progress"))?;
-            let event = line.as_deref().map(serde_json::from_str::<ProgressEvent>);
-            match event {
-                Some(Ok(ProgressEvent::Listening { address })) => {
-                    return Ok(Self {
-                        folder,
-                        address,
-                        child,
-                    });
-                }
-                Some(_) => {}
-                None => return Err(gone()),
-            }
-        }
-    }
-
-    async fn stop(mut self) {
-        // Its standard input closes, and it ends; if it does not, dropping it kills it.
-        drop(self.child.stdin.take());
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.child.wait()).await;
-    }
 }

@@ -1,12 +1,13 @@
 //! `hedgerow serve`: answers encrypted questions about models.
 //!
 //! - [`policy`]: whom, how often, how much, from a file; [`ledger`]: what each client has used, across restarts.
-//! - [`forest`]: forests and their modes.
+//! - [`forest`]: forests and their modes; [`network`]: networks, known to the server or not.
 //! - [`driver`]: the machine of `inference::service`, a clock, threads, QUIC.
 
 mod driver;
 pub mod forest;
 mod ledger;
+mod network;
 mod policy;
 
 use std::net::SocketAddr;
@@ -20,9 +21,7 @@ use hedgerow_edge::progress::ProgressEvent;
 use hedgerow_edge::quic::{Listener, Traffic, Transport};
 use hedgerow_edge::telemetry;
 use hedgerow_edge::tls::Admit;
-use hedgerow_inference::plan::{Asked, Plan, plan};
 use hedgerow_inference::service::forest::KIND;
-use hedgerow_inference::service::network::HostedNetwork;
 use hedgerow_inference::service::server::ServerMachine;
 use hedgerow_inference::service::{Host, Offer};
 use hedgerow_inference::trees::Mode;
@@ -38,7 +37,11 @@ use policy::Policy;
 pub struct Serve {
     /// The model: a network as ONNX; a forest as model.json, or one of another library as ONNX or JSON. Given
     /// several times, several are served, by the names of their files
-    #[arg(long = "model", value_name = "MODEL", required = true)]
+    #[arg(
+        long = "model",
+        value_name = "MODEL",
+        required_unless_present = "encrypted_model"
+    )]
     pub models: Vec<PathBuf>,
     /// How forests are evaluated: private-model (the client learns the score, bin edges, padded sizes), public-structure
     /// (it learns every split, no leaf value; faster) or label-only (it learns every split and the class, not the score)
@@ -64,11 +67,14 @@ pub struct Serve {
     /// Keep encoded weights small, and transform them at each use: for models that would not fit the memory
     #[arg(long)]
     pub compact: bool,
-    /// Encrypt the model too: not there yet
-    #[arg(long)]
+    /// Serve --plan to the owners of networks, who send their model encrypted with their keys, once: there is no --model, and
+    /// this process never knows weights
+    #[arg(long, requires = "plans", conflicts_with_all = ["models", "mode", "compact", "calibrate"])]
     pub encrypted_model: bool,
     #[command(flatten)]
     pub forests: forest::Forests,
+    #[command(flatten)]
+    pub activations: crate::plan::net::Calibrate,
     #[command(flatten)]
     pub output: ProcessOutput,
 }
@@ -79,14 +85,10 @@ pub struct Serve {
 /// A model, plan, policy or identity that cannot be used; a port that is taken.
 pub async fn run(arguments: &Serve) -> Result<()> {
     telemetry::init();
-    if arguments.encrypted_model {
-        return Err(CliError::Config(
-            "--encrypted-model: the planner does not plan encrypted weights yet; without it the server knows its model, and \
-             clients' rows and scores are encrypted all the same"
-                .to_owned(),
-        ));
-    }
-    if !arguments.plans.is_empty() && arguments.plans.len() != arguments.models.len() {
+    if !arguments.encrypted_model
+        && !arguments.plans.is_empty()
+        && arguments.plans.len() != arguments.models.len()
+    {
         return Err(CliError::Config(format!(
             "{} --plan for {} --model: one for each, or none",
             arguments.plans.len(),
@@ -110,8 +112,15 @@ pub async fn run(arguments: &Serve) -> Result<()> {
     let mut hosts: Vec<Arc<dyn Host>> = Vec::new();
     let mut names: Vec<String> = Vec::new();
     let mut forests = 0;
-    for (at, path) in arguments.models.iter().enumerate() {
-        let host = tokio::task::block_in_place(|| load(arguments, mode, path, arguments.plans.get(at)))?;
+    let sources = match arguments.encrypted_model {
+        true => &arguments.plans,
+        false => &arguments.models,
+    };
+    for (at, path) in sources.iter().enumerate() {
+        let host = tokio::task::block_in_place(|| match arguments.encrypted_model {
+            true => network::encrypted(path),
+            false => load(arguments, mode, path, arguments.plans.get(at)),
+        })?;
         let offer = host.offer();
         if !policy.allows(&offer.model) {
             return Err(CliError::Config(format!(
@@ -203,26 +212,5 @@ fn load(arguments: &Serve, mode: Mode, path: &Path, plan_file: Option<&PathBuf>)
             &arguments.forests,
         )?));
     }
-    let graph = crate::plan::net::network(path)?;
-    let wrong =
-        |path: &Path, error: &dyn std::fmt::Display| CliError::Config(format!("{}: {error}", path.display()));
-    let (found, source): (Plan, &Path) = match plan_file {
-        Some(file) => {
-            let text = std::fs::read(file).map_err(CliError::file(file, "reading"))?;
-            (
-                serde_json::from_slice(&text).map_err(|error| wrong(file, &error))?,
-                file,
-            )
-        }
-        None => {
-            let asked = Asked {
-                batch: arguments.batch as usize,
-                ..Asked::default()
-            };
-            (plan(&graph, &asked).map_err(|error| wrong(path, &error))?, path)
-        }
-    };
-    let host = HostedNetwork::new(&name, &graph, &found, arguments.compact)
-        .map_err(|error| wrong(source, &error))?;
-    Ok(Arc::new(host))
+    network::host(arguments, path, &name, plan_file)
 }
