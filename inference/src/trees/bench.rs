@@ -174,9 +174,10 @@ pub fn measure(
     clock: &mut dyn FnMut() -> f64,
 ) -> Result<Measured, TreesError> {
     // A regression has no rule of its own: the middle of its scores.
+    let regression = matches!(model.parts().task, Task::Regression { .. });
     let middle = model.trees() as f64 * 127.5;
     let options = Options {
-        threshold: (mode == Mode::LabelOnly).then_some(middle),
+        threshold: (mode == Mode::LabelOnly && regression).then_some(middle),
         ..Options::default()
     };
     let forest = EncryptedForest::compile(model, mode, &options)?;
