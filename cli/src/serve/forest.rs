@@ -139,3 +139,68 @@ pub fn host(
     }
     Ok(HostedForest::new(name, forest, rows))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use hedgerow_crypto::seed::Seed;
+    use hedgerow_inference::trees::bench::complete_forest;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        forests: Forests,
+    }
+
+    fn model() -> Ensemble {
+        complete_forest(3, 2, 2, &mut Seed::from_bytes([1; 32]).rng()).unwrap()
+    }
+
+    #[test]
+    fn arguments_are_passed_on_as_they_came() {
+        let given = ["--bins", "rows.csv", "--leaf-bits", "12", "--threshold", "-0.25"];
+        let line = Line::parse_from(["serve"].iter().chain(&given));
+        assert_eq!(line.forests.arguments(), given.map(OsString::from));
+        assert!(!line.forests.is_empty() && Line::parse_from(["serve"]).forests.is_empty());
+        assert!(Line::try_parse_from(["serve", "--leaf-bits", "25"]).is_err());
+    }
+
+    #[test]
+    fn public_rows_make_edges_and_thresholds_are_for_labels() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.csv");
+        std::fs::write(&path, "1,5\n2,6\n3,7\n").unwrap();
+        let forests = Forests {
+            bins: Some(path.clone()),
+            leaf_bits: Some(12),
+            threshold: None,
+        };
+        let options = forests.options(&model(), Mode::PrivateModel).unwrap();
+        assert_eq!(
+            options.edges,
+            Edges::quantiles(&[1.0, 5.0, 2.0, 6.0, 3.0, 7.0], 2)
+        );
+        assert_eq!(options.leaf_bits, 12);
+        std::fs::write(&path, "1,5,9\n").unwrap();
+        let error = forests.options(&model(), Mode::PrivateModel).unwrap_err();
+        assert!(error.to_string().contains("3 columns, expected 2"), "{error}");
+        let labels = Forests {
+            threshold: Some(0.5),
+            ..Forests::default()
+        };
+        assert_eq!(
+            labels.options(&model(), Mode::LabelOnly).unwrap().threshold,
+            Some(0.5)
+        );
+        let error = labels
+            .options(&model(), Mode::PublicStructure)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("--mode label-only") && error.contains("public-structure"),
+            "{error}"
+        );
+    }
+}
