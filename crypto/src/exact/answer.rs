@@ -21,12 +21,14 @@ impl Answer {
         self.key
     }
 
-    /// Header, second half, opened coefficients, each packed to 50 bits.
+    /// Header, second half, opened coefficients, each packed to the bits of the prime.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.header.write(self.key, &mut bytes);
-        codec::pack(self.second.words(), &mut bytes);
-        codec::pack(&self.opened, &mut bytes);
+        for (limb, words) in self.second.limbs() {
+            codec::pack(limb, words, &mut bytes);
+            codec::pack(limb, &self.opened, &mut bytes);
+        }
         bytes
     }
 
@@ -60,5 +62,9 @@ impl Answer {
 
 /// Bytes of the second half and of the opened coefficients.
 fn parts(scheme: &Scheme) -> [usize; 2] {
-    [scheme.ring.degree(), scheme.cells].map(codec::packed_bytes)
+    let bytes = |words| match scheme.ring.basis().limbs().first() {
+        Some(limb) => codec::packed_bytes(limb, words),
+        None => 0,
+    };
+    [scheme.ring.degree(), scheme.cells].map(bytes)
 }

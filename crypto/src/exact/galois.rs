@@ -1,4 +1,4 @@
-//! Automorphisms of ciphertexts, by hybrid key switching with one special prime.
+//! Automorphisms and products of ciphertexts, by hybrid key switching with one special prime.
 //!
 //! `X -> X^g` turns a ciphertext under `s` into one under `s(X^g)`, and a key brings it back: `c1` is cut into its
 //! residues modulo each prime of `Q`; each residue, centred, multiplies an encryption of `P s(X^g)` modulo `Q P`; the
@@ -18,22 +18,61 @@ use crate::ring::convert::Conversion;
 use crate::ring::sample::NOISE_BOUND;
 use crate::ring::simd::{self, Factor};
 use crate::ring::xof::Xof;
-use crate::ring::{Eval, Poly, sample};
-use crate::rlwe::codec::{self, CodecError, HEADER_BYTES, Header, Kind};
+use crate::ring::{Eval, Poly, RnsBasis, sample};
+use crate::rlwe::codec::{CodecError, HEADER_BYTES, Header, Kind};
 use crate::rlwe::key::PublicSeed;
 use crate::rlwe::{Ciphertext, KeyId, Literal, Params, SecretKey};
 use crate::secret::Secret;
 use crate::seed::Seed;
 
-/// A ring `Q` with a special prime for key switches.
+/// The exponent that stands for the square of the secret key among the exponents of automorphisms, which are odd.
+pub(super) const SQUARE: usize = 0;
+
+/// A chain of primes `Q` with a special prime for key switches, at any length of the chain.
+///
+/// All noise that a switch adds, and all rounding, is a multiple of a number: 1 where messages are multiples of `Q / p`, the
+/// plaintext modulus where they are the residue of a phase (Brakerski, Gentry, Vaikuntanathan, ITCS 2012).
 pub(super) struct GaloisRing {
     ring: Params,
     full: Params,
+    multiple: u64,
     automorphisms: Automorphisms,
+    /// The chain up to each length.
+    levels: Vec<Arc<RnsBasis>>,
     up: Vec<Conversion>,
-    down: Conversion,
     special: Vec<Factor>,
-    special_inverse: Vec<Factor>,
+    down: Division,
+    /// By the special prime and the last one of the chain, and by the latter alone, for each length.
+    down_both: Vec<Division>,
+    down_last: Vec<Division>,
+}
+
+/// A division by some primes: what is subtracted first, and by what all is multiplied then.
+struct Division {
+    conversion: Conversion,
+    inverses: Vec<Factor>,
+}
+
+impl Division {
+    fn new(by: &[&Limb], left: &[Limb], multiple: u64) -> Self {
+        let inverse = |limb: &Limb| {
+            let modulo = limb.modulo();
+            let product = by.iter().fold(1, |product, by| {
+                modulo.mul(product, by.modulo().modulus() % modulo.modulus())
+            });
+            limb.reducer().factor(modulo.inverse(product))
+        };
+        Self {
+            conversion: Conversion::to_multiples(by, left, multiple),
+            inverses: left.iter().map(inverse).collect(),
+        }
+    }
+
+    /// Divides what is prepared: `rest` by [`Conversion::source`], modulo one of the primes that are left.
+    fn divide(&self, prime: usize, limb: &Limb, rest: &[u64], words: &mut [u64], room: &mut [u64]) {
+        self.conversion.target(prime, limb, rest, room);
+        simd::sub_scale(words, room, self.inverses[prime], limb.reducer());
+    }
 }
 
 impl GaloisRing {
@@ -44,6 +83,11 @@ impl GaloisRing {
             primes: literal.primes + 1,
             ..literal
         })?;
+        Self::over(ring, full, 1)
+    }
+
+    /// The ring of a chain, and of the chain with the special prime behind it, whose noise is a multiple of a number.
+    pub(super) fn over(ring: &Params, full: Params, multiple: u64) -> Result<Self, ExactError> {
         let limbs = full.basis().limbs();
         let (special, chain) = limbs.split_last().ok_or(CodecError::Length {
             actual: 0,
@@ -51,17 +95,25 @@ impl GaloisRing {
         })?;
         let prime = special.modulo().modulus();
         let factor = |limb: &Limb| limb.reducer().factor(prime % limb.modulo().modulus());
-        let inverse = |limb: &Limb| {
-            let modulo = limb.modulo();
-            limb.reducer().factor(modulo.inverse(prime % modulo.modulus()))
+        let mut levels = vec![Arc::clone(ring.basis())];
+        while let Some(smaller) = levels.last().and_then(|basis| basis.without_last()) {
+            levels.push(Arc::clone(smaller));
+        }
+        levels.reverse();
+        let last = |by: fn(&[Limb], usize) -> Vec<&Limb>| {
+            let each = |level: usize| Division::new(&by(limbs, level), &chain[..level], multiple);
+            (0..chain.len()).map(each).collect()
         };
         Ok(Self {
             ring: ring.clone(),
+            multiple,
             automorphisms: Automorphisms::new(full.basis()),
+            levels,
             up: chain.iter().map(|limb| Conversion::new(&[limb], limbs)).collect(),
-            down: Conversion::new(&[special], chain),
             special: chain.iter().map(factor).collect(),
-            special_inverse: chain.iter().map(inverse).collect(),
+            down: Division::new(&[special], chain, multiple),
+            down_both: last(|limbs, level| vec![&limbs[level], &limbs[limbs.len() - 1]]),
+            down_last: last(|limbs, level| vec![&limbs[level]]),
             full,
         })
     }
@@ -84,8 +136,13 @@ impl GaloisRing {
         (switch + crate::rlwe::noise::division(degree, 1)).sqrt()
     }
 
+    /// The chain of so many primes.
+    pub(super) fn level(&self, primes: usize) -> &Arc<RnsBasis> {
+        &self.levels[primes - 1]
+    }
+
     fn halves(&self) -> usize {
-        self.full.basis().limbs().len() * codec::packed_bytes(self.ring.degree())
+        crate::rlwe::key::poly_bytes(&self.full)
     }
 
     /// Bytes of so many keys.
@@ -100,16 +157,20 @@ impl GaloisRing {
             degree: literal.degree,
             primes: literal.primes,
             cells: keys as u32,
-            plaintext: 0,
+            plaintext: self.multiple - 1,
         }
     }
 
-    /// The keys of these exponents for a secret key.
+    /// The keys of these exponents for a secret key, [`SQUARE`] among them for products.
     pub(super) fn generate(&self, secret: &SecretKey, exponents: &[usize], seed: &Seed) -> GaloisKeys {
         let values = Secret::new(self.extended(secret));
         let keys = exponents.iter().map(|exponent| {
             let seed = seed.derive(domain::EXACT_GALOIS, &(*exponent as u64).to_le_bytes());
-            let image = Secret::new(self.automorphisms.get(*exponent).apply(values.expose()));
+            let values_of = values.expose();
+            let image = Secret::new(match *exponent {
+                SQUARE => Poly::product(values_of, values_of),
+                exponent => self.automorphisms.get(exponent).apply(values_of),
+            });
             (*exponent, self.key(&image, &values, &seed))
         });
         GaloisKeys {
@@ -148,6 +209,7 @@ impl GaloisRing {
             );
             let a = self.uniform(&public, digit);
             let mut b = noise.into_eval();
+            self.raise(&mut b);
             b.sub_assign(Secret::new(Poly::product(&a, to.expose())).expose());
             if let Some((limb, words)) = b.limbs_mut().nth(digit) {
                 simd::add_scaled(
@@ -162,6 +224,14 @@ impl GaloisRing {
         GaloisKey {
             seed: public,
             digits: (0..self.up.len()).map(digit).collect(),
+        }
+    }
+
+    /// Multiplies by the number that noise is a multiple of.
+    fn raise(&self, poly: &mut Poly<Eval>) {
+        for (limb, words) in poly.limbs_mut() {
+            let factor = limb.reducer().factor(self.multiple % limb.modulo().modulus());
+            simd::scale(words, factor, 0, limb.reducer());
         }
     }
 
@@ -206,60 +276,114 @@ impl GaloisRing {
     pub(super) fn apply(&self, ct: &Ciphertext, exponent: usize, keys: &GaloisKeys) -> Option<Ciphertext> {
         let key = keys.keys.get(&exponent)?;
         let automorphism: Arc<Automorphism> = self.automorphisms.get(exponent);
-        let mut image = Ciphertext {
-            c0: automorphism.apply(&ct.c0),
-            c1: automorphism.apply(&ct.c1),
-        };
-        self.switch(&mut image, &key.digits);
-        Some(image)
+        let (c0, c1) = (automorphism.apply(&ct.c0), automorphism.apply(&ct.c1));
+        Some(self.switch(&c1, key, [Some(&c0), None], false))
     }
 
-    /// Replaces `c1` by its key switch, whose first half is added to `c0`.
-    fn switch(&self, ct: &mut Ciphertext, key: &[[Poly<Eval>; 2]]) {
+    /// The product of a ciphertext of three parts as one of two, without the last prime of its chain if that is asked for;
+    /// `None` without a key for it.
+    pub(super) fn relinearize(
+        &self,
+        [c0, c1, c2]: [&Poly<Eval>; 3],
+        keys: &GaloisKeys,
+        drop: bool,
+    ) -> Option<Ciphertext> {
+        Some(self.switch(c2, keys.keys.get(&SQUARE)?, [Some(c0), Some(c1)], drop))
+    }
+
+    /// The same ciphertext without the last prime of its chain, its phase divided by that prime.
+    pub(super) fn drop_last(&self, ct: &Ciphertext) -> Ciphertext {
+        let kept = ct.c0.basis().limbs().len() - 1;
+        let division = &self.down_last[kept];
+        let limbs = self.full.basis().limbs();
+        let half = |poly: &Poly<Eval>| {
+            let mut last = poly.limb(kept).to_vec();
+            division.conversion.source(0, &limbs[kept], &mut last);
+            let mut room = vec![0; self.ring.degree()];
+            let mut out = poly.truncated(self.level(kept));
+            for (prime, (limb, words)) in out.limbs_mut().enumerate() {
+                division.divide(prime, limb, &last, words, &mut room);
+            }
+            out
+        };
+        Ciphertext {
+            c0: half(&ct.c0),
+            c1: half(&ct.c1),
+        }
+    }
+
+    /// The key switch of a polynomial at any length of the chain, added to a pair, without the last prime of the chain if
+    /// that is asked for: one division then takes both primes out.
+    fn switch(
+        &self,
+        from: &Poly<Eval>,
+        key: &GaloisKey,
+        add: [Option<&Poly<Eval>>; 2],
+        drop: bool,
+    ) -> Ciphertext {
         let degree = self.ring.degree();
         let limbs = self.full.basis().limbs();
-        let chain = self.up.len();
-        // The digits as coefficients, then modulo every prime, `[primes, digits, N]`.
-        let mut shares = ct.c1.words().to_vec();
-        let mut raised = vec![0; limbs.len() * chain * degree];
-        for (digit, (share, up)) in shares.chunks_exact_mut(degree).zip(&self.up).enumerate() {
-            up.source(0, &limbs[digit], share);
+        let level = from.basis().limbs().len();
+        let kept = level - usize::from(drop);
+        let mut shares = from.words().to_vec();
+        for (digit, share) in shares.chunks_exact_mut(degree).enumerate() {
+            self.up[digit].source(0, &limbs[digit], share);
         }
-        for (prime, (limb, rows)) in limbs
-            .iter()
-            .zip(raised.chunks_exact_mut(chain * degree))
-            .enumerate()
-        {
-            for (digit, row) in rows.chunks_exact_mut(degree).enumerate() {
-                if digit == prime {
-                    row.copy_from_slice(ct.c1.limb(digit));
-                } else {
-                    self.up[digit].target(prime, limb, &shares[digit * degree..][..degree], row);
+        // Modulo one prime after the other: all digits, their products with the key, `[primes, 2, N]`.
+        let primes: Vec<usize> = (0..level).chain([self.up.len()]).collect();
+        let mut raised = vec![0; level * degree];
+        let mut sums = vec![0; primes.len() * 2 * degree];
+        for (prime, pair) in primes.iter().zip(sums.chunks_exact_mut(2 * degree)) {
+            let limb = &limbs[*prime];
+            let rows: Vec<&[u64]> = raised
+                .chunks_exact_mut(degree)
+                .enumerate()
+                .map(|(digit, row)| {
+                    if digit == *prime {
+                        return from.limb(digit);
+                    }
+                    self.up[digit].target(*prime, limb, &shares[digit * degree..][..degree], row);
+                    &*row
+                })
+                .collect();
+            let digits = &key.digits[..level];
+            let half = |half: usize| -> Vec<&[u64]> {
+                digits.iter().map(|digit| digit[half].limb(*prime)).collect()
+            };
+            let (first, second) = pair.split_at_mut(degree);
+            simd::dot_pair(first, second, &rows, &half(0), &half(1), limb.reducer());
+            if *prime < level {
+                for (half, add) in [first, second].into_iter().zip(add) {
+                    if let Some(add) = add {
+                        simd::add_scaled(half, add.limb(*prime), self.special[*prime], limb.reducer());
+                    }
                 }
             }
         }
-        let mut sums = vec![0; limbs.len() * 2 * degree];
-        for (prime, (limb, pair)) in limbs.iter().zip(sums.chunks_exact_mut(2 * degree)).enumerate() {
-            let rows: Vec<&[u64]> = raised[prime * chain * degree..][..chain * degree]
-                .chunks_exact(degree)
-                .collect();
-            let half =
-                |half: usize| -> Vec<&[u64]> { key.iter().map(|digit| digit[half].limb(prime)).collect() };
-            let (first, second) = pair.split_at_mut(degree);
-            simd::dot_pair(first, second, &rows, &half(0), &half(1), limb.reducer());
+        let division = match drop {
+            true => &self.down_both[kept],
+            false => &self.down,
+        };
+        let (sums, rest) = sums.split_at_mut(kept * 2 * degree);
+        let divided_by = primes.iter().skip(kept).zip(rest.chunks_exact_mut(2 * degree));
+        for (index, (prime, words)) in divided_by.enumerate() {
+            division.conversion.source(index, &limbs[*prime], words);
         }
-        let (kept, special) = sums.split_at_mut(chain * 2 * degree);
-        self.down.source(0, &limbs[chain], special);
         let mut room = vec![0; 2 * degree];
-        let halves = ct.c0.limbs_mut().zip(ct.c1.limbs_mut());
+        let basis = self.level(kept);
+        let mut out = Ciphertext {
+            c0: Poly::zero(basis),
+            c1: Poly::zero(basis),
+        };
+        let halves = out.c0.limbs_mut().zip(out.c1.limbs_mut());
         for (prime, (((limb, c0), (_, c1)), pair)) in
-            halves.zip(kept.chunks_exact_mut(2 * degree)).enumerate()
+            halves.zip(sums.chunks_exact_mut(2 * degree)).enumerate()
         {
-            self.down.target(prime, limb, special, &mut room);
-            simd::sub_scale(pair, &room, self.special_inverse[prime], limb.reducer());
-            simd::add(c0, &pair[..degree], limb.reducer());
+            division.divide(prime, limb, rest, pair, &mut room);
+            c0.copy_from_slice(&pair[..degree]);
             c1.copy_from_slice(&pair[degree..]);
         }
+        out
     }
 }
 

@@ -12,6 +12,7 @@
 //! | [`slots`] | sums of scores for many rows, packed in slots: a prime `p`, `N = 8192`, three primes |
 //! | [`chain`] | one sum over entities of weights times the bits of two parties: slots, four primes |
 //! | [`forms`] | linear forms of encrypted bits, packed into few answers: forests |
+//! | [`products`] | products of ciphertexts, in slots: forests by the thousand rows, encrypted forests |
 //! | [`block`] | what the attribute party sends |
 //! | [`answer`] | what the row party sends back |
 //! | [`noise`] | what hides the weights, and how surely an answer opens right |
@@ -31,6 +32,7 @@ pub mod chain;
 pub mod count;
 pub mod forms;
 pub mod noise;
+pub mod products;
 pub mod slots;
 
 mod error;
@@ -45,6 +47,10 @@ pub use count::{AttributeKey, CountParams, PredicateBlock, Product, Scratch};
 pub use error::ExactError;
 pub use forms::{Evaluator, Form, FormKey, FormLiteral, FormParams};
 pub use galois::GaloisKeys;
+pub use products::{
+    ProductCiphertext, ProductEvaluator, ProductKey, ProductKeys, ProductLiteral, ProductParams,
+    ProductPublic,
+};
 pub use slots::{SlotBlock, SlotKey, SlotParams, SlotProduct, SlotScratch};
 
 pub use crate::rlwe::{KeyId, PublicKey};

@@ -32,6 +32,16 @@ struct Target {
 impl Conversion {
     /// From some primes to others. A prime may be among both: its target is then never asked for.
     pub fn new<'a>(sources: &[&Limb], targets: impl IntoIterator<Item = &'a Limb>) -> Self {
+        Self::to_multiples(sources, targets, 1)
+    }
+
+    /// From some primes to others, to a multiple of a number that none of the sources divides: `multiple` times what `x /
+    /// multiple` modulo `Q` goes to. That is `x` modulo `Q` again, `multiple` times as large.
+    pub fn to_multiples<'a>(
+        sources: &[&Limb],
+        targets: impl IntoIterator<Item = &'a Limb>,
+        multiple: u64,
+    ) -> Self {
         assert!(
             sources.len() <= MAX_PRODUCTS,
             "a conversion of at most {MAX_PRODUCTS} primes"
@@ -51,6 +61,7 @@ impl Conversion {
                 let modulo = limb.modulo();
                 // The inverse transform leaves a factor N, which goes here too.
                 let product = modulo.mul(others(index, limb), limb.degree() as u64 % modulo.modulus());
+                let product = modulo.mul(product, multiple % modulo.modulus());
                 Share {
                     factor: limb.reducer().factor(modulo.inverse(product)),
                     half: half(limb),
@@ -61,7 +72,8 @@ impl Conversion {
             .into_iter()
             .map(|limb| {
                 let modulo = limb.modulo();
-                let weights: Vec<u64> = (0..sources.len()).map(|index| others(index, limb)).collect();
+                let weight = |index| modulo.mul(others(index, limb), multiple % modulo.modulus());
+                let weights: Vec<u64> = (0..sources.len()).map(weight).collect();
                 let raised = sources.iter().zip(&weights).fold(0, |sum, (source, weight)| {
                     modulo.add(sum, modulo.mul(half(source) % modulo.modulus(), *weight))
                 });

@@ -113,29 +113,46 @@ impl Header {
     }
 }
 
-/// Bits of a packed word: primes are just under `2^50`.
+/// Bits of the words that are packed in groups: most primes are just under `2^50`.
 const WORD_BITS: usize = MAX_BITS as usize;
 const WORD_MASK: u64 = (1 << WORD_BITS) - 1;
 
-/// Words are packed in groups that end with a byte.
+/// Words of 50 bits are packed in groups that end with a byte.
 const GROUP: usize = 4;
 const GROUP_BYTES: usize = GROUP * WORD_BITS / 8;
 
-/// Bytes of `words` packed words.
-pub const fn packed_bytes(words: usize) -> usize {
-    (words * WORD_BITS).div_ceil(8)
+/// Bytes of `words` packed words modulo a prime.
+pub const fn packed_bytes(limb: &Limb, words: usize) -> usize {
+    (words * limb.modulo().bits() as usize).div_ceil(8)
 }
 
-/// Appends the words, each below `2^50`.
-pub fn pack(words: &[u64], bytes: &mut Vec<u8>) {
-    bytes.reserve(packed_bytes(words.len()));
+/// Appends reduced words, each in the bits of the prime.
+pub fn pack(limb: &Limb, words: &[u64], bytes: &mut Vec<u8>) {
+    bytes.reserve(packed_bytes(limb, words.len()));
+    if limb.modulo().bits() != MAX_BITS {
+        return pack_any(limb.modulo().bits(), words, bytes);
+    }
     let (groups, rest) = words.as_chunks::<GROUP>();
     for group in groups {
         bytes.extend_from_slice(&pack_group(*group));
     }
     let mut last = [0; GROUP];
     last[..rest.len()].copy_from_slice(rest);
-    bytes.extend_from_slice(&pack_group(last)[..packed_bytes(rest.len())]);
+    bytes.extend_from_slice(&pack_group(last)[..packed_bytes(limb, rest.len())]);
+}
+
+fn pack_any(bits: u32, words: &[u64], bytes: &mut Vec<u8>) {
+    let (mut held, mut count) = (0_u128, 0);
+    for word in words {
+        held |= u128::from(*word) << count;
+        count += bits;
+        if count >= 64 {
+            bytes.extend((held as u64).to_le_bytes());
+            held >>= 64;
+            count -= 64;
+        }
+    }
+    bytes.extend_from_slice(&held.to_le_bytes()[..count.div_ceil(8) as usize]);
 }
 
 /// Fills `words` from exactly their bytes.
@@ -143,13 +160,31 @@ pub fn pack(words: &[u64], bytes: &mut Vec<u8>) {
 /// # Errors
 /// Another number of bytes, a word that is not below the prime, or bits after the last.
 pub fn unpack_into(limb: &Limb, bytes: &[u8], words: &mut [u64]) -> Result<(), CodecError> {
-    let expected = packed_bytes(words.len());
+    let expected = packed_bytes(limb, words.len());
     if bytes.len() != expected {
         return Err(CodecError::Length {
             actual: bytes.len(),
             expected,
         });
     }
+    let padded = match limb.modulo().bits() {
+        MAX_BITS => unpack_groups(bytes, words),
+        bits => unpack_any(bits, bytes, words),
+    };
+    // One pass without early exit is the fast one.
+    let modulus = limb.modulo().modulus();
+    if words.iter().fold(false, |found, word| found | (*word >= modulus)) {
+        let index = words.iter().position(|word| *word >= modulus).unwrap_or_default();
+        return Err(CodecError::NotReduced { index, modulus });
+    }
+    if padded {
+        return Err(CodecError::Padding);
+    }
+    Ok(())
+}
+
+/// Whether bits are left after the last word.
+fn unpack_groups(bytes: &[u8], words: &mut [u64]) -> bool {
     let (sources, last_source) = bytes.as_chunks::<GROUP_BYTES>();
     let (groups, rest) = words.as_chunks_mut::<GROUP>();
     for (group, source) in groups.iter_mut().zip(sources) {
@@ -160,16 +195,27 @@ pub fn unpack_into(limb: &Limb, bytes: &[u8], words: &mut [u64]) -> Result<(), C
     let last = unpack_group(&padded);
     let (last, padding) = last.split_at(rest.len());
     rest.copy_from_slice(last);
-    // One pass without early exit is the fast one.
-    let modulus = limb.modulo().modulus();
-    if words.iter().fold(false, |found, word| found | (*word >= modulus)) {
-        let index = words.iter().position(|word| *word >= modulus).unwrap_or_default();
-        return Err(CodecError::NotReduced { index, modulus });
+    padding.iter().any(|word| *word != 0)
+}
+
+fn unpack_any(bits: u32, bytes: &[u8], words: &mut [u64]) -> bool {
+    let mask = u64::MAX >> (64 - bits);
+    let mut chunks = bytes.chunks(8).map(|chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        u64::from_le_bytes(word)
+    });
+    let (mut held, mut count) = (0_u128, 0);
+    for word in words {
+        if count < bits {
+            held |= u128::from(chunks.next().unwrap_or_default()) << count;
+            count += 64;
+        }
+        *word = held as u64 & mask;
+        held >>= bits;
+        count -= bits;
     }
-    if padding.iter().any(|word| *word != 0) {
-        return Err(CodecError::Padding);
-    }
-    Ok(())
+    held != 0
 }
 
 #[inline(always)]

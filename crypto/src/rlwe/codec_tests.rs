@@ -18,7 +18,7 @@ fn limb() -> Limb {
 
 /// The definition: bit `50 i + k` of the bytes is bit `k` of word `i`.
 fn bit_by_bit(words: &[u64]) -> Vec<u8> {
-    let mut bytes = vec![0; packed_bytes(words.len())];
+    let mut bytes = vec![0; packed_bytes(&limb(), words.len())];
     for (i, word) in words.iter().enumerate() {
         for k in 0..50 {
             let place = 50 * i + k;
@@ -32,7 +32,7 @@ proptest! {
     #[test]
     fn words_come_back(words in prop::collection::vec(0_u64..(1 << 50) - (1 << 20), 0..40)) {
         let mut bytes = Vec::new();
-        pack(&words, &mut bytes);
+        pack(&limb(), &words, &mut bytes);
         prop_assert_eq!(&bytes, &bit_by_bit(&words));
         let mut back = vec![7; words.len()];
         unpack_into(&limb(), &bytes, &mut back).unwrap();
@@ -48,6 +48,31 @@ proptest! {
     }
 }
 
+/// Primes of other widths, by the definition.
+#[test]
+fn words_of_any_prime_come_back() {
+    for prime in [97, 12_289, 65_537, 786_433] {
+        let basis = RnsBasis::of_primes(16, &[prime]).unwrap();
+        let limb = &basis.limbs()[0];
+        let bits = limb.modulo().bits() as usize;
+        for length in [0_u64, 1, 5, 16, 33] {
+            let words: Vec<u64> = (0..length).map(|word| word * 7919 % prime).collect();
+            let mut bytes = Vec::new();
+            pack(limb, &words, &mut bytes);
+            assert_eq!(bytes.len(), packed_bytes(limb, words.len()));
+            for (place, word) in words.iter().enumerate() {
+                for bit in 0..bits {
+                    let at = place * bits + bit;
+                    assert_eq!(u64::from(bytes[at / 8] >> (at % 8) & 1), word >> bit & 1);
+                }
+            }
+            let mut back = vec![7; words.len()];
+            unpack_into(limb, &bytes, &mut back).unwrap();
+            assert_eq!(back, words);
+        }
+    }
+}
+
 #[test]
 fn words_that_are_not_reduced_are_named() {
     let modulus = limb().modulo().modulus();
@@ -55,7 +80,7 @@ fn words_that_are_not_reduced_are_named() {
         let mut words = vec![3; 7];
         words[index] = modulus;
         let mut bytes = Vec::new();
-        pack(&words, &mut bytes);
+        pack(&limb(), &words, &mut bytes);
         let error = unpack_into(&limb(), &bytes, &mut words).unwrap_err();
         assert_eq!(error, CodecError::NotReduced { index, modulus });
     }
@@ -66,7 +91,7 @@ fn bits_after_the_last_word_are_zero() {
     for length in [1, 2, 3, 5] {
         let mut words = vec![3; length];
         let mut bytes = Vec::new();
-        pack(&words, &mut bytes);
+        pack(&limb(), &words, &mut bytes);
         *bytes.last_mut().unwrap() |= 0x80;
         let error = unpack_into(&limb(), &bytes, &mut words).unwrap_err();
         assert_eq!(error, CodecError::Padding, "{length}");

@@ -236,14 +236,15 @@ pub(crate) fn uniform_half(params: &Params, seed: &PublicSeed) -> Poly<Eval> {
 
 /// Bytes of a packed polynomial.
 pub(crate) fn poly_bytes(params: &Params) -> usize {
-    params.basis().limbs().len() * codec::packed_bytes(params.degree())
+    let limbs = params.basis().limbs().iter();
+    limbs.map(|limb| codec::packed_bytes(limb, limb.degree())).sum()
 }
 
 /// The packed words of a polynomial, limb by limb.
 pub(crate) fn packed(poly: &Poly<Eval>) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for (_, words) in poly.limbs() {
-        codec::pack(words, &mut bytes);
+    for (limb, words) in poly.limbs() {
+        codec::pack(limb, words, &mut bytes);
     }
     bytes
 }
@@ -253,7 +254,7 @@ pub(crate) fn unpacked(params: &Params, bytes: &[u8]) -> Result<Poly<Eval>, Code
     let mut poly = Poly::zero(params.basis());
     let mut rest = bytes;
     for (limb, words) in poly.limbs_mut() {
-        let (packed, others) = split(rest, codec::packed_bytes(words.len()))?;
+        let (packed, others) = split(rest, codec::packed_bytes(limb, words.len()))?;
         codec::unpack_into(limb, packed, words)?;
         rest = others;
     }

@@ -13,6 +13,15 @@ use crate::ring::basis::BasisError;
 pub const SECURITY_TABLE: [(u32, f64); 5] =
     [(12, 106.0), (13, 214.0), (14, 430.0), (15, 868.0), (16, 1747.0)];
 
+/// The largest `log2 Q` for a degree.
+fn limit(degree: usize) -> Result<f64, ParamsError> {
+    let row = SECURITY_TABLE
+        .iter()
+        .find(|(log_degree, _)| 1_usize << log_degree == degree);
+    row.map(|(_, limit)| *limit)
+        .ok_or(ParamsError::Degree { actual: degree })
+}
+
 /// What parameters are made from, and what is stored of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,13 +43,7 @@ impl Params {
     /// # Errors
     /// A degree outside of the table, more primes than the table allows for it, or none.
     pub fn new(literal: Literal) -> Result<Self, ParamsError> {
-        let limit = SECURITY_TABLE
-            .iter()
-            .find(|(log_degree, _)| 1_usize << log_degree == literal.degree)
-            .map(|(_, limit)| *limit)
-            .ok_or(ParamsError::Degree {
-                actual: literal.degree,
-            })?;
+        let limit = limit(literal.degree)?;
         // All primes exceed 2^49, so this many are too many without looking for them.
         if literal.primes as f64 * 49.0 > limit {
             return Err(ParamsError::Security {
@@ -49,10 +52,24 @@ impl Params {
                 limit,
             });
         }
-        let basis = RnsBasis::new(literal.degree, literal.primes)?;
+        Self::checked(RnsBasis::new(literal.degree, literal.primes)?)
+    }
+
+    /// The ring of these primes, below `2^50` and `= 1 mod 2N`. Its [`Literal`] tells how many there are and not which:
+    /// a scheme that chooses primes stores its own.
+    ///
+    /// # Errors
+    /// A degree outside of the table, primes whose product the table does not allow for it, numbers that are no such primes.
+    pub fn of_primes(degree: usize, primes: &[u64]) -> Result<Self, ParamsError> {
+        Self::checked(RnsBasis::of_primes(degree, primes)?)
+    }
+
+    fn checked(basis: Arc<RnsBasis>) -> Result<Self, ParamsError> {
+        let degree = basis.degree();
+        let limit = limit(degree)?;
         if basis.log2() > limit {
             return Err(ParamsError::Security {
-                degree: literal.degree,
+                degree,
                 actual: basis.log2(),
                 limit,
             });
@@ -81,7 +98,7 @@ impl Params {
 
 impl PartialEq for Params {
     fn eq(&self, other: &Self) -> bool {
-        self.literal() == other.literal()
+        self.degree() == other.degree() && self.0.primes().eq(other.0.primes())
     }
 }
 

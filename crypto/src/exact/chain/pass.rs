@@ -36,8 +36,8 @@ impl PassedBlock {
         let mut bytes = Vec::new();
         self.header.write(self.key, &mut bytes);
         for half in [&self.body.c0, &self.body.c1] {
-            for (_, words) in half.limbs() {
-                codec::pack(words, &mut bytes);
+            for (limb, words) in half.limbs() {
+                codec::pack(limb, words, &mut bytes);
             }
         }
         bytes
@@ -131,5 +131,5 @@ pub(super) fn without_last(ciphertext: &Ciphertext) -> Result<Ciphertext, ExactE
 /// Bytes of one half.
 fn half_bytes(params: &ChainParams) -> usize {
     let ring = &params.passed().ring;
-    ring.basis().limbs().len() * codec::packed_bytes(ring.degree())
+    crate::rlwe::key::poly_bytes(ring)
 }
