@@ -1,14 +1,14 @@
 //! Forests, encrypted: each mode beside what was asked.
 //!
-//! `RAYON_NUM_THREADS=1 cargo bench -p hedgerow-inference --bench forests -- [public-structure|private-model|10x4|50x5 ...]`
-//! (`ROWS` rows instead of 50, or 2000 of public structure; `FOREST` an ONNX file instead of the two sizes of the reference). CPU milliseconds of all
+//! `RAYON_NUM_THREADS=1 cargo bench -p hedgerow-inference --bench forests -- [MODE|10x4|50x5 ...]`
+//! (`ROWS` rows instead of 50, 2000 of public structure, 8192 of a batch; `FOREST` an ONNX file instead of the two sizes of the reference). CPU milliseconds of all
 //! threads, the least of five means: what a machine does that others use too. Every row is compared with the clear
 //! evaluation of the binned model.
 
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::ensemble::Ensemble;
 use hedgerow_inference::trees::Mode;
-use hedgerow_inference::trees::bench::{complete_forest, drawn_values, measure};
+use hedgerow_inference::trees::bench::{BATCH_ROWS, complete_forest, drawn_values, measure};
 
 const FEATURES: usize = 30;
 
@@ -59,7 +59,11 @@ fn main() {
     for model in &forests {
         let width = model.features().len();
         for mode in &modes {
-            let rows = rows.unwrap_or(if *mode == Mode::PublicStructure { 2000 } else { 50 });
+            let rows = rows.unwrap_or(match mode {
+                Mode::PublicStructure => 2000,
+                Mode::Batch => BATCH_ROWS,
+                _ => 50,
+            });
             let values = drawn_values(rows * width, &mut rng);
             match measure(model, *mode, &values, &mut rng, &mut cpu) {
                 Ok(measured) => println!("{measured}\n"),

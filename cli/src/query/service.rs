@@ -104,6 +104,7 @@ pub async fn run(arguments: &Query) -> Result<()> {
         clear.fits(&offer)?;
     }
     let mut asked = Asked::new(&offer, &mut keys, prepared.own)?;
+    asked.download(&mut session).await?;
     let (rows, said) = input.rows(asked.client.columns())?;
     for line in said {
         eprintln!("warning: {line}");
@@ -242,6 +243,22 @@ impl<'a> Asked<'a> {
         let bytes = tokio::task::block_in_place(|| self.client.keys()).map_err(CliError::library("query"))?;
         self.making += began.elapsed();
         Ok(bytes)
+    }
+
+    /// What the mode needs once before the first question: an encrypted model.
+    async fn download(&mut self, session: &mut Session) -> Result<()> {
+        let Some((blob, bytes)) = self.client.download() else {
+            return Ok(());
+        };
+        println!("downloading {:.1} MB, once", bytes as f64 / 1e6);
+        let (machine, at) = session.machine();
+        machine.download(blob, bytes, at);
+        loop {
+            if let ClientOutput::Downloaded(bytes) = session.next().await? {
+                let taken = tokio::task::block_in_place(|| self.client.take(bytes));
+                return taken.map_err(CliError::library("query"));
+            }
+        }
     }
 
     async fn ask(&mut self, session: &mut Session, rows: &Rows) -> Result<Vec<Answer>> {

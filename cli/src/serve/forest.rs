@@ -4,9 +4,12 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::ensemble::Ensemble;
 use hedgerow_inference::service::forest::{HostedForest, MAX_ROWS};
 use hedgerow_inference::trees::{Edges, EncryptedForest, Mode, Options};
+use rand::rngs::SysRng;
+use rand_core::UnwrapErr;
 use tracing::{info, warn};
 
 use crate::error::{CliError, Result};
@@ -113,12 +116,13 @@ pub fn host(
 ) -> Result<HostedForest> {
     let wrong = |error: &dyn std::fmt::Display| CliError::Config(format!("{}: {error}", path.display()));
     let rows = batch as usize;
-    if rows > MAX_ROWS {
-        let most = format!("--batch {rows}: a request about a forest carries at most {MAX_ROWS} rows");
-        return Err(wrong(&most));
-    }
     let forest = EncryptedForest::compile(model, mode, &forests.options(model, mode)?)
         .map_err(|error| wrong(&error))?;
+    let most = MAX_ROWS * forest.plan().rows;
+    if rows > most {
+        let most = format!("--batch {rows}: a request about a forest carries at most {most} rows in {mode}");
+        return Err(wrong(&most));
+    }
     let plan = forest.plan();
     info!(
         model = name,
@@ -137,7 +141,9 @@ pub fn host(
             "some thresholds are moved to a public edge, or merged (63 of a feature): scores are those of that binned forest"
         );
     }
-    Ok(HostedForest::new(name, forest, rows))
+    // Of encrypted-model: a key of this process, so that clients download the model again when it is restarted.
+    let seed = Seed::random(&mut UnwrapErr(SysRng));
+    HostedForest::keyed(name, forest, rows, &seed).map_err(|error| wrong(&error))
 }
 
 #[cfg(test)]

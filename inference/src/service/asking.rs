@@ -132,6 +132,19 @@ pub trait Asking: Send {
         offer
     }
 
+    /// Name and size of what is to be downloaded before the first request, until it is here.
+    fn download(&self) -> Option<(Digest, u64)> {
+        None
+    }
+
+    /// Takes it over.
+    ///
+    /// # Errors
+    /// Bytes that are not what was offered, or where nothing is.
+    fn take(&mut self, download: Vec<u8>) -> Result<(), ServiceError> {
+        ServiceError::at_most("download", download.len() as u64, 0)
+    }
+
     /// Encrypts at most [`Offer::rows`](super::Offer) rows.
     ///
     /// # Errors

@@ -61,6 +61,8 @@ pub enum ClientOutput {
     Waiting(u32),
     /// The answer to the request.
     Answered(Report),
+    /// What [`ClientMachine::download`] asked for.
+    Downloaded(Vec<u8>),
     /// It is over.
     Failed(AskError),
 }
@@ -71,6 +73,7 @@ pub struct ClientMachine {
     patience: Duration,
     offer: Option<Incoming>,
     offered: Option<(Digest, u64, Offer)>,
+    download: Option<Incoming>,
     keys: Option<Outgoing>,
     request: Option<Outgoing>,
     answer: Option<Incoming>,
@@ -89,6 +92,7 @@ impl ClientMachine {
             patience,
             offer: None,
             offered: None,
+            download: None,
             keys: None,
             request: None,
             answer: None,
@@ -129,7 +133,7 @@ impl ClientMachine {
         if self.over {
             return;
         }
-        let idle = self.offered.is_some() && self.request.is_none();
+        let idle = self.offered.is_some() && self.request.is_none() && self.download.is_none();
         if idle {
             self.heard = now;
         }
@@ -153,6 +157,10 @@ impl ClientMachine {
                 },
                 (None, false) => return,
             },
+            _ if self.download.is_some() => match &mut self.download {
+                Some(download) => download.ready(),
+                None => return,
+            },
             (_, Some(keys), _) => keys.put(),
             (_, None, Some(request)) => request.put(),
             _ => return,
@@ -168,6 +176,16 @@ impl ClientMachine {
         self.request = Some(out);
         self.answer = None;
         self.keys = None;
+        self.heard = now;
+        self.resend = now + RESEND;
+    }
+
+    /// Downloads what the offer says that a request needs, by its name and size: once, before the first request.
+    pub fn download(&mut self, blob: Digest, bytes: u64, now: Duration) {
+        let mut incoming = Incoming::new(blob, bytes);
+        let ready = incoming.ready();
+        self.download = Some(incoming);
+        self.send(ready);
         self.heard = now;
         self.resend = now + RESEND;
     }
@@ -292,7 +310,11 @@ impl ClientMachine {
     }
 
     fn chunk(&mut self, blob: Digest, offset: u64, data: &[u8]) {
-        let slots = [(What::Offer, &mut self.offer), (What::Answer, &mut self.answer)];
+        let slots = [
+            (What::Offer, &mut self.offer),
+            (What::Answer, &mut self.answer),
+            (What::Download, &mut self.download),
+        ];
         let found = slots.into_iter().find_map(|(what, slot)| {
             let incoming = slot.as_mut().filter(|incoming| incoming.blob() == blob)?;
             Some((what, incoming.chunk(offset, data), incoming.total(), slot))
@@ -320,6 +342,9 @@ impl ClientMachine {
                     );
                 }
                 self.send(Message::Ready { blob, offset: total });
+                if what == What::Download {
+                    return self.outputs.push_back(ClientOutput::Downloaded(bytes));
+                }
                 self.complete(what, blob, &bytes);
             }
         }

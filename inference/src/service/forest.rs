@@ -1,11 +1,16 @@
 //! Forests behind the seam: [`crate::trees`] on both sides. A client is told the offer of the mode, and nothing more.
 
+use std::sync::Arc;
+
+use hedgerow_crypto::hash::Digest;
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::ensemble::Feature;
 use rand_core::CryptoRng;
+use serde::{Deserialize, Serialize};
 
+use super::wire::name_of;
 use super::{Asking, Hosted, Meaning, Offer, Rows, Scores, ServiceError, Sizes};
-use crate::trees::{Asked, EncryptedForest, ForestClient, ForestKeys, TreesError};
+use crate::trees::{self, Asked, EncryptedForest, ForestClient, ForestKeys, TreesError};
 
 /// What an offer of a forest says it is.
 pub const KIND: &str = "forest";
@@ -20,6 +25,16 @@ pub struct HostedForest {
     name: String,
     forest: EncryptedForest,
     requests: usize,
+    /// What clients download, and the server's own key, where the model is encrypted.
+    download: Option<(Arc<[u8]>, ForestKeys)>,
+}
+
+/// What an offer of a forest holds: the forest's own, and the name of what is downloaded.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    offer: trees::Offer,
+    download: Option<[u8; 32]>,
 }
 
 impl HostedForest {
@@ -30,7 +45,28 @@ impl HostedForest {
             name,
             requests: rows.div_ceil(forest.plan().rows.max(1)).clamp(1, MAX_ROWS),
             forest,
+            download: None,
         }
+    }
+
+    /// As [`Self::new`], and encrypts the model where the mode asks for it, under a key of this seed: who restarts with another
+    /// makes clients download it again.
+    ///
+    /// # Errors
+    /// What the encryption refuses.
+    pub fn keyed(
+        name: String,
+        forest: EncryptedForest,
+        rows: usize,
+        seed: &Seed,
+    ) -> Result<Self, ServiceError> {
+        let mut hosted = Self::new(name, forest, rows);
+        if hosted.forest.plan().download_bytes > 0 {
+            let download = hosted.forest.download(seed).map_err(service("model"))?;
+            let keys = hosted.forest.owner_keys(seed).map_err(service("model"))?;
+            hosted.download = Some((download.into(), keys));
+        }
+        Ok(hosted)
     }
 }
 
@@ -63,11 +99,22 @@ impl Hosted for HostedForest {
                 plan.answer_bytes,
             ),
             // Numbers, texts and lists: nothing that JSON refuses.
-            form: serde_json::to_vec(self.forest.offer()).unwrap_or_default(),
+            form: serde_json::to_vec(&Form {
+                offer: self.forest.offer().clone(),
+                download: self.download.as_ref().map(|(bytes, _)| name_of(bytes).0),
+            })
+            .unwrap_or_default(),
         }
     }
 
+    fn download(&self) -> Option<Arc<[u8]>> {
+        self.download.as_ref().map(|(bytes, _)| Arc::clone(bytes))
+    }
+
     fn keys(&self, bytes: &[u8]) -> Result<ForestKeys, ServiceError> {
+        if let (Some((_, keys)), []) = (&self.download, bytes) {
+            return Ok(keys.clone());
+        }
         self.forest.read_keys(bytes).map_err(service("keys of a forest"))
     }
 
@@ -83,7 +130,7 @@ impl Hosted for HostedForest {
         for (at, row) in parts_of("request", request, self.requests, each)?.enumerate() {
             let answer = self.forest.answer(keys, row, rng);
             answers.extend(answer.map_err(service("request"))?);
-            passed(&format!("row {}", at + 1));
+            passed(&format!("request {}", at + 1));
         }
         Ok(answers)
     }
@@ -95,6 +142,8 @@ pub struct AskingForest {
     client: ForestClient,
     requests: usize,
     asked: Vec<Asked>,
+    /// What is to be downloaded still.
+    download: Option<Digest>,
 }
 
 impl AskingForest {
@@ -111,12 +160,16 @@ impl AskingForest {
                 expected: format!("kind {KIND:?}"),
             });
         }
-        let form = serde_json::from_slice(&offer.form).map_err(ServiceError::malformed(WHAT))?;
+        let form: Form = serde_json::from_slice(&offer.form).map_err(ServiceError::malformed(WHAT))?;
         let wrong = |detail: String| ServiceError::Malformed {
             what: "offer",
             detail,
         };
-        let client = ForestClient::new(form, seed).map_err(service(WHAT))?;
+        let client = ForestClient::new(form.offer, seed).map_err(service(WHAT))?;
+        if (client.download_bytes() > 0) != form.download.is_some() {
+            let mode = client.offer().mode;
+            return Err(wrong(format!("a download in {mode}, or none")));
+        }
         let each = client.rows();
         let requests = usize::try_from(offer.rows)
             .ok()
@@ -147,6 +200,7 @@ impl AskingForest {
             client,
             requests,
             asked: Vec::new(),
+            download: form.download.map(Digest),
         })
     }
 }
@@ -197,6 +251,26 @@ impl Asking for AskingForest {
 
     fn keys(&self) -> Result<Vec<u8>, ServiceError> {
         Ok(self.client.keys())
+    }
+
+    fn download(&self) -> Option<(Digest, u64)> {
+        self.download
+            .map(|name| (name, self.client.download_bytes() as u64))
+    }
+
+    fn take(&mut self, download: Vec<u8>) -> Result<(), ServiceError> {
+        if let Some(expected) = self.download
+            && name_of(&download) != expected
+        {
+            return Err(ServiceError::Foreign {
+                what: "encrypted model",
+                actual: name_of(&download).to_string(),
+                expected: expected.to_string(),
+            });
+        }
+        self.client.take(download).map_err(service("encrypted model"))?;
+        self.download = None;
+        Ok(())
     }
 
     fn request(&mut self, rows: &Rows, rng: &mut dyn CryptoRng) -> Result<Vec<u8>, ServiceError> {

@@ -27,7 +27,7 @@ fn model() -> Ensemble {
 
 fn hosted(mode: Mode, rows: usize) -> HostedForest {
     let forest = EncryptedForest::compile(&model(), mode, &Options::default()).unwrap();
-    HostedForest::new("toy".into(), forest, rows)
+    HostedForest::keyed("toy".into(), forest, rows, &Seed::from_bytes([7; 32])).unwrap()
 }
 
 fn unnamed(values: &[f64]) -> Rows {
@@ -47,6 +47,15 @@ fn a_forest_of_any_mode_answers_behind_the_seam() {
         assert_eq!(offer.leakage, mode.leakage());
         let seed = Seed::from_bytes([2; 32]);
         let mut asking = AskingForest::new(&offer, &seed).unwrap();
+        let download = host.download();
+        assert_eq!(download.is_some(), mode == Mode::EncryptedModel);
+        if let Some(bytes) = download {
+            let (name, size) = asking.download().unwrap();
+            assert_eq!((name, size), (name_of(&bytes), bytes.len() as u64));
+            assert!(asking.take(bytes[1..].to_vec()).is_err());
+            asking.take(bytes.to_vec()).unwrap();
+        }
+        assert!(asking.download().is_none());
         let bytes = asking.keys().unwrap();
         assert_eq!(bytes.len() as u64, offer.sizes.keys);
         assert_eq!(
@@ -62,26 +71,32 @@ fn a_forest_of_any_mode_answers_behind_the_seam() {
             .answer(&keys, &request, &mut rng, &mut |row| passed.push(row.to_owned()))
             .unwrap();
         assert!(answer.len() as u64 <= offer.sizes.answer);
-        assert_eq!(passed, ["row 1", "row 2"]);
+        let whole = ["request 1", "request 2"];
+        let requests = if mode == Mode::Batch { 1 } else { 2 };
+        assert_eq!(passed, whole[..requests]);
         let scores = asking.open(&answer).unwrap();
         assert_eq!(scores.values, model().evaluate(&VALUES).unwrap().scores);
         assert!(scores.classes.is_empty(), "a regression decides nothing");
         // Truncated, empty, oversized, for another key.
-        for wrong in [&request[1..], &request[..0], &request.repeat(4)] {
+        for wrong in [&request[1..], &request[..0], &request.repeat(5)] {
             assert!(host.answer(&keys, wrong, &mut rng, &mut |_| ()).is_err());
         }
-        assert!(host.keys(&bytes[1..]).is_err());
+        assert!(host.keys(&[&bytes[..], &[1]].concat()).is_err());
         assert!(asking.open(&answer[1..]).is_err());
-        let stranger = AskingForest::new(&offer, &Seed::from_bytes([3; 32])).unwrap();
-        let foreign = host.keys(&stranger.keys().unwrap()).unwrap();
-        assert!(host.answer(&foreign, &request, &mut rng, &mut |_| ()).is_err());
+        if mode != Mode::EncryptedModel {
+            let stranger = AskingForest::new(&offer, &Seed::from_bytes([3; 32])).unwrap();
+            let foreign = host.keys(&stranger.keys().unwrap()).unwrap();
+            assert!(host.answer(&foreign, &request, &mut rng, &mut |_| ()).is_err());
+        }
         let narrow = Rows::new(Vec::new(), 2, vec![1.0, 2.0]).unwrap();
         let said = asking.request(&narrow, &mut rng).unwrap_err().to_string();
         assert_eq!(said, "columns: 2, expected 3");
-        assert!(
-            asking.request(&unnamed(&[0.0; 15]), &mut rng).is_err(),
-            "five rows"
-        );
+        if mode != Mode::Batch {
+            assert!(
+                asking.request(&unnamed(&[0.0; 15]), &mut rng).is_err(),
+                "five rows"
+            );
+        }
         let refused = |change: fn(&mut Offer), part: &str| {
             let mut other = offer.clone();
             change(&mut other);
@@ -90,8 +105,8 @@ fn a_forest_of_any_mode_answers_behind_the_seam() {
         };
         refused(|offer| offer.kind = "network".into(), "kind");
         refused(|offer| offer.sizes.answer += 1, "sizes");
-        refused(|offer| offer.rows = 1 << 20, "rows of a request");
-        refused(|offer| offer.mode = "batch".into(), "mode");
+        refused(|offer| offer.rows = 1 << 21, "rows of a request");
+        refused(|offer| offer.mode = "label-only".into(), "mode");
         refused(|offer| offer.form.truncate(9), "form of a forest");
     }
 }
@@ -145,6 +160,8 @@ fn machines_of_both_sides_bring_keys_once_and_answers_to_each_question() {
     let mut rng = Seed::from_bytes([5; 32]).rng();
     for mode in Mode::ALL.into_iter().filter(|mode| *mode != Mode::LabelOnly) {
         let host: Arc<dyn Host> = Arc::new(hosted(mode, 2));
+        let rows = host.offer().rows;
+        assert!(mode == Mode::Batch || rows == 2);
         let mut server = ServerMachine::new(Limits::default(), vec![host], BTreeMap::new()).unwrap();
         let mut client = ClientMachine::new("toy", Duration::from_secs(60), now);
         server.handle_connected(0, "bank", now);
@@ -178,16 +195,26 @@ fn machines_of_both_sides_bring_keys_once_and_answers_to_each_question() {
                     }
                     ClientOutput::Offered(offer) => {
                         let made = AskingForest::new(&offer, &Seed::from_bytes([6; 32])).unwrap();
-                        name = name_of(&made.keys().unwrap());
+                        name = match mode {
+                            Mode::EncryptedModel => NONE,
+                            _ => name_of(&made.keys().unwrap()),
+                        };
+                        if let Some((blob, bytes)) = made.download() {
+                            ask = false;
+                            client.download(blob, bytes, now);
+                        }
                         asking = Some(made);
                     }
                     ClientOutput::WantKeys => {
                         ask = false;
                         client.keys(asking.as_ref().unwrap().keys().unwrap(), now);
                     }
+                    ClientOutput::Downloaded(bytes) => asking.as_mut().unwrap().take(bytes).unwrap(),
                     ClientOutput::Waiting(_) => ask = false,
                     ClientOutput::Answered(report) => {
-                        assert_eq!(report.layers.len(), questions[opened.len()].len() / 3);
+                        let rows = questions[opened.len()].len() / 3;
+                        let requests = if mode == Mode::Batch { 1 } else { rows };
+                        assert_eq!(report.layers.len(), requests);
                         opened.push(asking.as_ref().unwrap().open(&report.answer).unwrap().values);
                         ask = opened.len() < questions.len();
                     }
@@ -211,9 +238,10 @@ fn machines_of_both_sides_bring_keys_once_and_answers_to_each_question() {
         let bank = "bank".to_owned();
         assert_eq!(
             charges,
-            [(bank.clone(), 2), (bank, 4)],
-            "two rows a request, {mode}"
+            [(bank.clone(), rows), (bank, 2 * rows)],
+            "as many rows as a request holds, {mode}"
         );
-        assert_eq!(uploads, 3, "keys once, and two requests, {mode}");
+        let keys = usize::from(mode != Mode::EncryptedModel);
+        assert_eq!(uploads, 2 + keys, "keys once, and two requests, {mode}");
     }
 }

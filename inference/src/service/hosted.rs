@@ -103,6 +103,11 @@ pub trait Hosted: Send + Sync {
     /// What is offered. Constant: the server asks once.
     fn offer(&self) -> Offer;
 
+    /// What every client downloads once before it asks, if anything. Constant: the server asks once.
+    fn download(&self) -> Option<Arc<[u8]>> {
+        None
+    }
+
     /// Decodes keys of at most [`Sizes::keys`] bytes into at most [`Sizes::keys_memory`].
     ///
     /// # Errors
@@ -137,6 +142,8 @@ impl std::fmt::Debug for ClientKeys {
 pub trait Host: Send + Sync {
     /// As [`Hosted::offer`].
     fn offer(&self) -> Offer;
+    /// As [`Hosted::download`].
+    fn download(&self) -> Option<Arc<[u8]>>;
     /// As [`Hosted::keys`].
     ///
     /// # Errors
@@ -158,6 +165,10 @@ pub trait Host: Send + Sync {
 impl<H: Hosted> Host for H {
     fn offer(&self) -> Offer {
         Hosted::offer(self)
+    }
+
+    fn download(&self) -> Option<Arc<[u8]>> {
+        Hosted::download(self)
     }
 
     fn keys(&self, bytes: &[u8]) -> Result<ClientKeys, ServiceError> {

@@ -79,10 +79,19 @@ pub enum What {
     Request,
     /// What the server computed, with its trace; to the client. It is about its request.
     Answer,
+    /// What a client needs once before it can ask, as a model that is encrypted; to the client, who begins it by saying that it
+    /// has nothing of it: name and size are known from the offer, so that nothing is announced.
+    Download,
 }
 
 impl What {
-    const ALL: [Self; 4] = [Self::Offer, Self::Keys, Self::Request, Self::Answer];
+    const ALL: [Self; 5] = [
+        Self::Offer,
+        Self::Keys,
+        Self::Request,
+        Self::Answer,
+        Self::Download,
+    ];
 
     /// Its name in errors.
     pub const fn name(self) -> &'static str {
@@ -91,6 +100,7 @@ impl What {
             Self::Keys => "evaluation keys",
             Self::Request => "request",
             Self::Answer => "answer",
+            Self::Download => "download",
         }
     }
 }

@@ -89,13 +89,13 @@ pub struct Bar {
     pub mode: Mode,
     /// Trees and depth.
     pub size: (usize, u32),
-    /// CPU milliseconds of the server for one row.
+    /// CPU milliseconds of who evaluates, for one row: the server, or the client an encrypted model.
     pub milliseconds: f64,
     /// Bytes of a request; `None` where nothing was asked.
     pub up: Option<usize>,
     /// Bytes of an answer.
     pub down: Option<usize>,
-    /// Bytes of evaluation keys.
+    /// Bytes of evaluation keys, or of a model and its keys, once.
     pub keys: Option<usize>,
 }
 
@@ -111,8 +111,11 @@ const fn bar(mode: Mode, size: (usize, u32), milliseconds: f64, bytes: [Option<u
     }
 }
 
-/// What was asked (issue 6).
-pub const BARS: [Bar; 6] = [
+/// Rows of a batch of which milliseconds were asked.
+pub const BATCH_ROWS: usize = 8192;
+
+/// What was asked (issue 6). An encrypted model is asked for at `N = 16384`: the noise leaves no room for the flooding at 8192.
+pub const BARS: [Bar; 10] = [
     bar(
         Mode::PublicStructure,
         (10, 4),
@@ -140,6 +143,20 @@ pub const BARS: [Bar; 6] = [
     // On two cores, of which bootstraps one after the other use one.
     bar(Mode::LabelOnly, (10, 4), 1000.0, [None, Some(20_000), None]),
     bar(Mode::LabelOnly, (50, 5), 9000.0, [None, Some(20_000), None]),
+    bar(Mode::Batch, (10, 4), 0.1, [None, None, None]),
+    bar(Mode::Batch, (50, 5), 1.2, [None, None, None]),
+    bar(
+        Mode::EncryptedModel,
+        (10, 4),
+        200.0,
+        [None, None, Some(850_000_000)],
+    ),
+    bar(
+        Mode::EncryptedModel,
+        (50, 5),
+        260.0,
+        [None, None, Some(850_000_000)],
+    ),
 ];
 
 /// What a mode takes, measured.
@@ -147,11 +164,12 @@ pub const BARS: [Bar; 6] = [
 pub struct Measured {
     /// The plan.
     pub plan: Plan,
-    /// Milliseconds of the server for one row.
+    /// Milliseconds of who evaluates, for one row: the server, or the client an encrypted model.
     pub server: f64,
-    /// Milliseconds of the client to encrypt and to open.
+    /// Milliseconds of the other side for one row: of a client to encrypt and to open; with an encrypted model, of the client
+    /// to take its mask away, and of the server to open.
     pub client: [f64; 2],
-    /// Milliseconds of the client for its keys, once.
+    /// Milliseconds of the client for its keys, or of the server to encrypt its model, once.
     pub keygen: f64,
     /// Rows whose opened sums were compared with the clear evaluation of the binned model.
     pub rows: usize,
@@ -181,11 +199,20 @@ pub fn measure(
         ..Options::default()
     };
     let forest = EncryptedForest::compile(model, mode, &options)?;
-    let client = ForestClient::new(forest.offer().clone(), &Seed::random(rng))?;
+    let mut client = ForestClient::new(forest.offer().clone(), &Seed::random(rng))?;
     let start = clock();
-    let keys = client.keys();
-    let keygen = (clock() - start) * 1e3;
-    let keys = forest.read_keys(&keys)?;
+    let (keys, keygen) = if mode == Mode::EncryptedModel {
+        let seed = Seed::random(rng);
+        let download = forest.download(&seed)?;
+        let made = clock();
+        client.take(download)?;
+        (forest.owner_keys(&seed)?, made)
+    } else {
+        let keys = client.keys();
+        let made = clock();
+        (forest.read_keys(&keys)?, made)
+    };
+    let keygen = (keygen - start) * 1e3;
     let mut measured = Measured {
         plan: forest.plan().clone(),
         server: f64::INFINITY,
@@ -196,11 +223,12 @@ pub fn measure(
     };
     let rows: Vec<&[f64]> = rows.chunks_exact(model.features().len()).collect();
     // The kernel counts running time in ticks of a few milliseconds: means over groups, and the least of these.
-    for group in rows.chunks(rows.len().div_ceil(GROUPS).max(1)) {
+    let group = rows.len().div_ceil(GROUPS).max(client.rows().min(BATCH_ROWS));
+    for group in rows.chunks(group) {
         let mean = |start: f64, end: f64| (end - start) * 1e3 / group.len() as f64;
         let start = clock();
         let requests: Vec<_> = group
-            .chunks(client.rows())
+            .chunks(client.rows().min(BATCH_ROWS))
             .map(|rows| client.request(rows, rng))
             .collect::<Result<_, _>>()?;
         let encrypted = clock();
@@ -215,12 +243,19 @@ pub fn measure(
             .map(|(answer, (_, asked))| client.open(answer, asked))
             .collect::<Result<_, _>>()?;
         let opened = clock();
-        measured.server = measured.server.min(mean(encrypted, answered));
-        let [encrypt, open] = measured.client;
-        measured.client = [
-            encrypt.min(mean(start, encrypted)),
-            open.min(mean(answered, opened)),
+        let [request, answer, open] = [
+            mean(start, encrypted),
+            mean(encrypted, answered),
+            mean(answered, opened),
         ];
+        let (server, client) = match mode {
+            Mode::EncryptedModel => (request, [open, answer]),
+            _ => (answer, [request, open]),
+        };
+        measured.server = measured.server.min(server);
+        for (least, time) in measured.client.iter_mut().zip(client) {
+            *least = least.min(time);
+        }
         for (row, prediction) in group.iter().zip(predictions.iter().flatten()) {
             measured.rows += 1;
             measured.differing += usize::from(prediction.sums != forest.clear(row)?);
@@ -248,16 +283,20 @@ impl fmt::Display for Measured {
             None => writeln!(f, "  {what:<28} {measured:>10.3} {unit}"),
         };
         let kb = |bytes: usize| bytes as f64 / 1e3;
-        line(
-            "server, one row",
-            self.server,
-            asked.map(|bar| bar.milliseconds),
-            "ms",
-        )?;
-        line("  predicted", plan.seconds * 1e3, None, "ms")?;
-        line("client, encrypt", self.client[0], None, "ms")?;
-        line("client, open", self.client[1], None, "ms")?;
-        line("client, keys, once", self.keygen, None, "ms")?;
+        let who = match plan.mode {
+            Mode::EncryptedModel => "owner of the row, one row",
+            _ => "server, one row",
+        };
+        line(who, self.server, asked.map(|bar| bar.milliseconds), "ms")?;
+        let rows = plan.rows.min(BATCH_ROWS) as f64;
+        line("  predicted", plan.seconds * 1e3 / rows, None, "ms")?;
+        let [first, second, keys] = match plan.mode {
+            Mode::EncryptedModel => ["client, unmask", "server, open", "server, encrypt model"],
+            _ => ["client, encrypt", "client, open", "client, keys, once"],
+        };
+        line(first, self.client[0], None, "ms")?;
+        line(second, self.client[1], None, "ms")?;
+        line(keys, self.keygen, None, "ms")?;
         line(
             "up",
             kb(plan.request_bytes),
@@ -271,7 +310,8 @@ impl fmt::Display for Measured {
             "kB",
         )?;
         let keys = asked.and_then(|bar| bar.keys).map(kb);
-        line("evaluation keys, once", kb(plan.evaluation_key_bytes), keys, "kB")?;
+        let once = plan.evaluation_key_bytes + plan.download_bytes;
+        line("keys or model, once", kb(once), keys, "kB")?;
         line("public key, once", kb(plan.public_key_bytes), None, "kB")?;
         line("flooding", plan.flooding_bits.into(), None, "bits")?;
         write!(

@@ -89,6 +89,19 @@ impl ForestClient {
         self.engine.keys(&self.seed)
     }
 
+    /// Bytes of what is downloaded once before the first request; 0 where a mode has nothing.
+    pub fn download_bytes(&self) -> usize {
+        self.engine.download()
+    }
+
+    /// Takes what was downloaded: an encrypted model.
+    ///
+    /// # Errors
+    /// Another length, or bytes that are no model of this offer.
+    pub fn take(&mut self, download: Vec<u8>) -> Result<(), TreesError> {
+        self.engine.take(download)
+    }
+
     /// The request for rows, at most [`Self::rows`] of them: numbers as they are, categories as their position, missing
     /// values NaN. What is kept opens its answer.
     ///

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::ensemble::Ensemble;
 use rand_core::CryptoRng;
 
@@ -10,7 +11,7 @@ use super::error::TreesError;
 use super::head::{head, prediction};
 use super::mode::Mode;
 use super::modes::{Compiled, Engine, Keys, Told};
-use super::offer::{DIGEST_BYTES, Offer, body};
+use super::offer::{DIGEST_BYTES, Offer, body, refuse};
 use super::plan::{Options, Plan};
 use super::prepared::{Prepared, parsed, text};
 
@@ -66,7 +67,7 @@ impl EncryptedForest {
             mode,
             binning: forest.binned.binning.clone(),
             columns: model.features().to_vec(),
-            parameters: plan.parameters,
+            parameters: plan.parameters.clone(),
             trees: plan.trees,
             targets: told.targets,
             unit: told.unit,
@@ -106,6 +107,47 @@ impl EncryptedForest {
                 expected: self.plan.public_key_bytes + self.plan.evaluation_key_bytes,
             })?;
         Ok(ForestKeys(self.engine.read_keys(public, evaluation)?))
+    }
+
+    /// The server's own key, where it opens what clients evaluate: that of a seed.
+    ///
+    /// # Errors
+    /// A mode in which it has none.
+    pub fn owner_keys(&self, seed: &Seed) -> Result<ForestKeys, TreesError> {
+        match &self.engine {
+            Engine::EncryptedModel(engine) => Ok(ForestKeys(engine.owner(&self.owner_seed(seed))?)),
+            _ => Err(refuse("mode", Mode::EncryptedModel, self.offer.mode)),
+        }
+    }
+
+    /// The encrypted model and what it is evaluated with, for clients to download: the same for a seed each time.
+    ///
+    /// # Errors
+    /// A mode in which the model is not encrypted, or a key that is not the server's.
+    pub fn download(&self, seed: &Seed) -> Result<Vec<u8>, TreesError> {
+        match &self.engine {
+            Engine::EncryptedModel(engine) => engine.download(&self.forest, &self.owner_seed(seed)),
+            _ => Err(refuse("mode", Mode::EncryptedModel, self.offer.mode)),
+        }
+    }
+
+    /// The same, encrypted for a [`KeyOwner`](super::KeyOwner) by the keys that they sent.
+    ///
+    /// # Errors
+    /// A mode in which the model is not encrypted, or under the server's key; keys of other parameters.
+    pub fn download_for(
+        &self,
+        keys: &[u8],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<Vec<u8>, TreesError> {
+        match &self.engine {
+            Engine::EncryptedModel(engine) => engine.download_for(&self.forest, keys, rng),
+            _ => Err(refuse("mode", Mode::EncryptedModel, self.offer.mode)),
+        }
+    }
+
+    fn owner_seed(&self, seed: &Seed) -> Seed {
+        seed.derive("hedgerow/trees/server/1", &self.digest)
     }
 
     /// The answer to a request.

@@ -18,11 +18,14 @@
 //! | [`offer`] | what a client is told |
 //! | [`forest`] | a compiled forest: answers |
 //! | [`client`] | keys, requests, scores |
+//! | [`digits`], `circuit` | what is computed on products of ciphertexts: digits of values, trees, selected leaves |
 //! | `prepared`, `modes` | what all modes begin with; each mode in a file, with both sides |
 
 pub mod bench;
 pub mod binning;
+mod circuit;
 pub mod client;
+pub mod digits;
 mod error;
 pub mod forest;
 pub mod head;
@@ -38,9 +41,9 @@ pub use client::{ForestClient, Prediction};
 pub use error::TreesError;
 pub use forest::{EncryptedForest, ForestKeys};
 pub use mode::Mode;
-pub use modes::Asked;
+pub use modes::{Asked, BatchLiteral, EncryptedModelLiteral, KeyOwner};
 pub use offer::{Offer, Parameters};
-pub use plan::{Options, Plan};
+pub use plan::{KeyHolder, Options, Plan};
 
 #[cfg(test)]
 mod label_tests;

@@ -15,16 +15,23 @@ pub enum Mode {
     PublicStructure,
     /// Structure, thresholds and leaf values are hidden from the client.
     PrivateModel,
+    /// As `PrivateModel`, for thousands of rows at once.
+    Batch,
+    /// The model is encrypted, and evaluated where the row is.
+    EncryptedModel,
     /// As `PublicStructure`, and the score is hidden but for its side of a threshold.
     LabelOnly,
 }
 
 impl Mode {
     /// All modes; those that tell scores first, and of these those that tell least.
-    pub const ALL: [Self; 3] = [Self::PrivateModel, Self::PublicStructure, Self::LabelOnly];
-
-    /// Names of modes that are planned and not there.
-    pub const LATER: [&'static str; 2] = ["batch", "encrypted-model"];
+    pub const ALL: [Self; 5] = [
+        Self::EncryptedModel,
+        Self::PrivateModel,
+        Self::Batch,
+        Self::PublicStructure,
+        Self::LabelOnly,
+    ];
 
     /// The name that the command line takes.
     pub const fn name(self) -> &'static str {
@@ -32,6 +39,8 @@ impl Mode {
             Self::PublicStructure => "public-structure",
             Self::PrivateModel => "private-model",
             Self::LabelOnly => "label-only",
+            Self::Batch => "batch",
+            Self::EncryptedModel => "encrypted-model",
         }
     }
 
@@ -61,6 +70,12 @@ impl Mode {
             Self::LabelOnly => {
                 "The client learns every split and the class of its row (is the score above the server's threshold?), and neither the score, nor the threshold, nor any leaf value; the server learns nothing of the row."
             }
+            Self::Batch => {
+                "The client learns the scores of its rows, the bin edges, the number of trees and about how deep and large they are, and nothing of which tree tests what or of any leaf; the server learns nothing of the rows, not even how many."
+            }
+            Self::EncryptedModel => {
+                "The client evaluates the encrypted model itself and learns the score, the bin edges and bounds on the numbers of trees, leaves and features of a path, and nothing else of the model; the server opens a uniformly masked number and learns nothing of row or score."
+            }
         }
     }
 }
@@ -76,9 +91,6 @@ impl FromStr for Mode {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let names = || Self::ALL.map(Self::name).join(", ");
-        if Self::LATER.contains(&text) {
-            return Err(format!("mode \"{text}\" is not there yet; there are {}", names()));
-        }
         Self::ALL
             .into_iter()
             .find(|mode| mode.name() == text)

@@ -1,6 +1,6 @@
 //! What a client is told, and the digest that every message begins with.
 
-use hedgerow_crypto::exact::FormLiteral;
+use hedgerow_crypto::exact::{FormLiteral, ProductLiteral};
 use hedgerow_crypto::sign::{SignLiteral, SignParams};
 use hedgerow_forest::ensemble::Feature;
 use serde::{Deserialize, Serialize};
@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::binning::Binning;
 use super::error::TreesError;
 use super::mode::Mode;
+use super::modes::{BatchLiteral, EncryptedModelLiteral};
 
 /// Bytes of the digest that names a version of a model in a mode.
 pub const DIGEST_BYTES: usize = 32;
@@ -41,7 +42,7 @@ pub struct Offer {
 }
 
 /// Parameters of the encryption, by what a mode computes on.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Parameters {
     /// Linear forms of encrypted bits.
@@ -53,28 +54,43 @@ pub enum Parameters {
         /// The sign.
         sign: SignLiteral,
     },
+    /// Products, a row in each slot.
+    Batch(BatchLiteral),
+    /// Products, a leaf in each slot.
+    EncryptedModel(EncryptedModelLiteral),
 }
 
 impl Parameters {
-    const fn form(&self) -> &FormLiteral {
-        match self {
-            Self::Forms(form) | Self::Label { form, .. } => form,
-        }
-    }
-
     /// The degree `N` of the ring.
     pub const fn degree(&self) -> usize {
-        self.form().degree
+        match self {
+            Self::Forms(form) | Self::Label { form, .. } => form.degree,
+            Self::Batch(batch) => batch.products.degree,
+            Self::EncryptedModel(model) => model.products.degree,
+        }
     }
 
     /// The ring in words.
     pub fn ring(&self) -> String {
-        let form = self.form();
-        let special = if form.packed { " and a special one" } else { "" };
-        let ring = format!("N = {}, {} primes of 50 bits{special}", form.degree, form.primes);
+        let ring = |form: &FormLiteral| {
+            let special = if form.packed { " and a special one" } else { "" };
+            format!("N = {}, {} primes of 50 bits{special}", form.degree, form.primes)
+        };
+        let chain = |products: &ProductLiteral| {
+            let bits: Vec<String> = products.chain.iter().map(u32::to_string).collect();
+            let (degree, special) = (products.degree, products.special);
+            format!(
+                "N = {degree}, primes of {} bits and a special one of {special}",
+                bits.join(", ")
+            )
+        };
         match self {
-            Self::Forms(_) => ring,
-            Self::Label { sign, .. } => format!("{ring}; the sign of {} bits by TFHE", sign.precision),
+            Self::Forms(form) => ring(form),
+            Self::Label { form, sign } => {
+                format!("{}; the sign of {} bits by TFHE", ring(form), sign.precision)
+            }
+            Self::Batch(batch) => chain(&batch.products),
+            Self::EncryptedModel(model) => chain(&model.products),
         }
     }
 
@@ -82,10 +98,10 @@ impl Parameters {
     pub fn key_memory(&self, keys: usize) -> usize {
         // Words of 50 bits become 64, and halves that travel as seeds are expanded.
         match self {
-            Self::Forms(_) => 3 * keys,
             Self::Label { sign, .. } => SignParams::new(*sign).map_or(keys, |sign| {
                 3 * keys.saturating_sub(sign.key_bytes()) + sign.key_memory()
             }),
+            _ => 3 * keys,
         }
     }
 }

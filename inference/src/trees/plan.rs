@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use hedgerow_crypto::exact::FormParams;
+use hedgerow_crypto::exact::products::Counts;
+use hedgerow_crypto::exact::{FormParams, ProductParams};
 use serde::{Deserialize, Serialize};
 
 use super::binning::Edges;
@@ -22,6 +23,19 @@ pub struct Options {
     /// `label-only`: the score of the second class, or of a regression, that a row must exceed; `None` for the rule by which
     /// the model itself decides.
     pub threshold: Option<f64>,
+    /// Whose key an encrypted model is under.
+    pub key_holder: KeyHolder,
+}
+
+/// Whose key an encrypted model is under.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyHolder {
+    /// The server's, which owns the model. It opens masked scores.
+    #[default]
+    Server,
+    /// Somebody else's, who opens scores.
+    Other,
 }
 
 impl Default for Options {
@@ -31,6 +45,7 @@ impl Default for Options {
             leaf_bits: 16,
             leaf_bound: None,
             threshold: None,
+            key_holder: KeyHolder::Server,
         }
     }
 }
@@ -74,6 +89,8 @@ pub struct Plan {
     pub public_key_bytes: usize,
     /// Bytes of evaluation keys, sent once; 0 where a mode needs none.
     pub evaluation_key_bytes: usize,
+    /// Bytes that the client downloads once: an encrypted model and what it is evaluated with; 0 where a mode has none.
+    pub download_bytes: usize,
     /// Products of a ciphertext with weights.
     pub products: usize,
     /// Key switches.
@@ -82,7 +99,7 @@ pub struct Plan {
     pub bootstraps: usize,
     /// Bits that the flooding is wider than all that it hides.
     pub flooding_bits: u32,
-    /// Predicted CPU seconds of the server for one request.
+    /// Predicted CPU seconds of who evaluates one request: the server, or the client an encrypted model.
     pub seconds: f64,
 }
 
@@ -94,6 +111,20 @@ const SWITCH: f64 = 3.5e-6;
 const ANSWER: f64 = 40e-6;
 /// A product takes at least as long as with so many images: its transform.
 const MIN_IMAGES: usize = 4;
+
+/// Seconds of one prime of a key switch modulo one prime, of one of a product, and of one of a ciphertext that is read or
+/// answered, per `2^12` coefficients: measured as those above.
+const DIGIT: f64 = 14e-6;
+const TENSOR: f64 = 12e-6;
+const READ: f64 = 30e-6;
+
+/// Predicted CPU seconds of a circuit of products, with so many ciphertexts read and answered.
+pub(super) fn product_seconds(params: &ProductParams, counts: Counts, ciphertexts: usize) -> f64 {
+    let words = params.slots() as f64 / 4096.0;
+    let primes = params.literal().chain.len() as f64;
+    let switches = counts.switched_primes as f64 * DIGIT;
+    (switches + primes * (counts.tensors as f64 * TENSOR + ciphertexts as f64 * READ)) * words
+}
 
 impl Plan {
     /// Predicted CPU seconds of an evaluation with these parameters.
@@ -142,6 +173,12 @@ impl fmt::Display for Plan {
             self.answers,
             self.flooding_bits
         )?;
+        if self.download_bytes > 0 {
+            writeln!(f, "  download    {:.1} MB, once", kb(self.download_bytes) / 1e3)?;
+        }
+        if self.rows > 1 {
+            writeln!(f, "  rows        {} a request", self.rows)?;
+        }
         write!(
             f,
             "  predicted   {:.1} ms: {} products, {} key switches",

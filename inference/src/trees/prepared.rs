@@ -8,7 +8,7 @@ use super::error::TreesError;
 use super::leaves::{Leaf, MAX_LEAVES, Values, leaves};
 use super::mode::Mode;
 use super::modes::label_only::LabelOnly;
-use super::plan::{Options, Plan};
+use super::plan::{KeyHolder, Options, Plan};
 
 /// A forest prepared for any mode.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub(super) struct Prepared {
     pub(super) levels: usize,
     /// What the number of leaves is padded to, if the options say so.
     pub(super) leaf_bound: Option<usize>,
+    /// Whose key an encrypted model is under.
+    pub(super) key_holder: KeyHolder,
     /// What opened sums are multiples of.
     pub(super) unit: f64,
     /// What a score is compared with, if not by the model's own rule.
@@ -56,6 +58,7 @@ impl Prepared {
             levels: model.depths().iter().max().copied().unwrap_or(0),
             leaf_bound: options.leaf_bound,
             threshold: options.threshold,
+            key_holder: options.key_holder,
             binned,
             leaves,
             values,
@@ -103,6 +106,7 @@ impl Prepared {
             answer_bytes: 0,
             public_key_bytes: 0,
             evaluation_key_bytes: 0,
+            download_bytes: 0,
             products: 0,
             key_switches: 0,
             bootstraps: 0,

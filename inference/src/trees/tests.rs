@@ -146,11 +146,18 @@ impl Pair {
         let text = serde_json::to_string(forest.offer()).unwrap();
         let offer: Offer = serde_json::from_str(&text).unwrap();
         assert_eq!(&offer, forest.offer());
-        let client = ForestClient::new(offer, &Seed::from_bytes([seed; 32])).unwrap();
-        let keys = client.keys();
+        let mut client = ForestClient::new(offer, &Seed::from_bytes([seed; 32])).unwrap();
         let plan = forest.plan();
-        assert_eq!(keys.len(), plan.public_key_bytes + plan.evaluation_key_bytes);
-        let keys = forest.read_keys(&keys).unwrap();
+        assert_eq!(client.download_bytes(), plan.download_bytes);
+        let keys = if mode == Mode::EncryptedModel {
+            let seed = Seed::from_bytes([seed ^ 1; 32]);
+            client.take(forest.download(&seed).unwrap()).unwrap();
+            forest.owner_keys(&seed).unwrap()
+        } else {
+            let keys = client.keys();
+            assert_eq!(keys.len(), plan.public_key_bytes + plan.evaluation_key_bytes);
+            forest.read_keys(&keys).unwrap()
+        };
         Self { forest, client, keys }
     }
 
@@ -177,12 +184,17 @@ proptest! {
         for mode in scores() {
             let pair = Pair::new(&model, mode, &Options::default(), seed);
             prop_assert!(pair.forest.plan().exact_bins);
-            for _ in 0..6 {
-                let row = row(&mut rng);
-                let (answer, asked) = pair.asked(&[&row], &mut rng);
-                let prediction = pair.client.open(&answer, &asked).unwrap().remove(0);
-                prop_assert_eq!(&prediction.sums, &pair.forest.clear(&row).unwrap());
-                let original = model.evaluate(&row).unwrap();
+            let rows: Vec<Vec<f64>> = (0..6).map(|_| row(&mut rng)).collect();
+            let rows: Vec<&[f64]> = rows.iter().map(Vec::as_slice).collect();
+            let mut predictions = Vec::new();
+            for rows in rows.chunks(pair.client.rows()) {
+                let (answer, asked) = pair.asked(rows, &mut rng);
+                predictions.extend(pair.client.open(&answer, &asked).unwrap());
+            }
+            prop_assert_eq!(predictions.len(), 6);
+            for (row, prediction) in rows.iter().zip(predictions) {
+                prop_assert_eq!(&prediction.sums, &pair.forest.clear(row).unwrap());
+                let original = model.evaluate(row).unwrap();
                 if model.parts().aggregate == Aggregate::Sum {
                     prop_assert_eq!(&prediction.scores, &original.scores, "{}", mode);
                     prop_assert_eq!(prediction.class, original.classes.first().copied());
@@ -276,7 +288,7 @@ fn opened_masks_are_uniform() {
 #[test]
 fn what_does_not_belong_together_is_refused() {
     let mut rng = Seed::from_bytes([4; 32]).rng();
-    for mode in scores() {
+    for mode in [Mode::PrivateModel, Mode::PublicStructure, Mode::Batch] {
         let pair = case(mode);
         let (request, asked) = pair.client.request(&[&[1.0; FEATURES]], &mut rng).unwrap();
         for wrong in [&request[1..], &[&request[..], &[0]].concat(), &[]] {
@@ -314,17 +326,117 @@ fn offers_are_checked() {
         many[1].unit = -1.0;
         many[2].head = "{}".into();
         many[3].structure = good.structure.is_none().then(|| good.head.clone());
-        if let Parameters::Forms(form) = &mut many[4].parameters {
-            form.window = 1;
+        match &mut many[4].parameters {
+            Parameters::Forms(form) | Parameters::Label { form, .. } => form.window = 1,
+            Parameters::Batch(batch) => batch.digits.count = 0,
+            Parameters::EncryptedModel(model) => model.most = 1 << 20,
         }
-        if let Parameters::Forms(form) = &mut many[5].parameters {
-            form.degree = 1 << 40;
+        match &mut many[5].parameters {
+            Parameters::Forms(form) | Parameters::Label { form, .. } => form.degree = 1 << 40,
+            Parameters::Batch(batch) => batch.products.degree = 1 << 40,
+            Parameters::EncryptedModel(model) => model.products.chain.push(50),
         }
         many[6].unit = f64::INFINITY;
+        let others = case(Mode::ALL[usize::from(mode == Mode::ALL[0])]);
+        let mut swapped = good.clone();
+        swapped.parameters = others.forest.offer().parameters.clone();
+        if !matches!(mode, Mode::PrivateModel | Mode::PublicStructure) {
+            many.push(swapped);
+        }
         for (index, offer) in many.into_iter().enumerate() {
             assert!(ForestClient::new(offer, &seed).is_err(), "{mode} {index}");
         }
     }
+}
+
+/// Batches hold what no single row does: many rows at once, all exact, and bytes of the same size for one.
+#[test]
+fn a_batch_answers_all_of_its_rows() {
+    for (trees, depth) in [(3, 1), (2, 2), (3, 3), (2, 4), (2, 5)] {
+        let mut rng = Seed::from_bytes([depth as u8; 32]).rng();
+        let model = complete_forest(trees, depth, FEATURES, &mut rng).unwrap();
+        let pair = Pair::new(&model, Mode::Batch, &Options::default(), 3);
+        let rows = super::bench::drawn_values(3000 * FEATURES, &mut rng);
+        let rows: Vec<&[f64]> = rows.chunks(FEATURES).collect();
+        let (answer, asked) = pair.asked(&rows, &mut rng);
+        let predictions = pair.client.open(&answer, &asked).unwrap();
+        assert_eq!(predictions.len(), rows.len());
+        for (row, prediction) in rows.iter().zip(predictions) {
+            assert_eq!(
+                prediction.sums,
+                pair.forest.clear(row).unwrap(),
+                "{trees} x {depth}"
+            );
+        }
+        let too_many = vec![rows[0]; pair.client.rows() + 1];
+        assert!(pair.client.request(&too_many, &mut rng).is_err());
+        assert!(pair.client.request(&[], &mut rng).is_err());
+    }
+}
+
+/// What the server opens of an encrypted model is uniform, chi-squared as above, and another key or model opens nothing.
+#[test]
+fn a_masked_score_tells_the_owner_of_the_key_nothing() {
+    let mut pair = case(Mode::EncryptedModel);
+    let mut rng = Seed::from_bytes([8; 32]).rng();
+    let row = [7.0, 20.0, 33.0, 60.0];
+    let mut counts = [0_u32; 16];
+    for _ in 0..60 {
+        let answer = pair.answer(&row, &mut rng);
+        for number in pair.client.opened(&answer).unwrap() {
+            counts[number as usize * 16 / 65_537] += 1;
+        }
+    }
+    let expected = f64::from(counts.iter().sum::<u32>()) / 16.0;
+    let chi: f64 = counts
+        .iter()
+        .map(|count| (f64::from(*count) - expected).powi(2) / expected)
+        .sum();
+    assert!(chi < 44.3, "{chi} {counts:?}");
+    let (request, asked) = pair.client.request(&[&row], &mut rng).unwrap();
+    let stranger = pair.forest.owner_keys(&Seed::from_bytes([99; 32])).unwrap();
+    assert!(pair.forest.answer(&stranger, &request, &mut rng).is_err());
+    for wrong in [&request[1..], &[&request[..], &[0]].concat(), &[]] {
+        let error = pair.forest.answer(&pair.keys, wrong, &mut rng).unwrap_err();
+        assert!(matches!(error, TreesError::Length { .. }), "{error}");
+    }
+    let answer = pair.forest.answer(&pair.keys, &request, &mut rng).unwrap();
+    assert!(pair.client.open(&answer[1..], &asked).is_err());
+    assert!(pair.forest.read_keys(&[]).is_err());
+    let download = pair.forest.download(&Seed::from_bytes([3; 32])).unwrap();
+    let other = pair.forest.download(&Seed::from_bytes([4; 32])).unwrap();
+    assert!(pair.client.take(download[1..].to_vec()).is_err());
+    // Tables of one key, keys of another.
+    let keys = download.len() / 2;
+    let mixed = [&download[..keys], &other[keys..]].concat();
+    assert!(pair.client.take(mixed).is_err());
+    let fresh = ForestClient::new(pair.forest.offer().clone(), &Seed::from_bytes([1; 32])).unwrap();
+    assert!(fresh.request(&[&row], &mut rng).is_err(), "nothing downloaded");
+}
+
+/// Three owners: of the model, of the row, and of the key, who learns the score.
+#[test]
+fn the_key_may_be_somebody_elses() {
+    let mut rng = Seed::from_bytes([9; 32]).rng();
+    let model = complete_forest(2, 2, 2, &mut rng).unwrap();
+    let options = Options {
+        key_holder: KeyHolder::Other,
+        ..Options::default()
+    };
+    let forest = EncryptedForest::compile(&model, Mode::EncryptedModel, &options).unwrap();
+    let owner = KeyOwner::new(forest.offer(), &Seed::from_bytes([1; 32])).unwrap();
+    let download = forest.download_for(&owner.keys(), &mut rng).unwrap();
+    assert!(forest.download(&Seed::from_bytes([1; 32])).is_err());
+    let mut client = ForestClient::new(forest.offer().clone(), &Seed::from_bytes([2; 32])).unwrap();
+    client.take(download).unwrap();
+    for row in super::bench::drawn_values(20, &mut rng).chunks(2) {
+        let (request, _) = client.request(&[row], &mut rng).unwrap();
+        let sums = owner.open(forest.offer(), &request).unwrap();
+        assert_eq!(sums, forest.clear(row).unwrap());
+    }
+    let stranger = KeyOwner::new(forest.offer(), &Seed::from_bytes([7; 32])).unwrap();
+    let (request, _) = client.request(&[&[1.0, 2.0]], &mut rng).unwrap();
+    assert!(stranger.open(forest.offer(), &request).is_err());
 }
 
 /// A deep forest does not fit the mode that hides it, says why, and names the mode that fits.

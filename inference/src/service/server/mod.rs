@@ -65,12 +65,14 @@ struct Served {
     digest: Digest,
     blob: Digest,
     bytes: Arc<[u8]>,
+    download: Option<(Digest, Arc<[u8]>)>,
 }
 
 struct Conn {
     client: String,
     model: Option<String>,
     offer: Option<Outgoing>,
+    download: Option<Outgoing>,
     task: Option<Digest>,
     /// The last requests whose answers have arrived: announcing them again asks nothing.
     answered: VecDeque<Digest>,
@@ -132,12 +134,14 @@ impl ServerMachine {
             let offer = host.offer();
             limits.check(&offer)?;
             let bytes: Arc<[u8]> = offer.to_bytes().into();
+            let download = host.download().map(|bytes| (name_of(&bytes), bytes));
             let one = Served {
                 host,
                 digest: offer.digest(),
                 blob: name_of(&bytes),
                 bytes,
                 offer,
+                download,
             };
             served.insert(one.offer.model.clone(), one);
         }
@@ -215,6 +219,7 @@ impl ServerMachine {
             client: client.to_owned(),
             model: None,
             offer: None,
+            download: None,
             task: None,
             answered: VecDeque::new(),
             heard: now,

@@ -235,6 +235,26 @@ impl ServerMachine {
                 .extend(chunks.into_iter().map(|chunk| Output::Send(id, chunk)));
             return;
         }
+        let served = conn.model.as_ref().and_then(|model| self.served.get(model));
+        if let Some((name, bytes)) = served.and_then(|served| served.download.as_ref())
+            && *name == blob
+        {
+            // Asking for it from the start, as after a broken connection, begins it again.
+            if offset == 0 || conn.download.is_none() {
+                conn.download = Some(Outgoing::new(What::Download, blob, NONE, Arc::clone(bytes)));
+            }
+            let over = conn.download.as_mut().is_none_or(|out| out.ready(offset));
+            let chunks: Vec<Message> = match &mut conn.download {
+                Some(out) if !over => std::iter::from_fn(|| out.chunk()).collect(),
+                _ => Vec::new(),
+            };
+            if over {
+                conn.download = None;
+            }
+            self.outputs
+                .extend(chunks.into_iter().map(|chunk| Output::Send(id, chunk)));
+            return;
+        }
         let Some(name) = conn.task.map(|task| (conn.client.clone(), task)) else {
             return;
         };

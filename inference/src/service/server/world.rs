@@ -163,6 +163,7 @@ impl World {
                         person.machine.keys(keys, self.now);
                     }
                     ClientOutput::Waiting(ahead) => person.queue_seen.push(ahead),
+                    ClientOutput::Downloaded(_) => panic!("the toy has nothing to download"),
                     ClientOutput::Answered(report) => {
                         let scores = person.toy.open(&report.answer).unwrap();
                         person.answers.push(scores.values[0]);

@@ -2,13 +2,18 @@
 //!
 //! A new mode is a file here, a name in [`Mode`](super::Mode), and one line in each of the matches below.
 
+mod batch;
+mod encrypted_model;
 mod forms;
 pub(super) mod label_only;
 mod private_model;
 mod public_structure;
 mod rule;
 
-use hedgerow_crypto::exact::Evaluator;
+use std::sync::Arc;
+
+use hedgerow_crypto::exact::{Evaluator, ProductEvaluator, ProductKey};
+use hedgerow_crypto::secret::Secret;
 use hedgerow_crypto::seed::Seed;
 use rand_core::CryptoRng;
 
@@ -17,9 +22,14 @@ use super::mode::Mode;
 use super::offer::{Offer, refuse};
 use super::plan::Plan;
 use super::prepared::Prepared;
+use batch::{Batch, BatchClient};
+use encrypted_model::{EncryptedModel, EncryptedModelClient};
 use label_only::{LabelKeys, LabelOnly, LabelOnlyClient};
 use private_model::{PrivateModel, PrivateModelClient};
 use public_structure::{PublicStructure, PublicStructureClient};
+
+pub use batch::BatchLiteral;
+pub use encrypted_model::{EncryptedModelLiteral, KeyOwner};
 
 /// The server's side of a mode.
 #[derive(Clone)]
@@ -27,6 +37,8 @@ pub(super) enum Engine {
     PublicStructure(PublicStructure),
     PrivateModel(PrivateModel),
     LabelOnly(Box<LabelOnly>),
+    Batch(Batch),
+    EncryptedModel(EncryptedModel),
 }
 
 /// A client's keys, checked.
@@ -34,6 +46,9 @@ pub(super) enum Engine {
 pub(super) enum Keys {
     Forms(Evaluator),
     Label(LabelKeys),
+    Products(Arc<ProductEvaluator>),
+    /// The server's own, where it opens.
+    Owner(Arc<ProductKey>),
 }
 
 /// What the engine of a mode is, what it takes, and the structure that a client is told.
@@ -63,6 +78,8 @@ impl Engine {
             Mode::PublicStructure => PublicStructure::compile(forest),
             Mode::PrivateModel => PrivateModel::compile(forest),
             Mode::LabelOnly => LabelOnly::compile(forest),
+            Mode::Batch => Batch::compile(forest),
+            Mode::EncryptedModel => EncryptedModel::compile(forest),
         }
     }
 
@@ -72,6 +89,8 @@ impl Engine {
             Self::PublicStructure(engine) => engine.forms.read_keys(public, evaluation),
             Self::PrivateModel(engine) => engine.forms.read_keys(public, evaluation),
             Self::LabelOnly(engine) => engine.read_keys(public, evaluation),
+            Self::Batch(engine) => engine.read_keys(public, evaluation),
+            Self::EncryptedModel(_) => Err(no_keys()),
         }
     }
 
@@ -87,6 +106,8 @@ impl Engine {
             (Self::PublicStructure(engine), Keys::Forms(keys)) => engine.answer(keys, request, rng),
             (Self::PrivateModel(engine), Keys::Forms(keys)) => engine.answer(forest, keys, request, rng),
             (Self::LabelOnly(engine), Keys::Label(keys)) => engine.answer(keys, request, rng),
+            (Self::Batch(engine), Keys::Products(keys)) => engine.answer(keys, request, rng),
+            (Self::EncryptedModel(engine), Keys::Owner(key)) => engine.answer(key, request),
             _ => Err(refuse("keys", "those of this mode", "those of another")),
         }
     }
@@ -100,12 +121,30 @@ impl Engine {
     }
 }
 
+/// What a mode without keys of a client says to them.
+fn no_keys() -> TreesError {
+    refuse("keys", "none of a client: the key is the server's", "some")
+}
+
+/// A number uniform in `0..bound`, by rejection.
+pub(super) fn below(bound: u64, rng: &mut (impl CryptoRng + ?Sized)) -> u64 {
+    let mask = u64::MAX >> (bound.max(2) - 1).leading_zeros();
+    loop {
+        let candidate = rng.next_u64() & mask;
+        if candidate < bound {
+            return candidate;
+        }
+    }
+}
+
 /// The client's side of a mode, with its key.
 #[derive(Debug)]
 pub(super) enum ClientEngine {
     PublicStructure(Box<PublicStructureClient>),
     PrivateModel(PrivateModelClient),
     LabelOnly(Box<LabelOnlyClient>),
+    Batch(BatchClient),
+    EncryptedModel(Box<EncryptedModelClient>),
 }
 
 /// Sizes that a client works out from an offer: bytes without the digest of messages.
@@ -116,10 +155,11 @@ pub(super) struct ClientSizes {
     pub(super) answer: usize,
 }
 
-/// What a client keeps of a request until its answer is there.
+/// What a client keeps of a request until its answer is there. Wiped on drop, redacted.
 #[derive(Debug)]
 pub struct Asked {
     rows: usize,
+    masks: Secret<Vec<u64>>,
 }
 
 impl Asked {
@@ -130,7 +170,16 @@ impl Asked {
 
     /// A request about so many rows.
     pub(super) const fn of(rows: usize) -> Self {
-        Self { rows }
+        Self::masked(rows, Secret::new(Vec::new()))
+    }
+
+    /// A request whose answer is hidden by masks.
+    pub(super) const fn masked(rows: usize, masks: Secret<Vec<u64>>) -> Self {
+        Self { rows, masks }
+    }
+
+    pub(super) fn masks(&self) -> &[u64] {
+        self.masks.expose()
     }
 }
 
@@ -143,6 +192,8 @@ impl ClientEngine {
             }
             Mode::PrivateModel => Self::PrivateModel(PrivateModelClient::new(offer, seed)?),
             Mode::LabelOnly => Self::LabelOnly(Box::new(LabelOnlyClient::new(offer, seed)?)),
+            Mode::Batch => Self::Batch(BatchClient::new(offer, seed)?),
+            Mode::EncryptedModel => Self::EncryptedModel(Box::new(EncryptedModelClient::new(offer)?)),
         })
     }
 
@@ -152,6 +203,8 @@ impl ClientEngine {
             Self::PublicStructure(client) => client.forms.sizes(),
             Self::PrivateModel(client) => client.forms.sizes(),
             Self::LabelOnly(client) => client.sizes(),
+            Self::Batch(client) => client.sizes(),
+            Self::EncryptedModel(client) => client.sizes(),
         }
     }
 
@@ -161,6 +214,24 @@ impl ClientEngine {
             Self::PublicStructure(client) => client.forms.keys(seed),
             Self::PrivateModel(client) => client.forms.keys(seed),
             Self::LabelOnly(client) => client.keys(seed),
+            Self::Batch(client) => client.keys(seed),
+            Self::EncryptedModel(_) => Vec::new(),
+        }
+    }
+
+    /// Bytes of what a client downloads once.
+    pub(super) fn download(&self) -> usize {
+        match self {
+            Self::EncryptedModel(client) => client.download(),
+            _ => 0,
+        }
+    }
+
+    /// Takes a download over.
+    pub(super) fn take(&mut self, bytes: Vec<u8>) -> Result<(), TreesError> {
+        match self {
+            Self::EncryptedModel(client) => client.take(bytes),
+            _ => Err(refuse("download", "none in this mode", "one")),
         }
     }
 
@@ -176,6 +247,8 @@ impl ClientEngine {
             Self::PublicStructure(client) => client.request(offer, one(), rng),
             Self::PrivateModel(client) => client.request(offer, one(), rng),
             Self::LabelOnly(client) => client.request(offer, one(), rng),
+            Self::Batch(client) => client.request(offer, rows, rng),
+            Self::EncryptedModel(client) => client.request(one(), rng),
         }
     }
 
@@ -184,12 +257,14 @@ impl ClientEngine {
         &self,
         offer: &Offer,
         answer: &[u8],
-        _asked: &Asked,
+        asked: &Asked,
     ) -> Result<Vec<Vec<i64>>, TreesError> {
         match self {
             Self::PublicStructure(client) => client.open(answer),
             Self::PrivateModel(client) => client.open(offer, answer),
             Self::LabelOnly(client) => client.open(answer),
+            Self::Batch(client) => client.open(answer, asked),
+            Self::EncryptedModel(client) => client.open(answer, asked),
         }
     }
 
@@ -199,6 +274,8 @@ impl ClientEngine {
             Self::PublicStructure(client) => client.forms.open(answer),
             Self::PrivateModel(client) => client.forms.open(answer),
             Self::LabelOnly(client) => client.opened(answer),
+            Self::Batch(client) => client.opened(answer),
+            Self::EncryptedModel(client) => client.opened(answer),
         }
     }
 }

@@ -17,7 +17,7 @@ use super::super::mode::Mode;
 use super::super::offer::{Offer, Parameters, refuse};
 use super::super::prepared::{Prepared, unfit};
 use super::forms::{Forms, FormsClient};
-use super::{Asked, Compiled, Engine};
+use super::{Asked, Compiled, Engine, below};
 
 /// The server's side.
 #[derive(Clone)]
@@ -108,17 +108,6 @@ impl PrivateModel {
             }
         }
         forms
-    }
-}
-
-/// A number uniform in `0..bound`, by rejection.
-fn below(bound: u64, rng: &mut (impl CryptoRng + ?Sized)) -> u64 {
-    let mask = u64::MAX >> (bound.max(2) - 1).leading_zeros();
-    loop {
-        let candidate = rng.next_u64() & mask;
-        if candidate < bound {
-            return candidate;
-        }
     }
 }
 
