@@ -163,8 +163,8 @@ fn precision(reach: u64) -> Option<u32> {
     (bits <= hedgerow_crypto::sign::params::MAX_PRECISION).then_some(bits)
 }
 
-/// Seconds of one bootstrap and the key switch before it.
-const BOOTSTRAP: f64 = 50e-3;
+/// Seconds of one bootstrap and the key switch before it, measured on one core with AVX-512.
+const BOOTSTRAP: f64 = 30e-3;
 
 impl fmt::Debug for LabelKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
