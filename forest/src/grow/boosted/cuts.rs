@@ -9,7 +9,9 @@ const REAL: f64 = 2.0;
 /// From the gain of a cut of categories so many times the variance of its noise is taken off.
 const DOUBT: f64 = 3.0;
 /// The same of a cut of numbers, which is the best of many.
-const DOUBT_OF_BEST: f64 = 6.0;
+const DOUBT_OF_BEST: f64 = 3.0;
+/// A half counts as empty if it holds less than so many standard deviations of its noise, and the other more.
+const EMPTY: f64 = 1.5;
 /// Cuts of cuts of cuts: at most 15 of them.
 const LEVELS: usize = 4;
 
@@ -69,6 +71,9 @@ impl Known<'_> {
         let (all_rows, all_excess): (f64, f64) = (self.rows.iter().sum(), self.excess.iter().sum());
         let (mut rows, mut excess) = (0.0, 0.0);
         let mut best = (0.0, 0);
+        // Bins that hold nothing have no noise either: their excess is taken as 0.
+        let filled = self.rows.iter().filter(|rows| **rows > 0.0).count();
+        let mut left = 0;
         for (bin, (own_rows, own_excess)) in self
             .rows
             .iter()
@@ -77,7 +82,8 @@ impl Known<'_> {
             .take(bins.saturating_sub(1))
         {
             (rows, excess) = (rows + own_rows, excess + own_excess);
-            let (left, right) = (bin + 1, bins - bin - 1);
+            left += usize::from(*own_rows > 0.0);
+            let right = filled - left;
             let share = rows / all_rows.max(1.0);
             let more = excess - share * all_excess;
             let noise = left as f64 * (1.0 - share) * (1.0 - share) + right as f64 * share * share;
@@ -85,7 +91,7 @@ impl Known<'_> {
             let gain =
                 above * (1.0 / self.at_least(rows, left) + 1.0 / self.at_least(all_rows - rows, right));
             if gain > best.0 {
-                best = (gain, left);
+                best = (gain, bin + 1);
             }
         }
         let (gain, cut) = best;
@@ -108,7 +114,9 @@ impl Known<'_> {
 
 /// Numbers of rows without the noise that can be told: from the whole range down, the rows of a part are divided over
 /// its halves as measured where the halves differ by more than noise, and evenly where not (thresholding of Haar
-/// wavelets: Donoho, Johnstone 1994). Not below 0; the sum is that of all rows.
+/// wavelets: Donoho, Johnstone 1994). A half that holds less than its noise, beside one that holds more, is empty: a
+/// long empty range would gather as much noise as a few rows in it would have to stand out from. Not below 0; the sum is
+/// that of all rows.
 pub(super) fn smooth(measured: &[f64], all: f64, noise: f64) -> Vec<f64> {
     fn part(measured: &[f64], rows: f64, noise: f64, out: &mut Vec<f64>) {
         if measured.len() <= 1 {
@@ -120,8 +128,16 @@ pub(super) fn smooth(measured: &[f64], all: f64, noise: f64) -> Vec<f64> {
         let (in_left, in_right): (f64, f64) = (left.iter().sum(), right.iter().sum());
         let more = in_left - share * (in_left + in_right);
         let doubt = REAL * noise * (share * (1.0 - share) * measured.len() as f64).sqrt();
-        let more = if more.abs() > doubt { more } else { 0.0 };
-        let rows_left = (share * rows + more).clamp(0.0, rows.max(0.0));
+        let is_real = more.abs() > doubt;
+        let is_empty = |half: &[f64], sum: f64| is_real && sum < EMPTY * noise * (half.len() as f64).sqrt();
+        let rows_left = if is_empty(right, in_right) {
+            rows
+        } else if is_empty(left, in_left) {
+            0.0
+        } else {
+            let more = if is_real { more } else { 0.0 };
+            (share * rows + more).clamp(0.0, rows.max(0.0))
+        };
         part(left, rows_left, noise, out);
         part(right, rows - rows_left, noise, out);
     }
@@ -189,6 +205,23 @@ mod tests {
             ..exact(&rows, &excess)
         };
         assert!(noisy.thresholds().iter().all(|(_, gain)| *gain == 0.0));
+    }
+
+    #[test]
+    fn a_long_empty_range_does_not_hide_the_few_rows_in_it() {
+        // 30,000 rows in the first of 64 bins, 900 in bins 4 to 8; what noise adds nearly cancels.
+        let rows = |bin: usize| match bin {
+            0 => 30_000.0,
+            4..9 => 180.0,
+            _ => 0.0,
+        };
+        let measured: Vec<f64> = (0..64)
+            .map(|bin| rows(bin) + if bin % 2 == 0 { 80.0 } else { -75.0 })
+            .collect();
+        let rows = smooth(&measured, 30_900.0, 100.0);
+        assert!((rows.iter().sum::<f64>() - 30_900.0).abs() < 1e-6);
+        assert!(rows[16..].iter().all(|rows| *rows == 0.0), "{rows:?}");
+        assert!(rows[4..9].iter().sum::<f64>() > 400.0, "{rows:?}");
     }
 
     #[test]

@@ -186,9 +186,14 @@ impl Guide {
             order.sort_by(|a, b| rate(a).total_cmp(&rate(b)));
             order.iter().map(|bin| of(bin).rows.max(0.0)).collect()
         };
+        // Where nothing is, what was measured is noise.
         let excess: Vec<f64> = order
             .iter()
-            .map(|bin| bins.get(usize::from(*bin)).map_or(0.0, |bin| bin.excess))
+            .zip(&rows)
+            .map(|(bin, rows)| match bins.get(usize::from(*bin)) {
+                Some(bin) if !numeric || *rows > 0.0 => bin.excess,
+                _ => 0.0,
+            })
             .collect();
         let variance = self.deviation * self.deviation * (1.0 + (2.0 - 4.0 * rate) * (2.0 - 4.0 * rate));
         let known = Known {

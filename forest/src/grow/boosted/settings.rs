@@ -24,8 +24,9 @@ const RATE: (u16, u16) = (1000, 200);
 const LAMBDA: u32 = 1000;
 /// Largest absolute step of a leaf.
 const MOST_STEP: f64 = 2.0;
-/// Budget of one table of a batch, when the root's is the number of all others: the root has a fifth of the whole.
-const PARTS: u32 = 4;
+/// Budget of one table of a batch, when the root's is the number of all others: the root has a third of the whole. It
+/// guides all structure.
+const PARTS: u32 = 2;
 
 /// What boosting is told, in the numbers that it computes with.
 #[derive(Debug, Clone)]
@@ -59,7 +60,7 @@ pub(super) struct Settings {
 pub const fn defaults(noise: bool, links: bool) -> ForestParams {
     let drawn = noise || links;
     let mut params = match (noise, links) {
-        (true, _) => ForestParams::new(400, 4, 64, Growth::Boosted),
+        (true, _) => ForestParams::new(600, 4, 64, Growth::Boosted),
         (false, true) => ForestParams {
             batch: 10,
             learning_rate: 500,
