@@ -1,13 +1,13 @@
 //! The three networks, encrypted: predicted and measured seconds, bytes, keys, precision, decisions.
 //!
 //! `RAYON_NUM_THREADS=1 cargo bench -p hedgerow-inference --bench networks -- [mlp|lola|lenet5|mlp:512 ...]`
-//! (`NAME:BATCH`; `COUNT` images, of the file that `IMAGES` names; `COMPACT` masks). CPU seconds of all threads, the least of five means: what a machine does that others use too. The
+//! (`NAME:BATCH`; `ENCRYPTED` models; `COUNT` images, of the file that `IMAGES` names; `COMPACT` masks). CPU seconds of all threads, the least of five means: what a machine does that others use too. The
 //! images are the first hundred of MNIST's test set.
 
 use std::time::Instant;
 
 use hedgerow_crypto::seed::Seed;
-use hedgerow_inference::eval::{Prepared, decode, encode};
+use hedgerow_inference::eval::{EncryptedModel, EvalError, Prepared, Trace, decode, encode, weights};
 use hedgerow_inference::graph::{Graph, Outline, zoo};
 use hedgerow_inference::plan::{Asked, CostTable, Objective, Plan, outline, plan};
 use hedgerow_inference::scheme::{Ckks, CkksClient, Op, Rescale, Scheme};
@@ -106,6 +106,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             ..Asked::default()
         };
         let asked = Asked {
+            encrypted_model: std::env::var_os("ENCRYPTED").is_some(),
             least_scale_bits: bits.unwrap_or(asked.least_scale_bits),
             ..asked
         };
@@ -158,6 +159,52 @@ fn shapes(name: &str, batch: usize) -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+/// A model in the clear, or one that its owner encrypted.
+enum Model {
+    Clear(Prepared<Ckks>),
+    Encrypted(EncryptedModel<Ckks>),
+}
+
+impl Model {
+    fn new(
+        client: &CkksClient,
+        params: &hedgerow_crypto::ckks::Params,
+        server: &Ckks,
+        graph: &Graph,
+        plan: &Plan,
+    ) -> Result<Self, Box<dyn std::error::Error>> {
+        if plan.structure.is_none() {
+            return Ok(Self::Clear(Prepared::new(server, graph, plan)?));
+        }
+        let mut rng = Seed::from_bytes([4; 32]).rng();
+        let mut cts = Vec::new();
+        for (level, slots) in weights(graph, plan)? {
+            cts.push(client.encrypt(level, &slots, &mut rng)?.expand(params)?);
+        }
+        Ok(Self::Encrypted(EncryptedModel::new(server, plan, cts)?))
+    }
+
+    fn run(
+        &self,
+        server: &Ckks,
+        inputs: &[hedgerow_crypto::ckks::Ciphertext],
+    ) -> Result<Vec<hedgerow_crypto::ckks::Ciphertext>, EvalError> {
+        self.run_traced(server, inputs, |_, _| {})
+    }
+
+    fn run_traced(
+        &self,
+        server: &Ckks,
+        inputs: &[hedgerow_crypto::ckks::Ciphertext],
+        seen: impl FnMut(usize, Trace),
+    ) -> Result<Vec<hedgerow_crypto::ckks::Ciphertext>, EvalError> {
+        match self {
+            Self::Clear(model) => model.run_traced(server, inputs, seen),
+            Self::Encrypted(model) => model.run_traced(server, inputs, seen),
+        }
+    }
+}
+
 fn run(graph: &Graph, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     let params = plan.ring.params()?;
     let client = CkksClient::new(&params, &Seed::from_bytes([1; 32]));
@@ -172,7 +219,7 @@ fn run(graph: &Graph, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     let server = Ckks::new(&params, std::sync::Arc::new(keys))?;
     let server = server.compact(std::env::var_os("COMPACT").is_some());
     let start = Instant::now();
-    let (prepare_seconds, model) = mean(1, || Prepared::new(&server, graph, plan));
+    let (prepare_seconds, model) = mean(1, || Model::new(&client, &params, &server, graph, plan));
     let model = model?;
     println!(
         "  model prepared in {prepare_seconds:.2} CPU s ({:.2} s)",
@@ -258,7 +305,7 @@ fn run(graph: &Graph, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
 
 /// CPU seconds of every node.
 fn by_node(
-    model: &Prepared<Ckks>,
+    model: &Model,
     server: &Ckks,
     cts: &[hedgerow_crypto::ckks::Ciphertext],
     plan: &Plan,

@@ -56,6 +56,21 @@ fn plans_compute_what_the_graph_computes() {
             assert_eq!(scheme.tally(), plan.tally);
             let slots: Vec<_> = outputs.iter().map(|ct| scheme.decrypt(ct).clone()).collect();
             only_the_answer(&plan, &slots);
+            // Nor if the client fills the slots as it likes.
+            let filled = |seed: usize| {
+                (0..plan.ring.slots())
+                    .map(|i| ((i * 7 + seed) % 13) as f64)
+                    .collect()
+            };
+            let lies: Vec<_> = (0..inputs.len())
+                .map(|seed| scheme.encrypt(plan.ring.levels, || filled(seed)).unwrap())
+                .collect();
+            let outputs_of_lies = model.run(&scheme, &lies).unwrap();
+            let slots_of_lies: Vec<_> = outputs_of_lies
+                .iter()
+                .map(|ct| scheme.decrypt(ct).clone())
+                .collect();
+            only_the_answer(&plan, &slots_of_lies);
             for (actual, sample) in decode(&plan, &slots, batch).iter().zip(&samples) {
                 let expected = graph.evaluate(sample).unwrap();
                 for (a, b) in actual.iter().zip(&expected) {

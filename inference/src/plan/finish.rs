@@ -1,5 +1,6 @@
 //! The end of a search: exact operations, keys and bytes of the plan that was found.
 
+use super::alternatives::alternatives;
 use super::cost::key_bytes;
 use super::{Asked, NodeShape, Plan, PlanError, Prediction, Ring, Step, VERSION, structure};
 use crate::graph::Graph;
@@ -46,6 +47,7 @@ pub(super) fn finish(
         tally: Tally::default(),
         predicted: Prediction::default(),
         candidates: 0,
+        alternatives: Vec::new(),
     };
     let shapes = structure(graph, &plan);
     if encrypted {
@@ -70,5 +72,6 @@ pub(super) fn finish(
         key_bytes,
         model_bytes,
     };
+    (plan.alternatives, plan.candidates) = alternatives(graph, &plan, &shapes, costs);
     Ok(plan)
 }

@@ -14,6 +14,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod alternatives;
 mod asked;
 mod candidates;
 mod cost;
@@ -30,6 +31,7 @@ mod text;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use alternatives::{Alternative, Other};
 pub use asked::{Asked, Objective, PlanError};
 pub use cost::{CostError, CostTable, Prediction, Sample};
 pub use measure::{Clock, measure};
@@ -111,6 +113,9 @@ pub struct Plan {
     pub predicted: Prediction,
     /// How many candidates the search looked at.
     pub candidates: u64,
+    /// What convolutions would cost by algorithms that plans do not run.
+    #[serde(default)]
+    pub alternatives: Vec<Alternative>,
 }
 
 /// Version of the plan format.

@@ -65,7 +65,7 @@ pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
             .max_memory
             .is_none_or(|most| plan.predicted.memory() <= most)
         {
-            plan.candidates = seen;
+            plan.candidates += seen;
             return Ok(plan);
         }
     }
@@ -191,7 +191,7 @@ fn beam(
                     let input = &partial.steps[source].layout;
                     for (layout, fold) in candidates::outputs(&node.shape, input, grid) {
                         *seen += 1;
-                        if last && !asked.encrypted_model && !candidates::clean(&layout, fold, grid) {
+                        if last && !asked.encrypted_model && !candidates::clean(&layout, fold) {
                             continue;
                         }
                         let key = (i, input.clone(), layout.clone(), fold, grid);

@@ -88,6 +88,24 @@ fn plans_are_data() {
 }
 
 #[test]
+fn convolutions_say_what_other_algorithms_would_cost() {
+    let bytes = include_bytes!("../../../examples/data/networks/lola.onnx");
+    let graph = Graph::from_onnx(bytes).unwrap().simplify().unwrap();
+    let found = plan(&graph, &Asked::default()).unwrap();
+    let names: Vec<_> = found.alternatives.iter().map(|other| other.algorithm).collect();
+    assert_eq!(names, [super::Other::Interleaved, super::Other::ImageToColumn]);
+    assert!(found.candidates > 500, "{}", found.candidates);
+    assert!(
+        found
+            .alternatives
+            .iter()
+            .all(|other| other.seconds > 0.0 && other.ciphertexts > 0)
+    );
+    assert!(found.to_string().contains("im2col"), "{found}");
+    assert!(plan(&mlp(), &Asked::default()).unwrap().alternatives.is_empty());
+}
+
+#[test]
 fn impossible_wishes_are_named() {
     let graph = mlp();
     let error = plan(

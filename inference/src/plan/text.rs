@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Plan, StepKind};
+use super::{Other, Plan, StepKind};
 use crate::linear::{Fold, Grid, Layout, Order};
 
 /// The layout in tile tensor notation, with the batch where it is.
@@ -80,6 +80,17 @@ impl fmt::Display for Plan {
             mb(p.model_bytes),
             self.candidates
         )?;
+        for other in &self.alternatives {
+            let what = match other.algorithm {
+                Other::Interleaved => "interleaved",
+                Other::ImageToColumn => "im2col, the windows made by the client",
+            };
+            writeln!(
+                f,
+                "  {}: as planned (multiplexed Toeplitz) {:.4} s; {what} {:.4} s from {} ciphertexts, not run",
+                other.node, other.planned, other.seconds, other.ciphertexts
+            )?;
+        }
         if self.structure.is_some() {
             let (sent, levels) = (mb(self.model_upload_bytes()), crate::eval::weight_levels(self));
             let count = levels.map_or(0, |levels| levels.len());

@@ -1,6 +1,7 @@
 //! Every operator against the clear, in all packings, on the clear scheme.
 
 mod elementwise;
+mod generic;
 mod notation;
 mod products;
 mod real;
