@@ -113,6 +113,15 @@ impl Local {
                 let text = serde_json::to_vec(plan).map_err(CliError::library("write the plan"))?;
                 std::fs::write(&file, text).map_err(CliError::file(&file, "writing the plan"))?;
                 command.arg("--plan").arg(&file).arg("--encrypted-model");
+                // A client of one's own may send as much as its model takes: twice, as for one client more.
+                let most = (2 * plan.predicted.memory()).div_ceil(1 << 20).max(4096) + 64;
+                let policy = folder.path().join("policy.toml");
+                let text = format!(
+                    "[limits]\nkeys_mib = {most}\ncached_keys_mib = {most}\ntransfers_mib = {}\n",
+                    2 * most
+                );
+                std::fs::write(&policy, text).map_err(CliError::file(&policy, "writing the policy"))?;
+                command.arg("--policy").arg(&policy);
             }
             None => {
                 command.arg("--model").arg(model);

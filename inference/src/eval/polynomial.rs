@@ -15,8 +15,14 @@ pub fn depth(polynomial: &Polynomial) -> usize {
         // A single power with coefficient 1 needs no product with a number.
         Polynomial::Powers(c) if is_power(c) => powers,
         Polynomial::Powers(_) => powers + 1,
+        Polynomial::Chebyshev { low, high, .. } if is_unit(*low, *high) => powers + 1,
         Polynomial::Chebyshev { .. } => powers + 2,
     }
+}
+
+/// Whether an interval is `[-1, 1]`, on which Chebyshev polynomials are as they are.
+fn is_unit(low: f64, high: f64) -> bool {
+    (low, high) == (-1.0, 1.0)
 }
 
 /// Whether the polynomial is `x^d` (and a constant).
@@ -35,6 +41,11 @@ pub(super) fn evaluate<S: Scheme>(
     let target = target.ok_or(SchemeError::LevelExhausted { operation: OPERATION })?;
     let (coefficients, base, chebyshev) = match polynomial {
         Polynomial::Powers(c) => (c, scheme.copy(x), false),
+        Polynomial::Chebyshev {
+            low,
+            high,
+            coefficients,
+        } if is_unit(*low, *high) => (coefficients, scheme.copy(x), true),
         Polynomial::Chebyshev {
             low,
             high,

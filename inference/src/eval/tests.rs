@@ -224,11 +224,12 @@ fn refuses_what_the_plan_is_not_for() {
 
 proptest! {
     #[test]
-    fn polynomials_of_any_degree(degree in 0usize..20, chebyshev: bool, seed in 1u64..1000) {
+    fn polynomials_of_any_degree(degree in 0usize..20, chebyshev: bool, unit: bool, seed in 1u64..1000) {
         let coefficient = |k: usize| ((seed as usize * (k + 3) * 7919) % 13) as f64 / 6.0 - 1.0;
         let coefficients: Vec<f64> = (0..=degree).map(coefficient).collect();
         let polynomial = if chebyshev {
-            Polynomial::Chebyshev { low: -2.0, high: 3.0, coefficients }
+            let (low, high) = if unit { (-1.0, 1.0) } else { (-2.0, 3.0) };
+            Polynomial::Chebyshev { low, high, coefficients }
         } else {
             Polynomial::Powers(coefficients)
         };

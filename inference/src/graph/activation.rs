@@ -1,6 +1,8 @@
 //! Activations that are no polynomials, and their replacement from calibration data.
 
-use super::{Graph, GraphError, Operator, Polynomial};
+use std::sync::Arc;
+
+use super::{Graph, GraphError, Operator, Polynomial, layers};
 
 /// An activation that has to be replaced by a polynomial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +137,12 @@ impl Graph {
         }
         let (mut graph, mut report) = (self.clone(), Vec::new());
         let degree = degree.clamp(1, MAX_DEGREE);
-        for node in &mut graph.nodes {
+        let mut uses = vec![0usize; graph.nodes.len()];
+        for &input in graph.nodes.iter().flat_map(|node| &node.inputs) {
+            uses[input] += 1;
+        }
+        for i in 0..graph.nodes.len() {
+            let node = &mut graph.nodes[i];
             let Operator::Activation(activation) = node.operator else {
                 continue;
             };
@@ -159,6 +166,19 @@ impl Graph {
                 error,
             });
             node.operator = Operator::Polynomial(polynomial);
+            // A map before it, which nothing else needs, brings the interval to [-1, 1]: a level less under encryption.
+            let before = node.inputs[0];
+            let shape = node.shape.clone();
+            if let (Operator::Affine(map), 1) = (&graph.nodes[before].operator, uses[before]) {
+                let (unit, _) = layers::diagonal(&shape, |_| 1.0 / half, |_| -middle / half)?;
+                let scaled = unit.after(map)?;
+                graph.nodes[before].operator = Operator::Affine(Arc::new(scaled));
+                if let Operator::Polynomial(Polynomial::Chebyshev { low, high, .. }) =
+                    &mut graph.nodes[i].operator
+                {
+                    (*low, *high) = (-1.0, 1.0);
+                }
+            }
         }
         Ok((graph, report))
     }

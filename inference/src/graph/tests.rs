@@ -361,6 +361,29 @@ fn activations_become_polynomials_on_what_the_samples_show() {
     );
 }
 
+/// A map before an activation takes the change of interval: a level less, the same numbers.
+#[test]
+fn a_map_before_an_activation_brings_it_to_the_unit_interval() {
+    let nodes = vec![
+        node("MatMul", &["x", "w"], "h", vec![]),
+        node("Tanh", &["h"], "y", vec![]),
+    ];
+    let graph = read(&model(&[3], nodes, vec![floats("w", &[3, 4], 1)])).unwrap();
+    let samples = vec![vec![-1.0, 0.5, 2.0], vec![0.25, -2.0, 1.0]];
+    let (fitted, report) = graph.calibrate(&samples, 15, 1.5).unwrap();
+    let unit = |operator: &Operator| matches!(operator, Operator::Polynomial(super::Polynomial::Chebyshev { low, high, .. }) if (*low, *high) == (-1.0, 1.0));
+    assert!(fitted.nodes().iter().any(|node| unit(&node.operator)));
+    for sample in &samples {
+        let (fitted, original) = (
+            fitted.evaluate(sample).unwrap(),
+            graph.evaluate_original(sample).unwrap(),
+        );
+        for (a, b) in fitted.iter().zip(&original) {
+            assert!((a - b).abs() <= report[0].error + 1e-12, "{a} {b}");
+        }
+    }
+}
+
 #[test]
 fn fits_are_as_good_as_the_literature_says() {
     let error = |activation: Activation, r: f64, degree| {
