@@ -114,9 +114,9 @@ const MIN_IMAGES: usize = 4;
 
 /// Seconds of one prime of a key switch modulo one prime, of one of a product, and of one of a ciphertext that is read or
 /// answered, per `2^12` coefficients: measured as those above.
-const DIGIT: f64 = 14e-6;
+const DIGIT: f64 = 16e-6;
 const TENSOR: f64 = 12e-6;
-const READ: f64 = 30e-6;
+const READ: f64 = 37e-6;
 
 /// Predicted CPU seconds of a circuit of products, with so many ciphertexts read and answered.
 pub(super) fn product_seconds(params: &ProductParams, counts: Counts, ciphertexts: usize) -> f64 {

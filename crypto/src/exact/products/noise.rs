@@ -51,6 +51,17 @@ pub struct NoiseModel {
 }
 
 impl NoiseModel {
+    /// A chain of so many primes of 50 bits: to count what a circuit takes before its parameters are known.
+    pub fn rough(degree: usize, plaintext: u64, primes: usize) -> Self {
+        let prime = 50.0_f64.exp2();
+        Self {
+            degree: degree as f64,
+            plain: plaintext as f64,
+            chain: vec![prime; primes],
+            special: prime,
+        }
+    }
+
     /// The length of the whole chain.
     pub const fn levels(&self) -> usize {
         self.chain.len()

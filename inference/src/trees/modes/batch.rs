@@ -2,7 +2,9 @@
 //! once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hedgerow_crypto::exact::products::NoiseModel;
 use hedgerow_crypto::exact::products::fit::Fit;
 use hedgerow_crypto::exact::{
     ExactError, ProductEvaluator, ProductKey, ProductKeys, ProductLiteral, ProductParams,
@@ -29,7 +31,7 @@ const MAX_LEVELS: usize = 16;
 /// Largest request, bytes.
 const MAX_REQUEST: usize = 1 << 30;
 /// Most key switches of one batch.
-const MAX_SWITCHES: usize = 1 << 17;
+const MAX_SWITCHES: usize = 1 << 16;
 
 /// What a client needs beside the binning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -66,10 +68,15 @@ impl Batch {
         let bits = forest.binned.binning.total_bits();
         let outputs = forest.targets() * digits.count;
         let drops = trees.iter().map(Tree::drops).max().unwrap_or(0);
-        // The bound of a forest is that of its trees: one of each height, as often as there are, is followed.
+        let reads = AtomicUsize::new(0);
         let circuit = |evaluator: &ProductEvaluator| {
             let level = evaluator.model().levels() - drops;
-            let totals = totals(evaluator, &trees, level, outputs, |_| Ok(evaluator.fresh()))?;
+            reads.store(0, Ordering::Relaxed);
+            let bit = |_| {
+                reads.fetch_add(1, Ordering::Relaxed);
+                Ok(evaluator.fresh())
+            };
+            let totals = totals(evaluator, &trees, level, outputs, bit)?;
             let sums = totals.into_iter();
             let widest = sums.reduce(|a, b| if a.noise().bound < b.noise().bound { b } else { a });
             widest.ok_or(ExactError::Length {
@@ -78,6 +85,13 @@ impl Batch {
                 expected: 1,
             })
         };
+        // Parameters are looked for by following the circuit many times: not where it is too large.
+        let counting = ProductEvaluator::bounds(&NoiseModel::rough(16_384, PLAINTEXT, drops + 3));
+        circuit(&counting)?;
+        let actual = counting.counts().key_switches;
+        if actual > MAX_SWITCHES {
+            return refuse(format!("{actual} key switches a batch, at most {MAX_SWITCHES}"));
+        }
         let fit = |degree| {
             let fit = Fit {
                 degree,
@@ -99,10 +113,6 @@ impl Batch {
             let most = MAX_REQUEST / params.input_bytes();
             return refuse(format!("{bits} bits of a row, at most {most}"));
         }
-        if counts.key_switches > MAX_SWITCHES {
-            let actual = counts.key_switches;
-            return refuse(format!("{actual} key switches a batch, at most {MAX_SWITCHES}"));
-        }
         let literal = BatchLiteral {
             products: params.literal().clone(),
             digits,
@@ -119,7 +129,7 @@ impl Batch {
             products: counts.tensors,
             key_switches: counts.key_switches,
             flooding_bits: params.noise().flooding_bits(),
-            seconds: product_seconds(&params, counts, bits + outputs),
+            seconds: product_seconds(&params, counts, reads.load(Ordering::Relaxed) + outputs),
             ..forest.plan(mode, Parameters::Batch(literal))
         };
         let batch = Self {
