@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use hedgerow_crypto::exact::products::evaluate::ProductSum;
+use hedgerow_crypto::exact::products::ProductSum;
 use hedgerow_crypto::exact::{ExactError, ProductCiphertext, ProductEvaluator};
 use hedgerow_forest::ensemble::Node;
 

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use rand_core::CryptoRng;
 
+use super::ciphertext::{Counts, ProductCiphertext, ProductSum, Tally};
 use super::noise::{Noise, NoiseModel};
 use super::params::ProductParams;
 use crate::exact::answer::Answer;
@@ -13,75 +14,9 @@ use crate::exact::error::ExactError;
 use crate::exact::galois::GaloisKeys;
 use crate::exact::scheme::{length, same_key};
 use crate::exact::slots::lift;
-use crate::ring::{Eval, Poly, simd};
+use crate::ring::{Poly, simd};
 use crate::rlwe::{Ciphertext, PublicKey};
 use crate::secret::Secret;
-
-/// A ciphertext with a bound on its noise, at a length of the chain. It is under the key of the evaluator that read it.
-#[derive(Clone)]
-pub struct ProductCiphertext {
-    level: usize,
-    noise: Noise,
-    body: Option<Ciphertext>,
-}
-
-impl ProductCiphertext {
-    /// Primes of the chain that are left.
-    pub const fn level(&self) -> usize {
-        self.level
-    }
-
-    /// What no coefficient of its phase exceeds, and what these are expected to be.
-    pub const fn noise(&self) -> Noise {
-        self.noise
-    }
-
-    pub(super) const fn new(level: usize, noise: Noise, body: Option<Ciphertext>) -> Self {
-        Self { level, noise, body }
-    }
-
-    #[cfg(test)]
-    pub(super) const fn body(&self) -> Option<&Ciphertext> {
-        self.body.as_ref()
-    }
-}
-
-impl fmt::Debug for ProductCiphertext {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "ProductCiphertext({} primes, noise 2^{:.1})",
-            self.level,
-            self.noise.bound.log2()
-        )
-    }
-}
-
-/// A sum of products of ciphertexts at one length of the chain: three parts, relinearised once.
-#[derive(Clone)]
-pub struct ProductSum {
-    level: usize,
-    noise: Noise,
-    body: Option<[Poly<Eval>; 3]>,
-}
-
-/// What a circuit takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Relinearisations and rotations.
-    pub key_switches: usize,
-    /// Products before relinearisation.
-    pub tensors: usize,
-    /// Primes of all key switches, squared and summed: what time goes with.
-    pub switched_primes: usize,
-}
-
-#[derive(Default)]
-struct Tally {
-    switches: AtomicUsize,
-    tensors: AtomicUsize,
-    primes: AtomicUsize,
-}
 
 struct Ring {
     params: ProductParams,

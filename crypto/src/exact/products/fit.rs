@@ -1,6 +1,7 @@
 //! The smallest parameters of a circuit: primes just as large as the noise of each level asks for.
 
-use super::evaluate::{ProductCiphertext, ProductEvaluator};
+use super::ciphertext::ProductCiphertext;
+use super::evaluate::ProductEvaluator;
 use super::noise::NoiseModel;
 use super::params::{MAX_CHAIN, PRIME_BITS, ProductLiteral, ProductParams};
 use crate::exact::error::ExactError;

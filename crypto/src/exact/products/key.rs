@@ -3,7 +3,8 @@
 use rand_core::CryptoRng;
 use zeroize::ZeroizeOnDrop;
 
-use super::evaluate::{ProductCiphertext, ProductEvaluator, coefficients, raised};
+use super::ciphertext::ProductCiphertext;
+use super::evaluate::{ProductEvaluator, coefficients, raised};
 use super::params::ProductParams;
 use crate::domain;
 use crate::exact::answer::Answer;

@@ -13,16 +13,19 @@
 //! | [`params`] | primes of unequal sizes, checked against the security table in one constructor |
 //! | [`noise`] | what the noise of any circuit never exceeds |
 //! | [`fit`] | the smallest parameters of a circuit |
+//! | [`ciphertext`] | ciphertexts with their noise, lazy sums of products, counts |
 //! | [`evaluate`] | sums, products, lazy sums of products, rotations, answers; the same without ciphertexts, for bounds |
 //! | [`key`] | the owner of the key: encrypt, open; encryption with the public key |
 
+pub mod ciphertext;
 pub mod evaluate;
 pub mod fit;
 pub mod key;
 pub mod noise;
 pub mod params;
 
-pub use evaluate::{Counts, ProductCiphertext, ProductEvaluator};
+pub use ciphertext::{Counts, ProductCiphertext, ProductSum};
+pub use evaluate::ProductEvaluator;
 pub use key::{ProductKey, ProductKeys, ProductPublic};
 pub use noise::NoiseModel;
 pub use params::{ProductLiteral, ProductParams};

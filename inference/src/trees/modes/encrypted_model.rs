@@ -8,14 +8,14 @@
 //! The key is the server's, which is the model's owner too; or somebody else's ([`KeyHolder::Other`]): then the model is
 //! encrypted with their public key, nothing is masked, and they learn the score.
 
+mod client;
+
 use std::sync::Arc;
 
 use hedgerow_crypto::exact::products::fit::Fit;
 use hedgerow_crypto::exact::{
-    ExactError, ProductCiphertext, ProductEvaluator, ProductKey, ProductKeys, ProductLiteral, ProductParams,
-    ProductPublic,
+    ExactError, ProductCiphertext, ProductEvaluator, ProductKey, ProductLiteral, ProductParams, ProductPublic,
 };
-use hedgerow_crypto::secret::Secret;
 use hedgerow_crypto::seed::Seed;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,9 @@ use super::super::offer::{Offer, Parameters, refuse};
 use super::super::plan::{KeyHolder, Plan, product_seconds};
 use super::super::prepared::{Prepared, unfit};
 use super::batch::PLAINTEXT;
-use super::{Asked, ClientSizes, Compiled, Engine, Keys, below};
+use super::{Compiled, Engine, Keys};
+
+pub(super) use client::EncryptedModelClient;
 
 /// Longest path, in features.
 const MAX_COST: usize = 31;
@@ -394,144 +396,4 @@ fn layout_of(offer: &Offer) -> Result<Layout, TreesError> {
         ));
     }
     Ok(Layout::new(literal.clone(), &offer.binning, offer.targets.len())?)
-}
-
-/// The client's side: it has the row, and the encrypted model once that is there.
-#[derive(Debug)]
-pub(in crate::trees) struct EncryptedModelClient {
-    layout: Layout,
-    model: Option<Model>,
-}
-
-#[derive(Debug)]
-struct Model {
-    evaluator: ProductEvaluator,
-    public: ProductPublic,
-    leaves: Vec<ProductCiphertext>,
-    /// Tables as they came: a row needs one for each feature.
-    tables: Vec<u8>,
-}
-
-impl EncryptedModelClient {
-    pub(super) fn new(offer: &Offer) -> Result<Self, TreesError> {
-        let layout = layout_of(offer)?;
-        if layout.download() > MAX_MODEL {
-            return Err(refuse("bytes of a model", MAX_MODEL, layout.download()));
-        }
-        Ok(Self { layout, model: None })
-    }
-
-    pub(super) fn sizes(&self) -> ClientSizes {
-        ClientSizes {
-            rows: 1,
-            keys: 0,
-            request: self.layout.request(),
-            answer: self.layout.outputs * NUMBER_BYTES,
-        }
-    }
-
-    pub(super) fn download(&self) -> usize {
-        self.layout.download()
-    }
-
-    /// Takes the model over.
-    pub(super) fn take(&mut self, mut bytes: Vec<u8>) -> Result<(), TreesError> {
-        let layout = &self.layout;
-        if bytes.len() != layout.download() {
-            return Err(TreesError::Length {
-                what: "encrypted model",
-                actual: bytes.len(),
-                expected: layout.download(),
-            });
-        }
-        let (keys, _) = bytes.split_at(layout.key_bytes());
-        let (public, evaluation) = keys.split_at(layout.params.public_key_bytes());
-        let evaluator = ProductKeys::read(&layout.params, public, evaluation, &[])?.evaluator()?;
-        let public = ProductPublic::read(&layout.params, public)?;
-        let leaves_at = layout.key_bytes() + layout.tables() * layout.ciphertext();
-        let leaves = bytes.split_off(leaves_at);
-        let leaves = leaves
-            .chunks_exact(layout.ciphertext())
-            .map(|leaf| read(layout, &evaluator, &public, leaf))
-            .collect::<Result<_, _>>()?;
-        bytes.drain(..layout.key_bytes());
-        self.model = Some(Model {
-            evaluator,
-            public,
-            leaves,
-            tables: bytes,
-        });
-        Ok(())
-    }
-
-    pub(super) fn request(
-        &self,
-        bins: &[u16],
-        rng: &mut (impl CryptoRng + ?Sized),
-    ) -> Result<(Vec<u8>, Asked), TreesError> {
-        let layout = &self.layout;
-        let model = self.model.as_ref().ok_or(TreesError::Length {
-            what: "encrypted model",
-            actual: 0,
-            expected: layout.download(),
-        })?;
-        let each = layout.ciphertext();
-        let mut first = 0;
-        let tables = layout.bins.iter().zip(bins).map(|(count, bin)| {
-            let start = (first + usize::from(*bin)) * each;
-            first += count;
-            let table = model.tables.get(start..start + each).unwrap_or_default();
-            read(layout, &model.evaluator, &model.public, table)
-        });
-        let level = layout.params.literal().answer_primes;
-        let most = layout.literal.most;
-        let sums = evaluate(&model.evaluator, tables, &model.leaves, most, level)?;
-        let p = layout.params.plaintext();
-        let mut masks = Secret::new(Vec::with_capacity(layout.outputs));
-        let mut bytes = Vec::with_capacity(layout.request());
-        for sum in &sums {
-            let mask = match layout.literal.holder {
-                KeyHolder::Server => below(p, rng),
-                KeyHolder::Other => 0,
-            };
-            masks.expose_mut().push(mask);
-            bytes.extend(model.evaluator.answer(sum, &[mask], rng)?.to_bytes());
-        }
-        Ok((bytes, Asked::masked(1, masks)))
-    }
-
-    pub(super) fn open(&self, answer: &[u8], asked: &Asked) -> Result<Vec<Vec<i64>>, TreesError> {
-        let p = self.layout.params.plaintext();
-        let mut numbers = self.opened(answer)?;
-        for (number, mask) in numbers.iter_mut().zip(asked.masks()) {
-            *number = (*number + p - mask) % p;
-        }
-        Ok(vec![sums(&self.layout, &numbers)])
-    }
-
-    /// Masked numbers, as the server opened them.
-    pub(super) fn opened(&self, answer: &[u8]) -> Result<Vec<u64>, TreesError> {
-        let p = self.layout.params.plaintext();
-        let (numbers, _) = answer.as_chunks::<NUMBER_BYTES>();
-        let numbers: Vec<u64> = numbers
-            .iter()
-            .map(|bytes| u32::from_le_bytes(*bytes).into())
-            .collect();
-        match numbers.iter().find(|number| **number >= p) {
-            Some(large) => Err(refuse("opened number", format!("one below {p}"), large)),
-            None => Ok(numbers),
-        }
-    }
-}
-
-fn read(
-    layout: &Layout,
-    evaluator: &ProductEvaluator,
-    public: &ProductPublic,
-    bytes: &[u8],
-) -> Result<ProductCiphertext, ExactError> {
-    match layout.literal.holder {
-        KeyHolder::Server => evaluator.read(bytes),
-        KeyHolder::Other => public.read_ciphertext(bytes),
-    }
 }
