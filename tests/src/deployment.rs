@@ -60,6 +60,8 @@ pub struct Shape {
     pub alignment: Alignment,
     /// Whether each link leads to one attribute party, in place of that which a row names.
     pub vertical: bool,
+    /// Whether a tree may test attributes of two parties (vertical alone).
+    pub chained: bool,
     /// Whether parties with rows score them in private after the run.
     pub scores: bool,
     /// Whether attribute parties go on answering for scores after the run.
@@ -86,6 +88,7 @@ impl Shape {
             attributes: 0,
             alignment: Alignment::Private { minimum: 1, pad: 0 },
             vertical: false,
+            chained: false,
             scores: false,
             serving: false,
             growth: Growth::Random,
@@ -104,6 +107,17 @@ impl Shape {
         Self {
             vertical: true,
             ..Self::mixed(1, 2, 3)
+        }
+    }
+
+    /// The same with trees over both links.
+    #[must_use]
+    pub fn chained() -> Self {
+        Self {
+            chained: true,
+            modulus: joined::chain_modulus(),
+            trees: 4,
+            ..Self::vertical()
         }
     }
 
@@ -200,7 +214,10 @@ impl Deployment {
             } else {
                 schema()
             },
-            forest: ForestParams::new(shape.trees, 2, 4, shape.growth),
+            forest: ForestParams {
+                links_per_tree: if shape.chained { 2 } else { 0 },
+                ..ForestParams::new(shape.trees, 2, 4, shape.growth)
+            },
             privacy: shape.epsilon.map(|epsilon| PrivacyParams {
                 mechanism: shape.mechanism,
                 epsilon,

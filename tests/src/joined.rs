@@ -39,6 +39,17 @@ pub fn modulus() -> Modulus {
     Modulus::power_of_two(30).expect("30 bits")
 }
 
+/// The same where trees test two links.
+///
+/// # Panics
+/// Never: the chain has parameters.
+#[must_use]
+pub fn chain_modulus() -> Modulus {
+    hedgerow_protocol::join::chain::params()
+        .expect("parameters")
+        .modulus()
+}
+
 /// A column of the rows, and through each of two links an attribute.
 #[must_use]
 pub fn schema() -> Schema {
@@ -74,7 +85,11 @@ pub fn partition(shape: &Shape) -> Partition {
         } else {
             LinkParty::Column(format!("{name} at"))
         },
-        key_columns: vec![format!("{name} number")],
+        key_columns: vec![if shape.chained {
+            "number".to_owned()
+        } else {
+            format!("{name} number")
+        }],
     };
     let join = Join {
         links: LINKS.iter().enumerate().map(link).collect(),
@@ -94,8 +109,12 @@ pub fn partition(shape: &Shape) -> Partition {
     }
 }
 
-fn key(party: &PartyId, entity: u32) -> [u8; 32] {
-    let text = party.as_str().as_bytes();
+/// In a vertical run an entity has one key everywhere, else each party numbers its own.
+fn key(config: &RunConfig, party: &PartyId, entity: u32) -> [u8; 32] {
+    let text = match config.partition {
+        Partition::Vertical(_) => &[],
+        _ => party.as_str().as_bytes(),
+    };
     hash("hedgerow/tests/entity/1", &[text, &entity.to_be_bytes()]).0
 }
 
@@ -129,7 +148,7 @@ pub fn changed_data(config: &RunConfig, change: impl Fn(&mut MemoryRow)) -> BTre
         rows.iter_mut().for_each(&change);
         let entities = match config.role(party) {
             Role::Row => BTreeMap::new(),
-            Role::Attributes => entities(party, config.schema.features.len()),
+            Role::Attributes => entities(config, party),
         };
         (
             party.clone(),
@@ -142,7 +161,7 @@ pub fn changed_data(config: &RunConfig, change: impl Fn(&mut MemoryRow)) -> BTre
 fn row_of(row: u32, config: &RunConfig, attributes: &[&PartyId]) -> MemoryRow {
     let at = |party: u32, entity: u32| {
         let party = attributes[party as usize % attributes.len()];
-        Some((party.clone(), key(party, entity % NAMED)))
+        Some((party.clone(), key(config, party, entity % NAMED)))
     };
     let names = match config.partition {
         // The same entity everywhere; the last ones nobody knows.
@@ -164,10 +183,11 @@ fn row_of(row: u32, config: &RunConfig, attributes: &[&PartyId]) -> MemoryRow {
     }
 }
 
-fn entities(party: &PartyId, features: usize) -> BTreeMap<[u8; 32], Vec<u8>> {
+fn entities(config: &RunConfig, party: &PartyId) -> BTreeMap<[u8; 32], Vec<u8>> {
+    let features = config.schema.features.len();
     let bins = |entity: u32| vec![((number(party) + entity) % 4) as u8; features];
     (0..ENTITIES)
-        .map(|entity| (key(party, entity), bins(entity)))
+        .map(|entity| (key(config, party, entity), bins(entity)))
         .collect()
 }
 

@@ -1,5 +1,8 @@
 //! Rows of some parties and attributes of others: complete and exact, whoever is lost when, or ended by name.
 
+use std::collections::BTreeSet;
+
+use hedgerow_forest::tree::{Split, Tree};
 use hedgerow_protocol::config::Alignment;
 use hedgerow_protocol::coordinator::{PhaseName, RunFailure};
 use hedgerow_tests::deployment::Shape;
@@ -56,6 +59,36 @@ fn columns_of_one_entity_at_three_parties() {
         PhaseName::Upload,
     );
     oracle::complete_and_exact(&world);
+}
+
+#[test]
+fn columns_of_two_parties_in_one_tree() {
+    let world = complete(&Shape::chained());
+    // Else it shows no more than the test above.
+    let Some(Ok(outcome)) = &world.ended else {
+        unreachable!("complete")
+    };
+    let schema = &world.deployment.config.schema;
+    let links = |tree: &Tree| {
+        let of = |split: &Split| schema.features[usize::from(split.feature)].link.clone();
+        tree.splits().iter().filter_map(of).collect::<BTreeSet<_>>().len()
+    };
+    let trees = &outcome.forest.trees;
+    assert!(trees.iter().any(|tree| links(tree) == 2), "{trees:?}");
+}
+
+#[test]
+fn a_party_of_a_tree_over_two_starts_again_in_any_phase() {
+    for phase in PHASES {
+        for number in 0..3 {
+            let mut world = World::new(&Shape::chained(), 3);
+            world.run_until(|world| world.phase() == Some(phase));
+            assert_eq!(world.phase(), Some(phase));
+            world.crash_party(&party(number), 0, Some(1_000));
+            world.run_to_the_end();
+            ended(&world);
+        }
+    }
 }
 
 #[test]
