@@ -179,18 +179,8 @@ impl Policy {
         };
         match &self.file {
             Some((path, text)) => {
-                let unit = if error.key.ends_with("_mib") {
-                    " (bytes)"
-                } else {
-                    ""
-                };
-                configfile::invalid(
-                    text,
-                    path,
-                    &format!("{table}.{}", error.key),
-                    format!("{error}{unit}"),
-                )
-                .to_string()
+                let field = format!("{table}.{}", error.key);
+                configfile::invalid(text, path, &field, error.to_string()).to_string()
             }
             None => format!("{} {error}", error.key),
         }

@@ -71,9 +71,9 @@ pub struct Quota {
 pub struct LimitError {
     /// The key.
     pub key: &'static str,
-    /// Its value.
+    /// Its value, in the unit of the key.
     pub actual: u64,
-    /// What the model needs.
+    /// What the model needs, in the same unit.
     pub least: u64,
     /// The model.
     pub model: String,
@@ -134,10 +134,12 @@ impl Limits {
         }
         let unmet = each.into_iter().find(|(_, actual, least, _)| actual < least);
         unmet.map_or(Ok(()), |(key, actual, least, why)| {
+            // Of a key in MiB both are said in MiB: rounded so that what is said is enough.
+            let unit = if key.ends_with("_mib") { 1 << 20 } else { 1 };
             Err(LimitError {
                 key,
-                actual,
-                least,
+                actual: actual / unit,
+                least: least.div_ceil(unit),
                 model: offer.model.clone(),
                 why,
             })
@@ -256,6 +258,14 @@ mod tests {
             }),
             "keys_mib"
         );
+        let mut large = offer.clone();
+        large.sizes.keys = (3 << 20) + 1;
+        let of_bytes = Limits {
+            keys: 2 << 20,
+            ..limits.clone()
+        };
+        let error = of_bytes.check(&large).unwrap_err();
+        assert_eq!((error.actual, error.least), (2, 4));
         assert_eq!(
             key(Limits {
                 cached_keys: offer.sizes.keys_memory,
