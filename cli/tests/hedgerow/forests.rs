@@ -47,6 +47,8 @@ fn a_forest_answers_rows_by_name_exactly_in_every_mode() {
     for (mode, batch, leakage) in [
         ("public-structure", "3", "The client learns every split"),
         ("private-model", "1", "the numbers of trees and of padded leaves"),
+        ("batch", "1", "scores of its rows, the bin edges"),
+        ("encrypted-model", "1", "evaluates the encrypted model itself"),
     ] {
         let said = hedgerow(&[
             "query", "--local", "--model", &model, "--mode", mode, "--batch", batch, "--input", &input,
@@ -77,6 +79,42 @@ fn a_forest_answers_rows_by_name_exactly_in_every_mode() {
 }
 
 #[test]
+fn a_forest_tells_its_label_and_no_score() {
+    let world = World::empty();
+    world.write("forest.json", MODEL);
+    world.write("rows.csv", "a,b\n2,-1.5\n8,\n");
+    let (model, input) = (world.text("forest.json"), world.text("rows.csv"));
+    let output = world.text("labels.csv");
+    let said = hedgerow(&[
+        "query",
+        "--local",
+        "--model",
+        &model,
+        "--mode",
+        "label-only",
+        "--threshold",
+        "0.5",
+        "--input",
+        &input,
+        "--output",
+        &output,
+    ])
+    .succeeds();
+    for part in [
+        "(label-only)",
+        "2 of 2 rows exactly the same",
+        "row 1: class not above",
+        "row 2: class above",
+    ] {
+        assert!(said.out.contains(part), "{part:?} in\n{}", said.out);
+    }
+    assert_eq!(
+        world.read("labels.csv"),
+        "row,score_0,score_1,class\n1,1,0,not above\n2,0,1,above\n"
+    );
+}
+
+#[test]
 fn a_forest_of_another_library_answers_with_its_own_classes() {
     let world = World::empty();
     world.write("rows.csv", "7.1,3,5.9,2.1\n5.1,3.5,1.4,0.2\n");
@@ -104,18 +142,21 @@ fn what_cannot_be_served_or_asked_of_a_forest_says_why() {
         arguments.extend(more);
         hedgerow(&arguments).fails_with(parts);
     };
-    for later in ["batch", "encrypted-model", "label-only"] {
-        local(
-            &["--mode", later],
-            &[later, "not there yet", "private-model, public-structure"],
-        );
-    }
-    local(
-        &["--mode", "fast"],
-        &["\"fast\"", "private-model, public-structure"],
-    );
+    let modes = "encrypted-model, private-model, batch, public-structure, label-only";
+    local(&["--mode", "fast"], &["\"fast\"", modes]);
+    hedgerow(&[
+        "query",
+        "--local",
+        "--model",
+        &iris(),
+        "--mode",
+        "label-only",
+        "--input",
+        &input,
+    ])
+    .fails_with(&["label-only does not fit", "3 classes", "private-model fits"]);
     local(&["--batch", "65"], &["--batch 65", "at most 64 rows"]);
-    local(&[], &["columns: a, c", "one called \"b\""]);
+    local(&[], &["rows.csv:1", "no columns called \"b\"", "there are a, c"]);
     let network = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/networks/mlp.onnx");
     local(&["--check", network], &["--check: a network", "offers a forest"]);
 }

@@ -239,9 +239,17 @@ fn what_cannot_be_served_or_asked_says_why() {
         &["--policy", &policy],
         &["policy.toml:2", "limits.keys_mib", "its evaluation keys"],
     );
-    refuse(&["--encrypted-model"], &["--encrypted-model"]);
     world.write("plan.json", "{}");
     let plan = world.text("plan.json");
+    hedgerow(&[
+        "serve",
+        "--plan",
+        &plan,
+        "--encrypted-model",
+        "--identity",
+        &server,
+    ])
+    .fails_with(&["plan.json", "missing field"]);
     refuse(&["--plan", &plan], &["plan.json", "missing field"]);
     world.write("model.json", "{}");
     let to = [

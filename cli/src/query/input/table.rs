@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use csv::{Position, StringRecord};
+use csv::{ErrorKind, Position, StringRecord};
 use hedgerow_forest::ensemble::Feature;
 use hedgerow_inference::service::Rows;
 
@@ -37,7 +37,7 @@ impl Table {
         let records = reader
             .records()
             .collect::<std::result::Result<Vec<_>, _>>()
-            .map_err(|error| CliError::Config(format!("{}: {error}", path.display())))?;
+            .map_err(|error| refused(path, &error))?;
         if records.is_empty() {
             return Err(CliError::Config(format!("{}: no rows", path.display())));
         }
@@ -179,6 +179,18 @@ impl Table {
     }
 }
 
+/// What the reader says, at the line.
+fn refused(path: &Path, error: &csv::Error) -> CliError {
+    let line = error.position().map_or(1, Position::line);
+    let said = match error.kind() {
+        ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => format!("{len} fields, expected {expected_len}"),
+        _ => error.to_string(),
+    };
+    CliError::Config(format!("{}:{line}: {said}", path.display()))
+}
+
 /// Does a first record hold names? So it does if the names of the model are among its fields, if a field fits no column at
 /// its place, and if it counts from 0 as pandas does where nobody named the columns.
 fn names(first: &StringRecord, columns: &[Feature]) -> bool {
@@ -247,7 +259,7 @@ mod tests {
         );
         assert_eq!(refused("a,b\n", &[]), "x.csv: no rows");
         let ragged = Table::read(Path::new("x.csv"), b"a,b\n1\n").err().unwrap();
-        assert!(ragged.to_string().contains("line: 2"), "{ragged}");
+        assert_eq!(ragged.to_string(), "x.csv:2: 1 fields, expected 2");
         assert!(Table::read(Path::new("x.csv"), b"").is_err());
     }
 
