@@ -2,7 +2,7 @@
 
 use crate::scheme::SchemeError;
 
-/// What a ciphertext of [`Clear`] holds: all its slots, or nothing.
+/// What a ciphertext of [`Clear`](super::Clear) holds: all its slots, or nothing.
 pub trait Slots: Clone + Send + Sync {
     /// From the values of all slots; simulations never call `values`.
     fn from_values(slots: usize, values: impl FnOnce() -> Vec<f64>) -> Result<Self, SchemeError>;
