@@ -147,6 +147,43 @@ fn repro_a_party_that_missed_the_end_is_told_until_it_has_the_model() {
     }
 }
 
+/// Found by `rows_and_two_with_attributes_survive`: a party that had lost its alignment asked for the first message while a
+/// step of its peer was under way, which then believed that it had nothing to say.
+#[test]
+fn repro_an_alignment_goes_on_after_everybody_died() {
+    let ops = [
+        Op::Wait { ms: 172 },
+        Op::CrashParty {
+            party: 2,
+            after: 6,
+            down: 4_954,
+        },
+        Op::CrashParty {
+            party: 0,
+            after: 1,
+            down: 3_460,
+        },
+        Op::CrashParty {
+            party: 1,
+            after: 0,
+            down: 14_391,
+        },
+        Op::CrashCoordinator {
+            after: 2,
+            down: 5_101,
+        },
+        Op::Weather(Weather {
+            lost: 1,
+            doubled: 11,
+            jitter: 888,
+        }),
+        Op::Until {
+            phase: PhaseName::Publishing,
+        },
+    ];
+    survive(&Shape::mixed(1, 2, 3), 16_075_943_232_534_669_067, &ops);
+}
+
 proptest! {
     // Calibrating the noise, again after each restart, costs most of the time of these.
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]

@@ -49,7 +49,7 @@ impl Joined {
             AlignStage::Idle | AlignStage::Over if plain => match role {
                 Role::Attributes => self.give(
                     index,
-                    Task::Align { asked: false },
+                    Task::Align { asked: None },
                     Work::Align(AlignWork::Tell),
                     outputs,
                 ),
@@ -63,7 +63,7 @@ impl Joined {
                     let party = pair.peer.clone();
                     self.give(
                         index,
-                        Task::Align { asked: false },
+                        Task::Align { asked: None },
                         Work::Align(AlignWork::Hear { party, messages }),
                         outputs,
                     );
@@ -78,7 +78,7 @@ impl Joined {
                     seed: self.secret.alignment(&pair.peer),
                     pair: (me, pair.peer.clone()),
                 });
-                self.give(index, Task::Align { asked: false }, work, outputs);
+                self.give(index, Task::Align { asked: None }, work, outputs);
             }
             AlignStage::Here { machine, stuck } => {
                 let receive: Vec<Vec<u8>> = std::iter::from_fn(|| pair.streams.pop(Channel::Align))
@@ -111,7 +111,8 @@ impl Joined {
                     receive,
                     send,
                 });
-                self.give(index, Task::Align { asked: wanted }, work, outputs);
+                let asked = wanted.then_some(made);
+                self.give(index, Task::Align { asked }, work, outputs);
             }
             AlignStage::Away => {}
         }
@@ -121,7 +122,7 @@ impl Joined {
     pub(super) fn align_done(
         &mut self,
         index: usize,
-        asked: bool,
+        asked: Option<u32>,
         done: Done,
         outputs: &mut VecDeque<Output>,
     ) -> Result<(), Refusal> {
@@ -130,8 +131,9 @@ impl Joined {
         };
         match done {
             Done::Align { machine, messages } => {
-                let stuck = asked && messages.is_empty();
                 let out = pair.streams.out_or_new(Channel::Align);
+                // The peer may have gone back to the first message meanwhile, and that one is there.
+                let stuck = messages.is_empty() && asked == Some(out.messages() as u32);
                 for (seq, message) in messages {
                     // The peer may have asked for others meanwhile.
                     if out.messages() as u32 == seq {

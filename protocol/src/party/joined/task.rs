@@ -16,7 +16,8 @@ use crate::wire::Channel;
 /// What a work is for.
 pub(super) enum Task {
     Align {
-        asked: bool,
+        /// The first own message that was asked for, if any was.
+        asked: Option<u32>,
     },
     Attributes,
     Encrypt {
