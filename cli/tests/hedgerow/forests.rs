@@ -154,7 +154,7 @@ fn what_cannot_be_served_or_asked_of_a_forest_says_why() {
         "--input",
         &input,
     ])
-    .fails_with(&["label-only does not fit", "3 classes", "private-model fits"]);
+    .fails_with(&["label-only does not fit", "3 classes", "encrypted-model fits"]);
     local(&["--batch", "65"], &["--batch 65", "at most 64 rows"]);
     local(&[], &["rows.csv:1", "no columns called \"b\"", "there are a, c"]);
     let network = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/networks/mlp.onnx");
