@@ -50,11 +50,20 @@ impl Evaluator {
         when: Rescale,
         scratch: &mut Scratch,
     ) -> Result<(), CkksError> {
+        self.relinearized(out, when, scratch, |product| self.tensor_into(product, a, b))
+    }
+
+    /// What `fill` makes of three parts, in the room that the scratch has for them, relinearised into a destination.
+    fn relinearized(
+        &self,
+        out: &mut Ciphertext,
+        when: Rescale,
+        scratch: &mut Scratch,
+        fill: impl FnOnce(&mut Ciphertext) -> Result<(), CkksError>,
+    ) -> Result<(), CkksError> {
         let nothing = Ciphertext::new(self.params().digest(), self.keys().id(), 1.0, Vec::new());
         let mut product = std::mem::replace(&mut scratch.product, nothing);
-        let result = self
-            .tensor_into(&mut product, a, b)
-            .and_then(|()| self.relinearize_into(out, &product, when, scratch));
+        let result = fill(&mut product).and_then(|()| self.relinearize_into(out, &product, when, scratch));
         scratch.product = product;
         result
     }
@@ -108,13 +117,7 @@ impl Evaluator {
         when: Rescale,
         scratch: &mut Scratch,
     ) -> Result<(), CkksError> {
-        let nothing = Ciphertext::new(self.params().digest(), self.keys().id(), 1.0, Vec::new());
-        let mut sum = std::mem::replace(&mut scratch.product, nothing);
-        let result = self
-            .dot_tensor_into(&mut sum, a, b)
-            .and_then(|()| self.relinearize_into(out, &sum, when, scratch));
-        scratch.product = sum;
-        result
+        self.relinearized(out, when, scratch, |sum| self.dot_tensor_into(sum, a, b))
     }
 
     /// `sum_i a_i b_i` as a ciphertext of three parts: one reduction for many products.
