@@ -109,6 +109,9 @@ impl ClientMachine {
     pub fn handle_connected(&mut self, now: Duration) {
         self.heard = now;
         self.resend = now + RESEND;
+        // What was to go over another connection is said again where it matters: here a name comes first.
+        self.outputs
+            .retain(|output| !matches!(output, ClientOutput::Send(_)));
         let model = self.model.clone();
         self.send(Message::Hello { model });
         self.keys
