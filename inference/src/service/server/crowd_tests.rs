@@ -16,6 +16,8 @@ fn run(world: &mut World, cuts: &[Cut]) -> Vec<bool> {
     let mut fresh = 10_000;
     for step in 0..400_000 {
         let due = |at: &u64| *at == step;
+        // An answer that is in the client's hands is its own, whatever becomes of its connection.
+        world.outputs();
         for (_, person, pause) in cuts.iter().filter(|(at, ..)| due(at)) {
             let conn = world.people[*person].conn;
             untouched[*person] = false;
@@ -30,13 +32,18 @@ fn run(world: &mut World, cuts: &[Cut]) -> Vec<bool> {
         }
         for (_, person) in back.extract_if(.., |(at, _)| due(at)) {
             let person = &mut world.people[person];
+            // What it said while there was no connection has reached nobody.
+            world.wire.retain(|(_, conn, ..)| *conn != person.conn);
             world
                 .server
                 .handle_connected(person.conn, &person.name, world.now);
             person.machine.handle_connected(world.now);
         }
         if back.is_empty() && world.over() && cuts.iter().all(|(at, ..)| *at <= step) {
-            world.outputs();
+            // What confirms the last answers arrives as well.
+            while !world.wire.is_empty() {
+                world.step();
+            }
             return untouched;
         }
         world.step();
