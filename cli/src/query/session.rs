@@ -115,8 +115,11 @@ impl Session {
     async fn again(&mut self, error: LinkError) -> Result<()> {
         // The last words of the server may be why the connection is over.
         while let Some(output) = self.machine.poll_output() {
-            if let ClientOutput::Failed(error) = output {
-                return Err(failed(error));
+            match output {
+                ClientOutput::Failed(error) => return Err(failed(error)),
+                ClientOutput::Send(_) => {}
+                // An answer that is here stays here.
+                news => self.news.push_back(news),
             }
         }
         let mut backoff = Backoff::new();
