@@ -104,11 +104,11 @@ pub async fn run(arguments: &Query) -> Result<()> {
         clear.fits(&offer)?;
     }
     let mut asked = Asked::new(&offer, &mut keys, prepared.own)?;
-    asked.download(&mut session).await?;
     let (rows, said) = input.rows(asked.client.columns())?;
     for line in said {
         eprintln!("warning: {line}");
     }
+    asked.download(&mut session).await?;
     let mut answers = Vec::new();
     for part in rows.parts(usize::try_from(offer.rows).unwrap_or(usize::MAX)) {
         answers.extend(asked.ask(&mut session, &part).await?);
