@@ -9,6 +9,7 @@ use hedgerow_crypto::exact::products::fit::Fit;
 use hedgerow_crypto::exact::{
     ExactError, ProductEvaluator, ProductKey, ProductKeys, ProductLiteral, ProductParams,
 };
+use hedgerow_crypto::secret::Secret;
 use hedgerow_crypto::seed::Seed;
 use rand_core::CryptoRng;
 use rayon::prelude::*;
@@ -267,10 +268,8 @@ impl BatchClient {
                     row.get(feature)
                         .map_or(0, |bin| u64::from(usize::from(*bin) > bit))
                 };
-                let mut column: zeroize::Zeroizing<Vec<u64>> =
-                    rows.iter().map(above).collect::<Vec<_>>().into();
-                bytes.extend(self.key.encrypt(&column, rng)?);
-                column.fill(0);
+                let column = Secret::new(rows.iter().map(above).collect::<Vec<u64>>());
+                bytes.extend(self.key.encrypt(column.expose(), rng)?);
             }
         }
         Ok((bytes, Asked::of(rows.len())))
@@ -283,9 +282,8 @@ impl BatchClient {
             columns.push(self.key.open_slots(&self.params.read_answer(answer)?)?);
         }
         let row = |row: usize| {
-            let digit = |column: &hedgerow_crypto::secret::Secret<Vec<u64>>| {
-                column.expose().get(row).map_or(0, |sum| centred(*sum, p))
-            };
+            let digit =
+                |column: &Secret<Vec<u64>>| column.expose().get(row).map_or(0, |sum| centred(*sum, p));
             let digits: Vec<i64> = columns.iter().map(digit).collect();
             self.digits.values(&digits)
         };
