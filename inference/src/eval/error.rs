@@ -46,7 +46,7 @@ pub enum EvalError {
         /// Ciphertexts given.
         actual: usize,
     },
-    /// More samples than lanes, or samples of another length.
+    /// More samples than the batch, or samples of another length.
     #[error("{what}: expected {expected}, got {actual}")]
     Samples {
         /// What is wrong.

@@ -20,6 +20,7 @@ pub use encrypted::{EncryptedModel, Weight, weight_levels, weights};
 pub use error::EvalError;
 pub use model::Prepared;
 pub use pack::{decode, encode};
+pub(crate) use pack::{pack, unpack};
 pub use polynomial::depth;
 pub use program::Trace;
 pub(crate) use program::{Program, Weights};

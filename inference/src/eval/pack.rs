@@ -1,18 +1,35 @@
 //! Samples to slots and back.
 
 use super::EvalError;
+use crate::linear::{Grid, Layout};
 use crate::plan::Plan;
+
+/// Ciphertexts of `rounds` rounds, one after the other; missing samples are zero.
+pub(crate) fn pack(layout: &Layout, samples: &[Vec<f64>], grid: Grid, rounds: usize) -> Vec<Vec<f64>> {
+    let round = |k: usize| {
+        let first = (k * grid.lanes).min(samples.len());
+        layout.pack(&samples[first..], grid)
+    };
+    (0..rounds).flat_map(round).collect()
+}
+
+/// The vectors of the first `samples` samples of all rounds.
+pub(crate) fn unpack(layout: &Layout, tiles: &[Vec<f64>], samples: usize, grid: Grid) -> Vec<Vec<f64>> {
+    let rounds = tiles.chunks(layout.tiles(grid.positions).max(1)).enumerate();
+    let round = |(k, tiles)| layout.unpack(tiles, samples.saturating_sub(k * grid.lanes), grid);
+    rounds.flat_map(round).collect()
+}
 
 /// The slots of the input ciphertexts for a batch of samples.
 ///
 /// # Errors
-/// No samples, more than the plan's lanes, or samples of another length.
+/// No samples, more than the plan's batch, or samples of another length.
 pub fn encode(plan: &Plan, samples: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, EvalError> {
     let layout = &plan.steps[0].layout;
-    if samples.is_empty() || samples.len() > plan.lanes {
+    if samples.is_empty() || samples.len() > plan.batch() {
         return Err(EvalError::Samples {
             what: "samples",
-            expected: plan.lanes,
+            expected: plan.batch(),
             actual: samples.len(),
         });
     }
@@ -23,7 +40,7 @@ pub fn encode(plan: &Plan, samples: &[Vec<f64>]) -> Result<Vec<Vec<f64>>, EvalEr
             actual: odd.len(),
         });
     }
-    Ok(layout.pack(samples, plan.grid()))
+    Ok(pack(layout, samples, plan.grid(), plan.rounds))
 }
 
 /// The results of the first `samples` samples, from the slots of the output ciphertexts.
@@ -31,5 +48,5 @@ pub fn decode(plan: &Plan, slots: &[Vec<f64>], samples: usize) -> Vec<Vec<f64>> 
     let Some(last) = plan.steps.last() else {
         return Vec::new();
     };
-    last.layout.unpack(slots, samples, plan.grid())
+    unpack(&last.layout, slots, samples, plan.grid())
 }

@@ -190,6 +190,22 @@ fn linear<S: Scheme>(
     inputs: &[S::Ciphertext],
     weights: &Weights<S>,
 ) -> Result<Vec<S::Ciphertext>, SchemeError> {
+    let each = match weights {
+        Weights::Clear { map, .. } => map.inputs,
+        Weights::Encrypted { map, .. } => map.inputs,
+    };
+    let mut outputs = Vec::new();
+    for inputs in inputs.chunks(each.max(1)) {
+        outputs.extend(round(scheme, inputs, weights)?);
+    }
+    Ok(outputs)
+}
+
+fn round<S: Scheme>(
+    scheme: &S,
+    inputs: &[S::Ciphertext],
+    weights: &Weights<S>,
+) -> Result<Vec<S::Ciphertext>, SchemeError> {
     match weights {
         Weights::Clear { map, bias } => {
             let mut outputs = scheme.linear_transform(inputs, map)?;

@@ -56,7 +56,7 @@ struct Prices<'a> {
 
 impl Prices<'_> {
     fn at(&self, op: Op, level: usize) -> f64 {
-        self.costs.seconds(op, &self.plan.ring, level, self.cold)
+        self.plan.rounds as f64 * self.costs.seconds(op, &self.plan.ring, level, self.cold)
     }
 
     /// Products, rotations before and after them, and rescales.

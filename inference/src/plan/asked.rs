@@ -78,7 +78,8 @@ pub enum PlanError {
     },
     /// Every plan violates a constraint.
     #[error(
-        "none of {candidates} candidates satisfies the constraints: a batch of {batch} and {max_memory:?} bytes of memory; the least memory of any plan is {least} bytes"
+        "none of {candidates} candidates satisfies the constraints: {}",
+        wish(.batch, .max_memory, .least)
     )]
     Constraints {
         /// Candidates seen.
@@ -87,7 +88,20 @@ pub enum PlanError {
         batch: usize,
         /// The memory.
         max_memory: Option<u64>,
-        /// The least memory of any plan.
-        least: u64,
+        /// The least memory of any plan, where there is one.
+        least: Option<u64>,
     },
+}
+
+/// What was asked for, and what to ask for instead.
+fn wish(batch: &usize, max_memory: &Option<u64>, least: &Option<u64>) -> String {
+    let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+    match (max_memory, least) {
+        (Some(most), Some(least)) => format!(
+            "a batch of {batch} in {} MiB of memory, where the smallest plan takes {} MiB: allow so much",
+            most >> 20,
+            mib(*least)
+        ),
+        _ => format!("a batch of {batch}; ask for a smaller one, and several times"),
+    }
 }

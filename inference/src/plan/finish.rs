@@ -31,7 +31,7 @@ pub(super) fn finish(
     model: &str,
     steps: Vec<Step>,
     ring: &Ring,
-    grid: Grid,
+    (grid, rounds): (Grid, usize),
     asked: &Asked,
 ) -> Result<Plan, PlanError> {
     let (costs, encrypted) = (&asked.costs, asked.encrypted_model);
@@ -41,6 +41,7 @@ pub(super) fn finish(
         model: model.to_owned(),
         ring: *ring,
         lanes: grid.lanes,
+        rounds,
         order: grid.order,
         steps,
         structure: None,
@@ -59,8 +60,11 @@ pub(super) fn finish(
     let output_level = plan.steps.last().map_or(0, |s| s.level);
     let key_bytes = key_bytes(ring, &plan.tally.keys);
     let model_bytes = shapes.iter().enumerate().map(|(i, shape)| match shape {
-        NodeShape::Linear { map, .. } => {
+        NodeShape::Linear { map, bias } => {
+            let added = if *bias { map.outputs.len() as u64 } else { 0 };
+            let halves = if encrypted { 2 } else { 1 };
             map.terms() as u64 * mask_bytes(ring, grid, encrypted, plan.operand_level(i))
+                + added * halves * ring.limb_bytes(plan.steps[i].level + 1)
         }
         _ => 0,
     });

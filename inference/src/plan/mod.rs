@@ -39,7 +39,7 @@ pub use outline::{Algorithm, Masks, OutlinePlan, OutlineStep, Refresh, outline};
 pub use ring::Ring;
 pub use search::plan;
 pub use structure::NodeShape;
-pub(crate) use structure::{masks, structure};
+pub(crate) use structure::{MAX_ROUNDS, masks, structure};
 
 use crate::graph::{Graph, Operator, Polynomial};
 use crate::linear::{Fold, Grid, Layout, Order, Steps};
@@ -100,6 +100,9 @@ pub struct Plan {
     pub ring: Ring,
     /// Samples in a ciphertext.
     pub lanes: usize,
+    /// How often an evaluation takes so many: tiles along the batch, which share weights and keys.
+    #[serde(default = "once")]
+    pub rounds: usize,
     /// Which of sample and position changes from slot to slot.
     pub order: Order,
     /// One step for each node.
@@ -116,6 +119,11 @@ pub struct Plan {
     /// What convolutions would cost by algorithms that plans do not run.
     #[serde(default)]
     pub alternatives: Vec<Alternative>,
+}
+
+/// Rounds of a plan that was written before there were several.
+const fn once() -> usize {
+    1
 }
 
 /// Version of the plan format.
@@ -136,18 +144,23 @@ impl Plan {
         }
     }
 
-    /// Ciphertexts of one input.
+    /// Samples of one evaluation.
+    pub fn batch(&self) -> usize {
+        self.lanes * self.rounds
+    }
+
+    /// Ciphertexts of one input, of all rounds.
     pub fn input_ciphertexts(&self) -> usize {
         self.steps
             .first()
-            .map_or(0, |step| step.layout.tiles(self.positions()))
+            .map_or(0, |step| self.rounds * step.layout.tiles(self.positions()))
     }
 
-    /// Ciphertexts of one output.
+    /// Ciphertexts of one output, of all rounds.
     pub fn output_ciphertexts(&self) -> usize {
         self.steps
             .last()
-            .map_or(0, |step| step.layout.tiles(self.positions()))
+            .map_or(0, |step| self.rounds * step.layout.tiles(self.positions()))
     }
 
     /// Bytes of an encrypted model as its owner sends it, once: fresh ciphertexts.
@@ -171,6 +184,7 @@ impl Plan {
                 &self.model,
                 &self.ring,
                 self.lanes,
+                self.rounds,
                 self.order,
                 &self.steps,
                 &self.structure,
@@ -193,6 +207,7 @@ impl Plan {
         differ("encrypted model", kind(self), kind(other));
         differ("ring", self.ring.to_string(), other.ring.to_string());
         differ("lanes", self.lanes.to_string(), other.lanes.to_string());
+        differ("rounds", self.rounds.to_string(), other.rounds.to_string());
         differ("order", format!("{:?}", self.order), format!("{:?}", other.order));
         differ("operations", self.tally.to_string(), other.tally.to_string());
         let keys = |plan: &Self| plan.keys().rotations.len().to_string();

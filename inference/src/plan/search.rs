@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::finish::{finish, mask_bytes, product};
-use super::{Asked, Objective, Plan, PlanError, Ring, Step, StepKind, candidates, fingerprint};
+use super::{Asked, MAX_ROUNDS, Objective, Plan, PlanError, Ring, Step, StepKind, candidates, fingerprint};
 use crate::eval::depth;
 use crate::graph::{Graph, GraphError, Operator};
 use crate::linear::{Fold, Grid, Layout, Matrix, Order, Steps, rotations};
@@ -26,6 +26,7 @@ struct Partial {
 /// # Errors
 /// Activations that were not calibrated, too much depth, constraints that no plan satisfies.
 pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
+    let original = graph;
     let model = fingerprint(graph);
     // Whoever asks an encrypted model owns it: the answer may hold whatever it does.
     let closed = match asked.encrypted_model {
@@ -43,24 +44,29 @@ pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
         });
     }
     let mut seen = 0;
-    let mut found: Vec<(f64, Partial, &Ring, Grid)> = Vec::new();
+    let mut found: Vec<(f64, Partial, &Ring, Batch)> = Vec::new();
     let mut spots = HashMap::new();
     let smallest = rings.iter().map(|r| r.log_degree).min().unwrap_or(12);
     for ring in rings.iter().filter(|r| r.log_degree <= smallest + 1) {
-        for grid in grids(ring, asked) {
-            if let Some(partial) = beam(graph, &levels, top, ring, grid, asked, &mut seen, &mut spots) {
-                found.push((partial.score(ring, grid, asked.objective), partial, ring, grid));
+        for batch in batches(ring, asked) {
+            let most = Most {
+                memory: asked.max_memory.unwrap_or(u64::MAX),
+                score: match asked.max_memory {
+                    None => found.iter().map(|f| f.0).fold(f64::INFINITY, f64::min),
+                    Some(_) => f64::INFINITY,
+                },
+            };
+            let found_one = beam(
+                graph, &levels, top, ring, batch, asked, most, &mut seen, &mut spots,
+            );
+            if let Some(partial) = found_one {
+                found.push((partial.score(ring, batch, asked.objective), partial, ring, batch));
             }
         }
     }
     found.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let mut least = u64::MAX;
-    for (_, partial, ring, grid) in found {
-        least = least.min(partial.memory(ring));
-        if asked.max_memory.is_some_and(|most| partial.memory(ring) > most) {
-            continue;
-        }
-        let mut plan = finish(graph, &model, partial.steps, ring, grid, asked)?;
+    for (_, partial, ring, batch) in found {
+        let mut plan = finish(graph, &model, partial.steps, ring, batch, asked)?;
         if asked
             .max_memory
             .is_none_or(|most| plan.predicted.memory() <= most)
@@ -69,11 +75,21 @@ pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
             return Ok(plan);
         }
     }
-    let (batch, max_memory) = (asked.batch, asked.max_memory);
+    // What the memory would have to be, if there is a plan at all.
+    let objective = Objective::Memory;
+    let unbound = Asked {
+        objective,
+        max_memory: None,
+        ..asked.clone()
+    };
+    let least = match asked.max_memory {
+        Some(_) => Some(plan(original, &unbound)?.predicted.memory()),
+        None => None,
+    };
     Err(PlanError::Constraints {
         candidates: seen,
-        batch,
-        max_memory,
+        batch: asked.batch,
+        max_memory: asked.max_memory,
         least,
     })
 }
@@ -86,19 +102,72 @@ impl Partial {
     }
 
     /// What the objective makes smallest.
-    fn score(&self, ring: &Ring, grid: Grid, objective: Objective) -> f64 {
+    fn score(&self, ring: &Ring, (grid, rounds): Batch, objective: Objective) -> f64 {
         let Grid { positions, lanes, .. } = grid;
         match objective {
-            Objective::Latency => self.seconds,
+            Objective::Latency => self.seconds * rounds as f64,
             Objective::Throughput => self.seconds / lanes as f64,
             Objective::Memory => self.memory(ring) as f64,
             Objective::Client => {
                 let tiles = |step: Option<&Step>| step.map_or(0, |s| s.layout.tiles(positions)) as u64;
                 let sent = tiles(self.steps.first()) * ring.fresh_bytes(ring.levels);
-                (sent + tiles(self.steps.last()) * ring.ciphertext_bytes(0)) as f64 + self.seconds
+                let each = (sent + tiles(self.steps.last()) * ring.ciphertext_bytes(0)) as f64 + self.seconds;
+                each * rounds as f64
             }
         }
     }
+
+    /// No more than the score of any plan that begins with it.
+    fn bound(&self, ring: &Ring, batch: Batch, objective: Objective) -> f64 {
+        match objective {
+            Objective::Client => {
+                let tiles = self
+                    .steps
+                    .first()
+                    .map_or(0, |s| s.layout.tiles(batch.0.positions));
+                (tiles as u64 * ring.fresh_bytes(ring.levels)) as f64 * batch.1 as f64
+            }
+            other => self.score(ring, batch, other),
+        }
+    }
+}
+
+/// How a batch is packed: positions and samples of a ciphertext, and how many such rounds.
+type Batch = (Grid, usize);
+
+/// What a plan in the making may have at most, to be looked at further.
+#[derive(Clone, Copy)]
+struct Most {
+    memory: u64,
+    score: f64,
+}
+
+/// Ways to pack a batch: as many samples in a ciphertext as it has, and fewer in several rounds, in both orders. For
+/// throughput also more.
+fn batches(ring: &Ring, asked: &Asked) -> Vec<Batch> {
+    let batch = asked.batch.max(1);
+    let whole = batch.next_power_of_two().min(ring.slots() / 2);
+    let most = match asked.objective {
+        Objective::Throughput => ring.slots() / 2,
+        _ => whole,
+    };
+    let lanes = (0..=most.ilog2()).rev().map(|k| 1 << k);
+    let mut all = Vec::new();
+    for lanes in lanes {
+        let rounds = batch.div_ceil(lanes);
+        if rounds > MAX_ROUNDS {
+            continue;
+        }
+        let last = Grid::new(ring.slots() / lanes, lanes);
+        all.push((last, rounds));
+        // Its gain are masks of a few words. Encrypted masks are whole ciphertexts in any order, and rotations that do not
+        // go around need as many of them or more.
+        if lanes >= Grid::LEAST_LANES && !asked.encrypted_model {
+            let order = Order::BatchFirst;
+            all.push((Grid { order, ..last }, rounds));
+        }
+    }
+    all
 }
 
 /// Numbers of samples in a ciphertext to try, in both orders.
@@ -115,7 +184,6 @@ pub(super) fn grids(ring: &Ring, asked: &Asked) -> Vec<Grid> {
     for lanes in lanes {
         let last = Grid::new(ring.slots() / lanes, lanes);
         grids.push(last);
-        // What repeats in the clear does not once it is encrypted.
         if lanes >= Grid::LEAST_LANES && !asked.encrypted_model {
             let order = Order::BatchFirst;
             grids.push(Grid { order, ..last });
@@ -153,12 +221,16 @@ fn beam(
     levels: &[usize],
     top: usize,
     ring: &Ring,
-    grid: Grid,
+    batch: Batch,
     asked: &Asked,
+    most: Most,
     seen: &mut u64,
     spots: &mut Spots,
 ) -> Option<Partial> {
+    let (grid, _) = batch;
     let positions = grid.positions;
+    // How many samples there are does not matter to where elements are.
+    let spot = Grid { lanes: 1, ..grid };
     let mut beam: Vec<Partial> = Vec::new();
     for (i, node) in graph.nodes().iter().enumerate() {
         let mut next: Vec<Partial> = Vec::new();
@@ -194,7 +266,7 @@ fn beam(
                         if last && !asked.encrypted_model && !candidates::clean(&layout, fold) {
                             continue;
                         }
-                        let key = (i, input.clone(), layout.clone(), fold, grid);
+                        let key = (i, input.clone(), layout.clone(), fold, spot);
                         let matrix = spots
                             .entry(key)
                             .or_insert_with(|| rotations(map, input, &layout, fold, grid));
@@ -271,6 +343,7 @@ fn beam(
                 }
             }
         }
+        next.retain(|p| p.memory(ring) <= most.memory && p.bound(ring, batch, asked.objective) <= most.score);
         beam = keep(next, ring, asked);
         if beam.is_empty() {
             return None;

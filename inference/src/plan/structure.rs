@@ -116,7 +116,12 @@ impl Plan {
     pub(super) fn simulate(&self, shapes: &[NodeShape]) -> Result<Tally, EvalError> {
         let sim = Sim::new(self.ring.slots(), self.ring.levels);
         let (grid, encrypted) = (self.grid(), self.structure.is_some());
-        let program = Program::new(&sim, self, shapes, |i, shape| {
+        // Every round is like the first.
+        let once = Self {
+            rounds: 1,
+            ..self.clone()
+        };
+        let program = Program::new(&sim, &once, shapes, |i, shape| {
             let (from, step) = (self.operand_level(i), &self.steps[i]);
             let NodeShape::Linear { map, bias } = shape else {
                 return Err(self.wrong(i, "no affine map"));
@@ -143,7 +148,7 @@ impl Plan {
             })
         })?;
         let mut level = Ok(());
-        let outputs = program.run_traced(&sim, &simulated(&sim, self)?, |i, trace| {
+        let outputs = program.run_traced(&sim, &simulated(&sim, &once)?, |i, trace| {
             if trace.level != self.steps[i].level && level.is_ok() {
                 level = Err(self.wrong(
                     i,
@@ -152,13 +157,13 @@ impl Plan {
             }
         })?;
         level?;
-        if outputs.len() != self.output_ciphertexts() {
+        if outputs.len() != once.output_ciphertexts() {
             return Err(self.wrong(
                 self.steps.len() - 1,
                 "another number of ciphertexts than its layout",
             ));
         }
-        Ok(sim.tally())
+        Ok(sim.tally().times(self.rounds as u64))
     }
 
     /// Checks a plan that comes from somebody else, with the structure of an encrypted model: that everything in it fits
@@ -170,7 +175,8 @@ impl Plan {
         let grid_fits = self.lanes > 0
             && (4..=17).contains(&self.ring.log_degree)
             && self.lanes.is_power_of_two()
-            && self.lanes <= self.ring.slots();
+            && self.lanes <= self.ring.slots()
+            && (1..=MAX_ROUNDS).contains(&self.rounds);
         let levels = self.ring.levels <= MAX_LEVELS && (1..=MAX_LEVELS + 1).contains(&self.ring.dnum);
         if self.steps.is_empty() || !grid_fits || !levels {
             return Err(self.wrong(0, "a ring, or samples of a ciphertext, that no plan has"));
@@ -241,6 +247,8 @@ impl Plan {
     }
 }
 
+/// Most rounds of a plan.
+pub(crate) const MAX_ROUNDS: usize = 1 << 12;
 /// Most levels of a plan that comes from somebody else.
 const MAX_LEVELS: usize = 64;
 /// Most elements of a node in it.

@@ -117,13 +117,13 @@ fn impossible_wishes_are_named() {
     )
     .unwrap_err();
     assert!(
-        matches!(error, PlanError::Constraints { least, .. } if least > 1000),
+        matches!(error, PlanError::Constraints { least: Some(least), .. } if least > 1000),
         "{error}"
     );
     let error = plan(
         &graph,
         &Asked {
-            batch: 1 << 20,
+            batch: 1 << 30,
             ..Asked::default()
         },
     )
@@ -283,7 +283,6 @@ fn large_networks_are_planned_from_their_shapes() {
         )
         .unwrap();
         assert!(time(&encrypted) > time(&latency), "{name}");
-        assert!(encrypted.missing.iter().any(|m| m.contains("encrypted")));
     }
     let squeezenet = Outline::from_onnx(&zoo::onnx("squeezenet", zoo::Weights::Declared).unwrap()).unwrap();
     let asked = Asked {
@@ -291,7 +290,7 @@ fn large_networks_are_planned_from_their_shapes() {
         ..Asked::default()
     };
     assert!(
-        matches!(super::outline(&squeezenet, &asked), Err(PlanError::Constraints { least, .. }) if least > 1000)
+        matches!(super::outline(&squeezenet, &asked), Err(PlanError::Constraints { least: Some(least), .. }) if least > 1000)
     );
     assert!(zoo::onnx("nonsense", zoo::Weights::Declared).is_none());
 }

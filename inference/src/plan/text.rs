@@ -6,15 +6,15 @@ use super::{Other, Plan, StepKind};
 use crate::linear::{Fold, Grid, Layout, Order};
 
 /// The layout in tile tensor notation, with the batch where it is.
-fn notation(layout: &Layout, grid: Grid) -> String {
+fn notation(layout: &Layout, grid: Grid, rounds: usize) -> String {
     let Grid {
         positions,
         lanes,
         order,
     } = grid;
-    let batch = format!("{lanes}/{lanes}");
+    let batch = format!("{}/{lanes}", lanes * rounds);
     let place = |inner: String| match order {
-        _ if lanes == 1 => format!("[{inner}]"),
+        _ if lanes * rounds == 1 => format!("[{inner}]"),
         Order::BatchLast => format!("[{inner}, {batch}]"),
         Order::BatchFirst => format!("[{batch}, {inner}]"),
     };
@@ -37,10 +37,14 @@ impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{}: {}, {} sample(s) in a ciphertext{}",
+            "{}: {}, {} sample(s) in a ciphertext{}{}",
             self.name,
             self.ring,
             self.lanes,
+            match self.rounds {
+                1 => String::new(),
+                rounds => format!(", {rounds} rounds of them"),
+            },
             if self.structure.is_some() {
                 ", encrypted model"
             } else {
@@ -61,7 +65,7 @@ impl fmt::Display for Plan {
                 StepKind::Polynomial { .. } => "polynomial".to_owned(),
                 StepKind::Binary { .. } => "slot by slot".to_owned(),
             };
-            let layout = notation(&step.layout, self.grid());
+            let layout = notation(&step.layout, self.grid(), self.rounds);
             writeln!(f, "  level {:>2}  {layout}  {}: {how}", step.level, step.name)?;
         }
         writeln!(f, "  {}", self.tally)?;

@@ -121,6 +121,13 @@ impl Tally {
             .sum()
     }
 
+    /// The same, so many times.
+    #[must_use]
+    pub fn times(mut self, times: u64) -> Self {
+        self.operations.values_mut().for_each(|count| *count *= times);
+        self
+    }
+
     /// What was done since `earlier`, a former value of the same tally. Keys stay those of the whole.
     pub fn since(&self, earlier: &Self) -> Self {
         let mut operations = self.operations.clone();

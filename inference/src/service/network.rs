@@ -12,7 +12,7 @@ use prost::Message as _;
 use rand_core::CryptoRng;
 
 use super::{Asking, Hosted, Meaning, Offer, Rows, Scores, ServiceError, Sizes};
-use crate::eval::{EvalError, Prepared};
+use crate::eval::{EvalError, Prepared, pack, unpack};
 use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::scheme::{Ckks, CkksClient, Rooms, Scheme, SchemeError, key_plan};
@@ -153,7 +153,7 @@ impl Hosted for HostedNetwork {
             model: self.name.clone(),
             mode: "ckks".to_owned(),
             leakage: LEAKAGE.to_owned(),
-            rows: self.form.lanes as u64,
+            rows: self.form.batch() as u64,
             sizes: self.sizes,
             form: FormBytes::of(&self.form).encode_to_vec(),
         }
@@ -220,7 +220,7 @@ impl AskingNetwork {
         expected: Sizes,
     ) -> Result<Self, ServiceError> {
         ServiceError::at_most("evaluation keys", expected.keys, MAX_KEYS)?;
-        if expected != offer.sizes || offer.rows != form.lanes as u64 {
+        if expected != offer.sizes || offer.rows != form.batch() as u64 {
             return Err(ServiceError::Malformed {
                 what: "offer",
                 detail: format!("sizes {:?}, expected {expected:?}", offer.sizes),
@@ -258,11 +258,11 @@ impl Asking for AskingNetwork {
             let expected = self.form.input.size().to_string();
             return Err(wrong("values of a row", rows.width(), expected));
         }
-        if rows.is_empty() || rows.len() > self.form.lanes {
+        if rows.is_empty() || rows.len() > self.form.batch() {
             return Err(wrong(
                 "rows of a request",
                 rows.len(),
-                format!("1 to {}", self.form.lanes),
+                format!("1 to {}", self.form.batch()),
             ));
         }
         let samples: Vec<Vec<f64>> = rows.iter().map(<[f64]>::to_vec).collect();
@@ -277,7 +277,7 @@ impl Asking for AskingNetwork {
             ));
         }
         let mut request = Vec::new();
-        for slots in self.form.input.pack(&samples, self.form.grid()) {
+        for slots in pack(&self.form.input, &samples, self.form.grid(), self.form.rounds) {
             let fresh = self
                 .client
                 .encrypt(self.form.ring.levels, &slots, rng)
@@ -296,7 +296,7 @@ impl Asking for AskingNetwork {
             let output = Ciphertext::from_bytes(&self.params, part).map_err(ServiceError::malformed(WHAT))?;
             slots.push(self.client.decrypt(&output).map_err(evaluation)?);
         }
-        let rows = self.form.output.unpack(&slots, self.asked, self.form.grid());
+        let rows = unpack(&self.form.output, &slots, self.asked, self.form.grid());
         Ok(Scores {
             width: self.form.output.size(),
             values: rows.into_iter().flatten().collect(),

@@ -177,15 +177,12 @@ pub fn outline(outline: &Outline, asked: &Asked) -> Result<OutlinePlan, PlanErro
             candidates,
             batch: asked.batch,
             max_memory: asked.max_memory,
-            least,
+            least: (least < u64::MAX).then_some(least),
         });
     };
     plan.candidates = candidates;
     if plan.refreshed > 0 {
         plan.missing.push("refreshing ciphertexts is not built".into());
-    }
-    if asked.encrypted_model {
-        plan.missing.push("no evaluator runs encrypted models".into());
     }
     if !outline.complete {
         plan.missing

@@ -103,7 +103,7 @@ impl Hosted for HostedEncryptedNetwork {
             model: self.name.clone(),
             mode: "ckks, encrypted model".to_owned(),
             leakage: LEAKAGE.to_owned(),
-            rows: self.form.lanes as u64,
+            rows: self.form.batch() as u64,
             sizes: self.sizes,
             form: self.text.clone(),
         }

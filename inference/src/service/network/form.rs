@@ -5,7 +5,7 @@ use prost::Message as _;
 
 use super::super::{ServiceError, Sizes};
 use crate::linear::{Grid, Layout, Order};
-use crate::plan::{Plan, Ring};
+use crate::plan::{MAX_ROUNDS, Plan, Ring};
 use crate::scheme::{KeySet, key_plan};
 
 /// Most elements of an input or an output.
@@ -18,6 +18,7 @@ const MAX_SIDE: u64 = 1 << 20;
 pub(super) struct Form {
     pub(super) ring: Ring,
     pub(super) lanes: usize,
+    pub(super) rounds: usize,
     pub(super) order: Order,
     pub(super) input: Layout,
     pub(super) output: Layout,
@@ -29,7 +30,7 @@ pub(super) struct Form {
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct FormBytes {
     /// log2 N, bits of the scale, bits of the first prime, levels, digits, lanes, level of the output, 1 where positions change
-    /// fastest.
+    /// fastest, rounds.
     #[prost(uint64, repeated, tag = "1")]
     ring: Vec<u64>,
     /// Three numbers of a dense layout, or seven of an image.
@@ -77,7 +78,16 @@ impl FormBytes {
         let ring = &form.ring;
         let bits = [ring.log_degree, ring.scale_bits, ring.first_bits].map(u64::from);
         let order = usize::from(form.order == Order::BatchFirst);
-        let counts = [ring.levels, ring.dnum, form.lanes, form.output_level, order].map(|n| n as u64);
+        let lanes = form.lanes;
+        let counts = [
+            ring.levels,
+            ring.dnum,
+            lanes,
+            form.output_level,
+            order,
+            form.rounds,
+        ]
+        .map(|n| n as u64);
         Self {
             ring: bits.into_iter().chain(counts).collect(),
             input: sides(&form.input),
@@ -101,6 +111,7 @@ impl FormBytes {
             lanes,
             output_level,
             order,
+            rounds,
         ] = self.ring[..]
         else {
             return None;
@@ -118,6 +129,7 @@ impl FormBytes {
                 dnum: size(dnum),
             },
             lanes: size(lanes),
+            rounds: size(rounds),
             order: match order {
                 0 => Order::BatchLast,
                 1 => Order::BatchFirst,
@@ -143,6 +155,7 @@ impl Form {
         Some(Self {
             ring: plan.ring,
             lanes: plan.lanes,
+            rounds: plan.rounds,
             order: plan.order,
             input: first.layout.clone(),
             output: last.layout.clone(),
@@ -175,6 +188,9 @@ impl Form {
         if form.lanes == 0 || !slots.is_multiple_of(form.lanes) {
             return Err(wrong(format!("{} lanes for {slots} slots", form.lanes)));
         }
+        if !(1..=MAX_ROUNDS).contains(&form.rounds) {
+            return Err(wrong(format!("{} rounds, at most {MAX_ROUNDS}", form.rounds)));
+        }
         for layout in [&form.input, &form.output] {
             let small = sides(layout).into_iter().all(|side| side <= MAX_SIDE);
             if !small || layout.size() > MAX_ELEMENTS {
@@ -200,6 +216,11 @@ impl Form {
         Ok((form, params))
     }
 
+    /// Rows of a request.
+    pub(super) fn batch(&self) -> usize {
+        self.lanes * self.rounds
+    }
+
     pub(super) fn positions(&self) -> usize {
         self.ring.slots() / self.lanes
     }
@@ -221,7 +242,7 @@ impl Form {
             .values()
             .chain(&keys.relinearization)
             .chain(&keys.conjugation);
-        let tiles = |layout: &Layout| layout.tiles(self.positions()) as u64;
+        let tiles = |layout: &Layout| (self.rounds * layout.tiles(self.positions())) as u64;
         Sizes {
             keys: (header + plan.bytes(params)) as u64,
             keys_memory: levels.map(|level| self.ring.key_bytes(*level)).sum(),
