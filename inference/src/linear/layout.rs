@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::Grid;
+use super::{Grid, Interleaved, Windows};
 
 /// One place: a ciphertext and a position in it. With `lanes` samples in a ciphertext, position `p` is the slots
 /// `p lanes..(p + 1) lanes`.
@@ -50,6 +50,10 @@ pub enum Layout {
         /// How often the whole is repeated in the ciphertext.
         copies: usize,
     },
+    /// An image whose rows and columns are interleaved over tiles.
+    Interleaved(Interleaved),
+    /// An input as the windows of the convolution that follows: im2col.
+    Windows(Windows),
 }
 
 /// A layout that the ciphertexts cannot hold.
@@ -64,44 +68,56 @@ pub struct LayoutError {
     pub reason: &'static str,
 }
 
+/// Largest number in a layout of an image: products of three of them do not overflow.
+const LARGEST: usize = 1 << 20;
+
 impl Layout {
     /// Elements.
     pub fn size(&self) -> usize {
-        match *self {
-            Self::Dense { size, .. } => size,
+        match self {
+            Self::Dense { size, .. } => *size,
             Self::Image {
                 channels,
                 height,
                 width,
                 ..
             } => channels * height * width,
+            Self::Interleaved(image) => image.size(),
+            Self::Windows(windows) => windows.size(),
         }
     }
 
     /// Positions from one copy to the next.
     pub fn period(&self) -> usize {
-        match *self {
-            Self::Dense { period, .. } => period,
+        match self {
+            Self::Dense { period, .. } => *period,
             Self::Image {
                 channels, gap, block, ..
             } => (channels.div_ceil(gap * gap) * block).next_power_of_two(),
+            Self::Interleaved(image) => image.period(),
+            Self::Windows(windows) => windows.period(),
         }
     }
 
     /// Copies of every element.
     pub fn copies(&self) -> usize {
-        let (Self::Dense { copies, .. } | Self::Image { copies, .. }) = self;
+        let (Self::Dense { copies, .. }
+        | Self::Image { copies, .. }
+        | Self::Interleaved(Interleaved { copies, .. })
+        | Self::Windows(Windows { copies, .. })) = self;
         *copies
     }
 
     /// Ciphertexts of `positions` positions that it takes.
     pub fn tiles(&self, positions: usize) -> usize {
-        match *self {
-            Self::Dense { size, period, .. } if period == positions => size.div_ceil(positions),
+        match self {
+            Self::Dense { size, period, .. } if *period == positions => size.div_ceil(positions),
             Self::Dense { .. } => 1,
             Self::Image {
                 channels, gap, block, ..
             } => (channels.div_ceil(gap * gap) * block).div_ceil(positions),
+            Self::Interleaved(image) => image.tiles(),
+            Self::Windows(windows) => windows.tiles(),
         }
     }
 
@@ -110,7 +126,15 @@ impl Layout {
     /// # Errors
     /// More copies, rows or planes than there is room for.
     pub fn check(&self, positions: usize) -> Result<(), LayoutError> {
+        let large = |side: usize| side > LARGEST;
         let reason = match *self {
+            Self::Image { .. } | Self::Interleaved(_) | Self::Windows(_)
+                if self.sides().into_iter().any(large) =>
+            {
+                Some("sizes are at most 2^20")
+            }
+            Self::Interleaved(ref image) => image.wrong(positions),
+            Self::Windows(ref windows) => windows.wrong(positions),
             Self::Dense { size, period, copies } => {
                 if size == 0 || copies == 0 || period == 0 {
                     Some("sizes are at least 1")
@@ -157,6 +181,8 @@ impl Layout {
     /// Its numbers, in the order of their names.
     pub(crate) fn sides(&self) -> Vec<usize> {
         match *self {
+            Self::Interleaved(ref image) => image.sides(),
+            Self::Windows(ref windows) => windows.sides(),
             Self::Dense { size, period, copies } => vec![size, period, copies],
             Self::Image {
                 channels,
@@ -170,9 +196,32 @@ impl Layout {
         }
     }
 
-    /// The place of the first copy of element `i`.
-    pub fn place(&self, i: usize, positions: usize) -> Place {
-        let at = match *self {
+    /// The layout of these numbers, which are [`Layout::sides`].
+    pub(crate) fn from_sides(sides: &[usize]) -> Option<Self> {
+        if let Ok(image) = Interleaved::try_from(sides) {
+            return Some(Self::Interleaved(image));
+        }
+        if let Ok(windows) = Windows::try_from(sides) {
+            return Some(Self::Windows(windows));
+        }
+        match *sides {
+            [size, period, copies] => Some(Self::Dense { size, period, copies }),
+            [channels, height, width, gap, pitch, block, copies] => Some(Self::Image {
+                channels,
+                height,
+                width,
+                gap,
+                pitch,
+                block,
+                copies,
+            }),
+            _ => None,
+        }
+    }
+
+    /// The place of the first copy of element `i`; nothing for one that no window sees, of [`Layout::Windows`].
+    pub fn place(&self, i: usize, positions: usize) -> Option<Place> {
+        let at = match self {
             Self::Dense { .. } => i,
             Self::Image {
                 height,
@@ -186,10 +235,20 @@ impl Layout {
                 let (plane, rest) = (c / (gap * gap), c % (gap * gap));
                 plane * block + (y * gap + rest / gap) * pitch + x * gap + rest % gap
             }
+            Self::Interleaved(image) => return Some(image.place(i)),
+            Self::Windows(windows) => return windows.place(i),
         };
-        Place {
+        Some(Place {
             tile: (at / positions) as u32,
             position: (at % positions) as u32,
+        })
+    }
+
+    /// The place of element `i` for row `row` of a map: under the window of that row, where there are windows.
+    pub(super) fn place_for(&self, i: usize, row: usize) -> Option<Place> {
+        match self {
+            Self::Windows(windows) => windows.seen(i, row % windows.count()),
+            _ => None,
         }
     }
 
@@ -197,8 +256,7 @@ impl Layout {
     pub fn pack(&self, samples: &[Vec<f64>], grid: Grid) -> Vec<Vec<f64>> {
         let Grid { positions, lanes, .. } = grid;
         let mut tiles = vec![vec![0.0; positions * lanes]; self.tiles(positions)];
-        for i in 0..self.size() {
-            let place = self.place(i, positions);
+        let mut put = |i: usize, place: Place| {
             for copy in 0..self.copies() {
                 let position = place.position as usize + copy * self.period();
                 for (lane, sample) in samples.iter().take(lanes).enumerate() {
@@ -210,6 +268,12 @@ impl Layout {
                     }
                 }
             }
+        };
+        match self {
+            Self::Windows(windows) => windows.entries().for_each(|(i, place)| put(i, place)),
+            _ => (0..self.size())
+                .filter_map(|i| Some((i, self.place(i, positions)?)))
+                .for_each(|(i, place)| put(i, place)),
         }
         tiles
     }
@@ -219,10 +283,11 @@ impl Layout {
         let Grid { positions, lanes, .. } = grid;
         let value = |i: usize, lane: usize| {
             let place = self.place(i, positions);
-            let tile = tiles.get(place.tile as usize);
-            tile.and_then(|t| t.get(grid.slot(place.position as usize, lane)))
-                .copied()
-                .unwrap_or(0.0)
+            let slot = place.and_then(|place| {
+                let tile = tiles.get(place.tile as usize)?;
+                tile.get(grid.slot(place.position as usize, lane))
+            });
+            slot.copied().unwrap_or(0.0)
         };
         (0..samples.min(lanes))
             .map(|lane| (0..self.size()).map(|i| value(i, lane)).collect())
@@ -233,6 +298,8 @@ impl Layout {
 impl fmt::Display for Layout {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Interleaved(image) => image.fmt(f),
+            Self::Windows(windows) => windows.fmt(f),
             Self::Dense {
                 size,
                 period,

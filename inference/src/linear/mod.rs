@@ -6,13 +6,20 @@
 //! with partial sums that a rotate-and-sum adds up. The copies of a repeated input do part of the work in parallel.
 
 mod grid;
+#[cfg(test)]
+mod image_tests;
+mod interleaved;
 mod layout;
+mod numbers;
 mod place;
 mod split;
 #[cfg(test)]
 mod tests;
+mod windows;
 
 pub use grid::{Grid, Order};
+pub use interleaved::Interleaved;
 pub use layout::{Layout, LayoutError, Place};
-pub use place::{Fold, Mask, Matrix, place, rotations};
+pub use place::{Fold, Mask, Matrix, lacking, place, rotations, sampled};
 pub use split::{StepCost, Steps, StepsUsed, dense, split};
+pub use windows::Windows;

@@ -1,9 +1,10 @@
 //! Which rotation brings which element to where it is summed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::numbers::Numbers;
 use super::{Grid, Layout, Order};
 use crate::graph::Affine;
 
@@ -21,8 +22,10 @@ pub enum Fold {
         /// Partial sums, a power of two.
         count: usize,
     },
-    /// `count` partial sums, `step` positions apart, where `step` exceeds the input's period: each copy of the input
-    /// serves other diagonals. The row ends up in its first place only.
+    /// `count` partial sums, `step` positions apart, each from another copy of the input: where `step` exceeds the input's
+    /// period, copies serve other diagonals; where it is that from one plane of the input to the next, and rows lie `count`
+    /// planes apart, each plane needs the same rotations as the first (the sum over a dimension of HElayers). Nothing but
+    /// the places of the rows holds a result.
     Skewed {
         /// Positions between partial sums.
         step: usize,
@@ -67,18 +70,47 @@ pub struct Matrix {
 }
 
 /// Places the entries of `map` between two layouts: of the copies of an element and the partial sums of a row, it takes
-/// those with the smallest rotation, so that few rotations serve all.
+/// those with the smallest rotation, so that few rotations serve all. Of the places under windows, it takes the one under the
+/// window of the row.
 ///
-/// Both layouts must fit the grid's positions and the sizes of `map`.
+/// Both layouts must fit the grid's positions and the sizes of `map`, and no row may want what [`lacking`] finds.
 pub fn place(map: &Affine, input: &Layout, output: &Layout, fold: Fold, grid: Grid) -> Matrix {
     let placing = Placing::new(input, output, fold, grid);
-    placing.run(map, placing.replicas.len(), |mask, at, value| {
-        mask.push((at, value))
-    })
+    let rows = || 0..map.outputs();
+    let (mut numbers, found) = placing.rotations(map, rows(), placing.replicas.len());
+    let mut masks: Vec<Vec<Mask>> = found.iter().map(|used| vec![Vec::new(); used.len()]).collect();
+    placing.each(
+        map,
+        rows(),
+        placing.replicas.len(),
+        &mut numbers,
+        |number, rotation, at, value| {
+            if let Ok(rank) = found[number].binary_search(&rotation) {
+                masks[number][rank].push((at, value));
+            }
+        },
+    );
+    let blocks = found.into_iter().zip(masks);
+    placing.matrix(
+        &numbers,
+        blocks.map(|(used, masks)| used.into_iter().zip(masks).collect()),
+    )
 }
 
 /// The rotations of [`place`], with empty masks: what a search needs.
 pub fn rotations(map: &Affine, input: &Layout, output: &Layout, fold: Fold, grid: Grid) -> Matrix {
+    sampled(map, 0..map.outputs(), input, output, fold, grid)
+}
+
+/// The [`rotations`] of some rows of the map: where the others are the same elsewhere, all.
+pub fn sampled(
+    map: &Affine,
+    rows: impl IntoIterator<Item = usize>,
+    input: &Layout,
+    output: &Layout,
+    fold: Fold,
+    grid: Grid,
+) -> Matrix {
     let placing = Placing::new(input, output, fold, grid);
     // Where the input looks the same from every replica, the first says all.
     let same = placing
@@ -86,7 +118,18 @@ pub fn rotations(map: &Affine, input: &Layout, output: &Layout, fold: Fold, grid
         .iter()
         .all(|replica| replica % placing.modulus == 0);
     let replicas = if same { 1 } else { placing.replicas.len() };
-    placing.run(map, replicas, |_, _, _| {})
+    let (numbers, found) = placing.rotations(map, rows, replicas);
+    let bare = |used: Vec<u32>| used.into_iter().map(|rotation| (rotation, Vec::new())).collect();
+    placing.matrix(&numbers, found.into_iter().map(bare))
+}
+
+/// An element that a row of `map` wants and that `input` does not have.
+pub fn lacking(map: &Affine, input: &Layout, positions: usize) -> Option<usize> {
+    if !matches!(input, Layout::Windows(_)) {
+        return None;
+    }
+    let mut columns = (0..map.outputs()).flat_map(|r| map.row(r).map(|(c, _)| c as usize));
+    columns.find(|&c| input.place(c, positions).is_none())
 }
 
 /// Two layouts, and the smallest rotation for every distance between an element and a row.
@@ -107,9 +150,7 @@ impl<'a> Placing<'a> {
     fn new(input: &'a Layout, output: &'a Layout, fold: Fold, grid: Grid) -> Self {
         let (positions, turns) = (grid.positions, grid.turns());
         // A fully repeated input looks the same from every period, where rotations go around.
-        let full = input.copies() * input.period() == positions
-            && input.tiles(positions) == 1
-            && grid.order == Order::BatchLast;
+        let full = input.copies() * input.period() == positions && grid.order == Order::BatchLast;
         let (modulus, copies) = if full {
             (input.period(), 1)
         } else {
@@ -121,7 +162,8 @@ impl<'a> Placing<'a> {
             Fold::Cyclic { period, count } if output.copies() > 1 => {
                 every(positions / (period * count), period * count).collect()
             }
-            _ => vec![0],
+            Fold::Skewed { .. } => every(output.copies(), output.period()).collect(),
+            Fold::Cyclic { .. } => vec![0],
         };
         let mut nearest = vec![(u32::MAX, 0); modulus];
         for offset in fold.offsets() {
@@ -143,47 +185,82 @@ impl<'a> Placing<'a> {
         }
     }
 
-    fn run(&self, map: &Affine, replicas: usize, mut entry: impl FnMut(&mut Mask, u32, f64)) -> Matrix {
+    /// Calls `entry` with the number of the block, the rotation, the position of the sum and the value of every entry.
+    fn each(
+        &self,
+        map: &Affine,
+        rows: impl IntoIterator<Item = usize>,
+        replicas: usize,
+        numbers: &mut Numbers,
+        mut entry: impl FnMut(usize, u32, u32, f64),
+    ) {
         let positions = self.positions;
         let columns: Vec<_> = (0..map.inputs())
             .map(|c| self.input.place(c, positions))
             .collect();
-        let mut numbers: HashMap<(u32, u32), usize> = HashMap::new();
-        let mut blocks: Vec<Vec<Option<Mask>>> = Vec::new();
-        for r in 0..map.outputs() {
-            let row = self.output.place(r, positions);
+        for r in rows {
+            let Some(row) = self.output.place(r, positions) else {
+                continue;
+            };
             for replica in &self.replicas[..replicas] {
                 let at = (row.position as usize + replica) % positions;
                 let (mut tile, mut number) = (None, 0);
                 for (c, value) in map.row(r) {
-                    let column = columns[c as usize];
+                    let seen = self.input.place_for(c as usize, r);
+                    let Some(column) = seen.or_else(|| columns.get(c as usize).copied().flatten()) else {
+                        continue;
+                    };
                     if tile != Some(column.tile) {
                         tile = Some(column.tile);
-                        number = *numbers.entry((row.tile, column.tile)).or_insert_with(|| {
-                            blocks.push(vec![None; self.modulus]);
-                            blocks.len() - 1
-                        });
+                        number = numbers.of(row.tile, column.tile);
                     }
                     let distance = (column.position as usize + self.turns - at) % self.modulus;
                     let (rotation, offset) = self.nearest[distance];
-                    let mask = blocks[number][rotation as usize].get_or_insert_default();
-                    entry(mask, ((at + offset as usize) % positions) as u32, value);
+                    entry(
+                        number,
+                        rotation,
+                        ((at + offset as usize) % positions) as u32,
+                        value,
+                    );
                 }
             }
         }
-        let mut matrix = Matrix {
-            inputs: self.input.tiles(positions),
-            outputs: self.output.tiles(positions),
-            blocks: BTreeMap::new(),
-        };
-        for (key, number) in numbers {
-            let block = std::mem::take(&mut blocks[number]);
-            let used = block
-                .into_iter()
-                .enumerate()
-                .filter_map(|(i, mask)| Some((i as u32, mask?)));
-            matrix.blocks.insert(key, used.collect());
+    }
+
+    /// The rotations of every block, in order.
+    fn rotations(
+        &self,
+        map: &Affine,
+        rows: impl IntoIterator<Item = usize>,
+        replicas: usize,
+    ) -> (Numbers, Vec<Vec<u32>>) {
+        let positions = self.positions;
+        let mut numbers = Numbers::new(self.output.tiles(positions), self.input.tiles(positions));
+        let words = self.modulus.div_ceil(64);
+        let mut seen: Vec<u64> = Vec::new();
+        self.each(map, rows, replicas, &mut numbers, |number, rotation, _, _| {
+            let place = number * words + rotation as usize / 64;
+            if place >= seen.len() {
+                seen.resize((number + 1) * words, 0);
+            }
+            seen[place] |= 1 << (rotation % 64);
+        });
+        let found = seen.chunks_exact(words).map(|words| {
+            let bits = words.iter().enumerate().flat_map(|(i, &word)| {
+                let some = (0..64).filter(move |bit| word >> bit & 1 == 1);
+                some.map(move |bit| (64 * i + bit) as u32)
+            });
+            bits.collect()
+        });
+        let found = found.collect();
+        (numbers, found)
+    }
+
+    fn matrix(&self, numbers: &Numbers, blocks: impl Iterator<Item = BTreeMap<u32, Mask>>) -> Matrix {
+        Matrix {
+            inputs: self.input.tiles(self.positions),
+            outputs: self.output.tiles(self.positions),
+            blocks: numbers.keys().iter().copied().zip(blocks).collect(),
         }
-        matrix
     }
 }

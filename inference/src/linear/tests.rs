@@ -30,27 +30,20 @@ fn random(inputs: usize, outputs: usize, density: u64, seed: u64) -> Affine {
 fn run(map: &Affine, input: &Layout, output: &Layout, fold: Fold, lanes: usize, rubbish: bool) {
     // Repeated results of cyclic folds, and rotations of repeated inputs, count on going around.
     let around = matches!(fold, Fold::Cyclic { .. }) && output.copies() > 1;
-    run_in(Order::BatchLast, map, input, output, fold, lanes, rubbish);
+    let grid = Grid::new(POSITIONS, lanes);
+    run_in(grid, map, input, output, fold, rubbish);
     if !around {
-        run_in(Order::BatchFirst, map, input, output, fold, lanes, rubbish);
+        let order = Order::BatchFirst;
+        run_in(Grid { order, ..grid }, map, input, output, fold, rubbish);
     }
 }
 
-fn run_in(
-    order: Order,
-    map: &Affine,
-    input: &Layout,
-    output: &Layout,
-    fold: Fold,
-    lanes: usize,
-    rubbish: bool,
-) {
-    let positions = POSITIONS;
-    let grid = Grid {
+pub(super) fn run_in(grid: Grid, map: &Affine, input: &Layout, output: &Layout, fold: Fold, rubbish: bool) {
+    let Grid {
         positions,
         lanes,
         order,
-    };
+    } = grid;
     input.check(positions).unwrap();
     output.check(positions).unwrap();
     let scheme = Noop::new(positions * lanes, 2);

@@ -193,6 +193,9 @@ impl Plan {
             layout
                 .check(self.positions())
                 .map_err(|error| self.wrong(i, &error.to_string()))?;
+            if i > 0 && matches!(step.layout, Layout::Windows(_)) {
+                return Err(self.wrong(i, "windows of what is computed under encryption"));
+            }
             let sources = match step.kind {
                 StepKind::Input => [None, None],
                 StepKind::Linear { source, .. } | StepKind::Polynomial { source } => [Some(source), None],

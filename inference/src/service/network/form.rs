@@ -13,6 +13,9 @@ const MAX_ELEMENTS: usize = 1 << 24;
 /// Largest number in a layout: what a ciphertext can hold is far below.
 const MAX_SIDE: u64 = 1 << 20;
 
+/// Most slots of an input or an output: 1 GiB of numbers.
+const MAX_SLOTS: usize = 1 << 27;
+
 /// What the client needs of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Form {
@@ -33,7 +36,7 @@ pub(super) struct FormBytes {
     /// fastest, rounds.
     #[prost(uint64, repeated, tag = "1")]
     ring: Vec<u64>,
-    /// Three numbers of a dense layout, or seven of an image.
+    /// Three numbers of a dense layout, seven of an image, ten of an interleaved one, fourteen of windows.
     #[prost(uint64, repeated, tag = "2")]
     input: Vec<u64>,
     #[prost(uint64, repeated, tag = "3")]
@@ -58,19 +61,7 @@ fn layout(sides: &[u64]) -> Option<Layout> {
         .iter()
         .map(|side| usize::try_from(*side).unwrap_or(usize::MAX))
         .collect();
-    match sides[..] {
-        [size, period, copies] => Some(Layout::Dense { size, period, copies }),
-        [channels, height, width, gap, pitch, block, copies] => Some(Layout::Image {
-            channels,
-            height,
-            width,
-            gap,
-            pitch,
-            block,
-            copies,
-        }),
-        _ => None,
-    }
+    Layout::from_sides(&sides)
 }
 
 impl FormBytes {
@@ -199,6 +190,12 @@ impl Form {
             layout
                 .check(slots / form.lanes)
                 .map_err(ServiceError::malformed(WHAT))?;
+            if layout.tiles(slots / form.lanes).saturating_mul(slots) > MAX_SLOTS {
+                return Err(wrong(format!("layout {layout} of more than 2^27 slots")));
+            }
+        }
+        if matches!(form.output, Layout::Windows(_)) {
+            return Err(wrong("an output as windows".to_owned()));
         }
         let keys = &form.keys;
         let levels = keys
