@@ -61,7 +61,7 @@ pub enum Layout {
 #[error("layout {layout} does not fit ciphertexts of {positions} positions: {reason}")]
 pub struct LayoutError {
     /// The layout.
-    pub layout: Layout,
+    pub layout: Box<Layout>,
     /// Positions of a ciphertext.
     pub positions: usize,
     /// Why.
@@ -170,7 +170,7 @@ impl Layout {
         };
         match reason {
             Some(reason) => Err(LayoutError {
-                layout: self.clone(),
+                layout: Box::new(self.clone()),
                 positions,
                 reason,
             }),

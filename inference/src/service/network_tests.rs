@@ -1,5 +1,5 @@
 use super::*;
-use crate::linear::Layout;
+use crate::linear::{Layout, Windows};
 use crate::plan::{Asked, plan};
 
 const MLP: &[u8] = include_bytes!("../../../examples/data/networks/mlp.onnx");
@@ -128,6 +128,31 @@ fn a_client_believes_no_form_that_it_cannot_check() {
     let mut other = form.clone();
     other.input = huge;
     assert!(refused(other).unwrap().contains("layout"));
+    // Windows of a layout that a client would fill memory with, and windows as an output.
+    let windows = Windows {
+        channels: 1,
+        height: 28,
+        width: 28,
+        kernel: [28, 28],
+        stride: [1, 1],
+        pads: [0, 0],
+        windows: [1, 1],
+        block: 1,
+        taps: 1,
+        copies: 1,
+    };
+    let mut other = form.clone();
+    other.output = Layout::Windows(windows.clone());
+    assert!(refused(other).unwrap().contains("windows"));
+    let mut other = form.clone();
+    other.input = Layout::Windows(Windows {
+        kernel: [1 << 10, 1 << 10],
+        ..windows.clone()
+    });
+    assert!(refused(other).unwrap().contains("2^27 slots"));
+    let mut other = form.clone();
+    other.input = Layout::Windows(Windows { taps: 0, ..windows });
+    assert!(refused(other).unwrap().contains("at least 1"));
     assert!(
         with(|form| {
             form.keys.rotations.insert(1 << 40, 0);
