@@ -10,7 +10,7 @@ use super::client::Prediction;
 use super::error::TreesError;
 use super::head::{head, prediction};
 use super::mode::Mode;
-use super::modes::{Compiled, Engine, Keys, Told};
+use super::modes::{Compiled, EncryptedModel, Engine, Keys, Told};
 use super::offer::{DIGEST_BYTES, Offer, body, refuse};
 use super::plan::{Options, Plan};
 use super::prepared::{Prepared, parsed, text};
@@ -115,7 +115,7 @@ impl EncryptedForest {
     /// A mode in which it has none.
     pub fn owner_keys(&self, seed: &Seed) -> Result<ForestKeys, TreesError> {
         match &self.engine {
-            Engine::EncryptedModel(engine) => Ok(ForestKeys(engine.owner(&self.owner_seed(seed))?)),
+            Engine::EncryptedModel(engine) => Ok(ForestKeys(engine.owner(&self.owner_seed(engine, seed)?)?)),
             _ => Err(refuse("mode", Mode::EncryptedModel, self.offer.mode)),
         }
     }
@@ -126,7 +126,7 @@ impl EncryptedForest {
     /// A mode in which the model is not encrypted, or a key that is not the server's.
     pub fn download(&self, seed: &Seed) -> Result<Vec<u8>, TreesError> {
         match &self.engine {
-            Engine::EncryptedModel(engine) => engine.download(&self.forest, &self.owner_seed(seed)),
+            Engine::EncryptedModel(engine) => engine.download(&self.forest, &self.owner_seed(engine, seed)?),
             _ => Err(refuse("mode", Mode::EncryptedModel, self.offer.mode)),
         }
     }
@@ -146,8 +146,11 @@ impl EncryptedForest {
         }
     }
 
-    fn owner_seed(&self, seed: &Seed) -> Seed {
-        seed.derive("hedgerow/trees/server/1", &self.digest)
+    /// Key and randomness are of this model alone: two models under the same randomness would show where they differ.
+    fn owner_seed(&self, engine: &EncryptedModel, seed: &Seed) -> Result<Seed, TreesError> {
+        let contents = engine.contents(&self.forest)?;
+        let both = [self.digest.as_slice(), &contents.0].concat();
+        Ok(seed.derive("hedgerow/trees/server/2", &both))
     }
 
     /// The answer to a request.

@@ -405,6 +405,10 @@ fn a_masked_score_tells_the_owner_of_the_key_nothing() {
     assert!(pair.forest.read_keys(&[]).is_err());
     let download = pair.forest.download(&Seed::from_bytes([3; 32])).unwrap();
     let other = pair.forest.download(&Seed::from_bytes([4; 32])).unwrap();
+    assert_eq!(
+        download,
+        pair.forest.download(&Seed::from_bytes([3; 32])).unwrap()
+    );
     assert!(pair.client.take(download[1..].to_vec()).is_err());
     // Tables of one key, keys of another.
     let keys = download.len() / 2;

@@ -16,6 +16,7 @@ use hedgerow_crypto::exact::products::fit::Fit;
 use hedgerow_crypto::exact::{
     ExactError, ProductCiphertext, ProductEvaluator, ProductKey, ProductLiteral, ProductParams, ProductPublic,
 };
+use hedgerow_crypto::hash::{Digest, hash};
 use hedgerow_crypto::seed::Seed;
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
@@ -224,6 +225,17 @@ impl EncryptedModel {
             )))),
             KeyHolder::Other => Err(refuse("holder of the key", "the server", "another")),
         }
+    }
+
+    /// A digest of all numbers of the model.
+    pub(in crate::trees) fn contents(&self, forest: &Prepared) -> Result<Digest, TreesError> {
+        let mut tables = Vec::new();
+        self.tables(forest, |numbers| {
+            let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+            tables.extend(hash("hedgerow/trees/table/1", &[&bytes]).0);
+            Ok(())
+        })?;
+        Ok(hash("hedgerow/trees/tables/1", &[&tables]))
     }
 
     /// What a client downloads, encrypted under the server's key.

@@ -23,12 +23,13 @@ use super::offer::{Offer, refuse};
 use super::plan::Plan;
 use super::prepared::Prepared;
 use batch::{Batch, BatchClient};
-use encrypted_model::{EncryptedModel, EncryptedModelClient};
+use encrypted_model::EncryptedModelClient;
 use label_only::{LabelKeys, LabelOnly, LabelOnlyClient};
 use private_model::{PrivateModel, PrivateModelClient};
 use public_structure::{PublicStructure, PublicStructureClient};
 
 pub use batch::BatchLiteral;
+pub(super) use encrypted_model::EncryptedModel;
 pub use encrypted_model::{EncryptedModelLiteral, KeyOwner};
 
 /// The server's side of a mode.
