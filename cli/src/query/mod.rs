@@ -3,12 +3,14 @@
 //! - [`joined`]: with the running parties of a finished run of joined data.
 //! - [`service`]: encrypted, with a service; [`local`]: one of one's own; [`session`]: the connection; [`keys`]: what stays
 //!   here.
+//! - [`downloads`]: encrypted models that a service hands out once.
 //! - [`check`]: answers beside the model in the clear; [`input`]: arrays and tables of numbers.
 
 mod check;
+mod downloads;
 pub mod input;
 mod joined;
-mod keys;
+pub mod keys;
 mod local;
 mod service;
 mod session;
@@ -50,6 +52,10 @@ pub struct ServiceArguments {
     /// keys again. Without it each run makes its own
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
     pub keys: Option<PathBuf>,
+    /// Keep models that a service has encrypted, and that are downloaded before the first row, in this folder [default: the
+    /// folder `models` in that of --identity]
+    #[arg(long, value_name = "DIR", conflicts_with = "config")]
+    pub downloads: Option<PathBuf>,
     /// With --local: rows of one request, as `serve --batch`
     #[arg(long, value_name = "ROWS", requires = "local")]
     pub batch: Option<u32>,

@@ -21,6 +21,7 @@ use rand::rngs::SysRng;
 use rand_core::UnwrapErr;
 
 use super::check::Check;
+use super::downloads::Downloads;
 use super::input::Input;
 use super::keys::Keys;
 use super::local::{Local, Prepared};
@@ -72,6 +73,10 @@ pub async fn run(arguments: &Query) -> Result<()> {
         (None, Some(to)) => (service.identity.clone(), to.clone()),
         (None, None) => return Err(CliError::Config("query: --to is missing".to_owned())),
     };
+    let downloads = Downloads::new(match &service.downloads {
+        Some(kept) => kept.clone(),
+        None => folder.join("models"),
+    });
     let identity = Identity::load(&folder, now()).map_err(CliError::library("query"))?;
     if !matches!(identity.subject(), Subject::Party(_)) {
         return Err(CliError::Config(format!(
@@ -108,7 +113,7 @@ pub async fn run(arguments: &Query) -> Result<()> {
     for line in said {
         eprintln!("warning: {line}");
     }
-    asked.download(&mut session).await?;
+    asked.download(&mut session, &downloads).await?;
     let mut answers = Vec::new();
     for part in rows.parts(usize::try_from(offer.rows).unwrap_or(usize::MAX)) {
         answers.extend(asked.ask(&mut session, &part).await?);
@@ -246,15 +251,22 @@ impl<'a> Asked<'a> {
     }
 
     /// What the mode needs once before the first question: an encrypted model.
-    async fn download(&mut self, session: &mut Session) -> Result<()> {
+    async fn download(&mut self, session: &mut Session, downloads: &Downloads) -> Result<()> {
         let Some((blob, bytes)) = self.client.download() else {
             return Ok(());
         };
-        println!("downloading {:.1} MB, once", bytes as f64 / 1e6);
+        if let Some(kept) = tokio::task::block_in_place(|| downloads.read(&blob, bytes)) {
+            match tokio::task::block_in_place(|| self.client.take(kept)) {
+                Ok(()) => return Ok(()),
+                Err(error) => eprintln!("warning: {}: {error}", downloads.path(&blob).display()),
+            }
+        }
+        println!("downloading {}, once", size(bytes));
         let (machine, at) = session.machine();
         machine.download(blob, bytes, at);
         loop {
             if let ClientOutput::Downloaded(bytes) = session.next().await? {
+                tokio::task::block_in_place(|| downloads.keep(&blob, &bytes));
                 let taken = tokio::task::block_in_place(|| self.client.take(bytes));
                 return taken.map_err(CliError::library("query"));
             }

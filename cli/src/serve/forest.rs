@@ -8,8 +8,6 @@ use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::ensemble::Ensemble;
 use hedgerow_inference::service::forest::{HostedForest, MAX_ROWS};
 use hedgerow_inference::trees::{Edges, EncryptedForest, Mode, Options};
-use rand::rngs::SysRng;
-use rand_core::UnwrapErr;
 use tracing::{info, warn};
 
 use crate::error::{CliError, Result};
@@ -102,7 +100,8 @@ pub fn mode(asked: Option<&str>) -> Result<Mode> {
     }
 }
 
-/// Compiles a forest.
+/// Compiles a forest. Of encrypted-model, the key derives from `seed` and the model: with the same one, clients that have
+/// downloaded the model need not do so again.
 ///
 /// # Errors
 /// A forest that does not fit the mode, with a mode that it fits; more rows in a request than a forest takes.
@@ -113,6 +112,7 @@ pub fn host(
     mode: Mode,
     batch: u32,
     forests: &Forests,
+    seed: &Seed,
 ) -> Result<HostedForest> {
     let wrong = |error: &dyn std::fmt::Display| CliError::Config(format!("{}: {error}", path.display()));
     let rows = batch as usize;
@@ -141,9 +141,7 @@ pub fn host(
             "some thresholds are moved to a public edge, or merged (63 of a feature): scores are those of that binned forest"
         );
     }
-    // Of encrypted-model: a key of this process, so that clients download the model again when it is restarted.
-    let seed = Seed::random(&mut UnwrapErr(SysRng));
-    HostedForest::keyed(name, forest, rows, &seed).map_err(|error| wrong(&error))
+    HostedForest::keyed(name, forest, rows, seed).map_err(|error| wrong(&error))
 }
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ use tracing::info;
 
 use crate::args::ProcessOutput;
 use crate::error::{CliError, Result};
+use crate::query::keys::Keys;
 use ledger::Ledger;
 use policy::Policy;
 
@@ -43,9 +44,10 @@ pub struct Serve {
         required_unless_present = "encrypted_model"
     )]
     pub models: Vec<PathBuf>,
-    /// How forests are evaluated: private-model (the client learns the score, bin edges, padded sizes), public-structure
-    /// (it learns every split, no leaf value; faster) or label-only (it learns every split and the class, not the score)
-    /// [default: private-model]
+    /// How forests are evaluated: private-model (the client learns the score, bin edges, padded sizes), batch (the same, thousands
+    /// of rows in a request), encrypted-model (the client downloads the model encrypted, once, and evaluates it itself),
+    /// public-structure (it learns every split, no leaf value; fastest) or label-only (it learns every split and the class, not
+    /// the score) [default: private-model]
     #[arg(long, value_name = "MODE")]
     pub mode: Option<String>,
     /// A network's plan, as `plan net --out` writes it, instead of a search; one for each --model, in their order
@@ -64,6 +66,10 @@ pub struct Serve {
     /// Identity folder with the certificate of a coordinator: key.pem, cert.pem, ca.pem
     #[arg(long, value_name = "DIR", default_value = "identity")]
     pub identity: PathBuf,
+    /// Keep the secret under which forests of encrypted-model are encrypted in this file (made if it is not there, mode 0600), so
+    /// that clients need not download them again when this process is restarted. Without it each run makes its own
+    #[arg(long, value_name = "FILE", conflicts_with = "encrypted_model")]
+    pub keys: Option<PathBuf>,
     /// Keep encoded weights small, and transform them at each use: for models that would not fit the memory
     #[arg(long)]
     pub compact: bool,
@@ -109,6 +115,7 @@ pub async fn run(arguments: &Serve) -> Result<()> {
             identity.subject().role()
         )));
     }
+    let keys = Keys::open(arguments.keys.as_deref())?;
     let mut hosts: Vec<Arc<dyn Host>> = Vec::new();
     let mut names: Vec<String> = Vec::new();
     let mut forests = 0;
@@ -119,7 +126,7 @@ pub async fn run(arguments: &Serve) -> Result<()> {
     for (at, path) in sources.iter().enumerate() {
         let host = tokio::task::block_in_place(|| match arguments.encrypted_model {
             true => network::encrypted(path),
-            false => load(arguments, mode, path, arguments.plans.get(at)),
+            false => load(arguments, mode, path, arguments.plans.get(at), &keys),
         })?;
         let offer = host.offer();
         if !policy.allows(&offer.model) {
@@ -139,6 +146,12 @@ pub async fn run(arguments: &Serve) -> Result<()> {
         forests += usize::from(offer.kind == KIND);
         names.push(offer.model);
         hosts.push(host);
+    }
+    if arguments.keys.is_some() && mode != Mode::EncryptedModel {
+        return Err(CliError::Config(format!(
+            "--keys: for --mode {}, where the model is encrypted; {mode} uses the keys of clients",
+            Mode::EncryptedModel
+        )));
     }
     if (arguments.mode.is_some() || !arguments.forests.is_empty()) && forests == 0 {
         return Err(CliError::Config(
@@ -190,7 +203,13 @@ fn describe(offer: &Offer) {
 }
 
 /// A model, compiled.
-fn load(arguments: &Serve, mode: Mode, path: &Path, plan_file: Option<&PathBuf>) -> Result<Arc<dyn Host>> {
+fn load(
+    arguments: &Serve,
+    mode: Mode,
+    path: &Path,
+    plan_file: Option<&PathBuf>,
+    keys: &Keys,
+) -> Result<Arc<dyn Host>> {
     let name = path
         .file_stem()
         .map(|stem| stem.to_string_lossy().into_owned())
@@ -210,6 +229,7 @@ fn load(arguments: &Serve, mode: Mode, path: &Path, plan_file: Option<&PathBuf>)
             mode,
             arguments.batch,
             &arguments.forests,
+            keys.seed(),
         )?));
     }
     network::host(arguments, path, &name, plan_file)
