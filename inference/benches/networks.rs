@@ -1,7 +1,9 @@
 //! The three networks, encrypted: predicted and measured seconds, bytes, keys, precision, decisions.
 //!
 //! `RAYON_NUM_THREADS=1 cargo bench -p hedgerow-inference --bench networks -- [mlp|lola|lenet5|mlp:512 ...]`
-//! (`NAME:BATCH`; `ENCRYPTED` models; `COUNT` images, of the file that `IMAGES` names; `COMPACT` masks). CPU seconds of all threads, the least of five means: what a machine does that others use too. The
+//! (`NAME:BATCH`; an ONNX file as `FILE.onnx:BATCH`, on random inputs, its activations calibrated by them; `random` for
+//! `generate network lenet5`; `ENCRYPTED` models; `MEMORY` MiB at most; `COUNT` images, of the file that `IMAGES` names;
+//! `COMPACT` masks). CPU seconds of all threads, the least of five means: what a machine does that others use too. The
 //! images are the first hundred of MNIST's test set.
 
 use std::time::Instant;
@@ -77,6 +79,20 @@ fn images(count: usize) -> Vec<(Vec<f64>, usize)> {
     .collect()
 }
 
+/// Images, or random numbers where a network takes something else.
+fn inputs(graph: &Graph, count: usize) -> Vec<(Vec<f64>, usize)> {
+    if graph.inputs() == 784 {
+        return images(count);
+    }
+    let number = |i: usize| ((i * 7919 + i / 31 * 104_729) % 1000) as f64 / 1000.0;
+    let row = |k: usize| {
+        (0..graph.inputs())
+            .map(|i| number(k * graph.inputs() + i))
+            .collect()
+    };
+    (0..count).map(|k| (row(k), 0)).collect()
+}
+
 fn top(values: &[f64]) -> (usize, f64) {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
@@ -95,11 +111,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     for what in wanted {
         let (name, batch) = what.split_once(':').unwrap_or((&what, "1"));
-        let Some((_, bytes)) = NETWORKS.iter().find(|(n, _)| *n == name) else {
-            shapes(name, batch.parse()?)?;
-            continue;
+        let bytes = match NETWORKS.iter().find(|(n, _)| *n == name) {
+            Some((_, bytes)) => bytes.to_vec(),
+            None if name.ends_with(".onnx") => std::fs::read(name)?,
+            None if name == "random" => zoo::onnx("lenet5", zoo::Weights::Random(1)).unwrap_or_default(),
+            None => {
+                shapes(name, batch.parse()?)?;
+                continue;
+            }
         };
-        let graph = Graph::from_onnx(bytes)?.simplify()?;
+        let mut graph = Graph::from_onnx(&bytes)?.simplify()?;
+        if graph.activations().next().is_some() {
+            let seen: Vec<_> = inputs(&graph, 100).into_iter().map(|(input, _)| input).collect();
+            graph = graph.calibrate(&seen, 8, 1.25)?.0;
+        }
         let bits = std::env::var("SCALE_BITS").ok().and_then(|b| b.parse().ok());
         let asked = Asked {
             batch: batch.parse()?,
@@ -108,6 +133,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let asked = Asked {
             encrypted_model: std::env::var_os("ENCRYPTED").is_some(),
             least_scale_bits: bits.unwrap_or(asked.least_scale_bits),
+            max_memory: std::env::var("MEMORY")
+                .ok()
+                .and_then(|m| Some(m.parse::<u64>().ok()? << 20)),
+            objective: match std::env::var("OBJECTIVE").as_deref() {
+                Ok("throughput") => Objective::Throughput,
+                Ok("memory") => Objective::Memory,
+                Ok("client") => Objective::Client,
+                _ => Objective::Latency,
+            },
             ..asked
         };
         let start = cpu();
@@ -225,9 +259,9 @@ fn run(graph: &Graph, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
         "  model prepared in {prepare_seconds:.2} CPU s ({:.2} s)",
         start.elapsed().as_secs_f64()
     );
-    let samples = images(plan.lanes.min(1000));
-    let inputs: Vec<Vec<f64>> = samples.iter().map(|(pixels, _)| pixels.clone()).collect();
-    let packed = encode(plan, &inputs)?;
+    let samples = inputs(graph, plan.batch().min(4096));
+    let values: Vec<Vec<f64>> = samples.iter().map(|(pixels, _)| pixels.clone()).collect();
+    let packed = encode(plan, &values)?;
     let (encrypt_seconds, fresh) = mean(1, || {
         packed
             .iter()
@@ -283,17 +317,19 @@ fn run(graph: &Graph, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
             Ok(())
         };
     compare(&outputs, &samples)?;
-    if plan.lanes == 1 {
+    if plan.batch() == 1 {
         let more = std::env::var("COUNT")
             .ok()
             .and_then(|count| count.parse().ok())
             .unwrap_or(20);
-        for sample in images(more).into_iter().skip(1) {
-            let slots = &encode(plan, std::slice::from_ref(&sample.0))?[0];
-            let ct = client
-                .encrypt(plan.ring.levels, slots, &mut rng)?
-                .expand(&params)?;
-            compare(&model.run(&server, &[ct])?, &[sample])?;
+        for sample in inputs(graph, more).into_iter().skip(1) {
+            let slots = encode(plan, std::slice::from_ref(&sample.0))?;
+            let mut cts = Vec::new();
+            for slots in &slots {
+                let fresh = client.encrypt(plan.ring.levels, slots, &mut rng)?;
+                cts.push(fresh.expand(&params)?);
+            }
+            compare(&model.run(&server, &cts)?, &[sample])?;
         }
     }
     println!(

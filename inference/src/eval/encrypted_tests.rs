@@ -1,10 +1,12 @@
 //! Encrypted models over the clear scheme, the simulation and the real one.
 
+use proptest::prelude::*;
+
 use super::tests::{NETWORKS, images};
 use super::{EncryptedModel, Prepared, decode, encode, weight_levels, weights};
 use crate::graph::Graph;
 use crate::linear::Layout;
-use crate::plan::{Asked, NodeShape, Plan, StepKind, plan};
+use crate::plan::{Asked, NodeShape, Objective, Plan, StepKind, plan};
 use crate::scheme::tests::{encrypt, pair};
 use crate::scheme::{Noop, Scheme};
 
@@ -19,15 +21,23 @@ fn hidden(batch: usize) -> Asked {
 /// Encrypted models in the clear scheme: the numbers of the oracle, and the operations, levels and keys of the plan.
 #[test]
 fn encrypted_models_compute_what_the_graph_computes() {
-    for (bytes, batch) in [
-        (NETWORKS[0], 1),
-        (NETWORKS[0], 16),
-        (NETWORKS[1], 1),
-        (NETWORKS[2], 1),
+    for (bytes, batch, most) in [
+        (NETWORKS[0], 1, None),
+        (NETWORKS[0], 16, None),
+        (NETWORKS[1], 1, None),
+        (NETWORKS[2], 1, None),
+        // Sixteen samples of LeNet-5 beside each other would take 14 GB.
+        (NETWORKS[2], 16, Some(8 << 30)),
     ] {
         let graph = Graph::from_onnx(bytes).unwrap().simplify().unwrap();
-        let plan = plan(&graph, &hidden(batch)).unwrap();
+        let asked = Asked {
+            max_memory: most,
+            ..hidden(batch)
+        };
+        let plan = plan(&graph, &asked).unwrap();
         plan.check().unwrap();
+        assert!(plan.batch() >= batch && plan.predicted.memory() <= most.unwrap_or(u64::MAX));
+        assert_eq!(plan.rounds > 1, most.is_some(), "{plan}");
         assert!(plan.model.is_empty(), "nothing tells the server which weights");
         // What the server reads has no weights in it.
         let text = serde_json::to_string(&plan).unwrap();
@@ -90,6 +100,9 @@ fn an_encrypted_plan_is_believed_only_if_it_fits_together() {
     };
     assert!(with(|p| p.steps.clear()).contains("ring"));
     assert!(with(|p| p.lanes = 3).contains("ring"));
+    assert!(with(|p| p.rounds = 0).contains("ring"));
+    assert!(with(|p| p.rounds = 1 << 30).contains("ring"));
+    assert!(with(|p| p.rounds = 2).contains("operations"));
     assert!(with(|p| p.ring.levels = 1000).contains("ring"));
     assert!(with(|p| p.steps[1].level = 0).contains("level"));
     assert!(with(|p| p.steps[1].kind = StepKind::Polynomial { source: 1 }).contains("operands"));
@@ -160,5 +173,44 @@ fn the_real_scheme_runs_an_encrypted_model() {
             .map(|(a, b)| (a - b).abs())
             .fold(0.0, f64::max);
         assert!(far < 2f64.powi(-4), "error 2^{:.1}", far.log2());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(8))]
+
+    /// Any batch, whole or not, for any objective and memory: within the memory, as the oracle computes, and with exactly the
+    /// operations and keys that were predicted.
+    #[test]
+    fn batches_of_encrypted_models(batch in 1usize..40, missing in 0usize..8, objective in 0usize..4, room in 0.0f64..1.0) {
+        let objective = [Objective::Latency, Objective::Throughput, Objective::Memory, Objective::Client][objective];
+        let graph = Graph::from_onnx(NETWORKS[0]).unwrap().simplify().unwrap();
+        let with = |objective, max_memory| plan(&graph, &Asked { objective, max_memory, ..hidden(batch) });
+        let least = with(Objective::Memory, None).unwrap().predicted.memory();
+        let most = least + ((1 << 30) as f64 * room) as u64;
+        let plan = with(objective, Some(most)).unwrap();
+        prop_assert!(plan.batch() >= batch && (plan.rounds - 1) * plan.lanes < batch, "{}", plan);
+        let inputs = plan.input_ciphertexts() as u64 * plan.ring.fresh_bytes(plan.ring.levels);
+        prop_assert!(plan.predicted.memory() <= most && plan.predicted.input_bytes == inputs);
+        plan.check().unwrap();
+        let scheme = Noop::new(plan.ring.slots(), plan.ring.levels).with_keys(plan.keys().clone());
+        let encrypt = |level, slots: Vec<f64>| scheme.encrypt(level, || slots).unwrap();
+        let weights = weights(&graph, &plan).unwrap().map(|(level, slots)| encrypt(level, slots));
+        let model = EncryptedModel::new(&scheme, &plan, weights).unwrap();
+        let samples = images(batch.saturating_sub(missing).max(1));
+        let packed = encode(&plan, &samples).unwrap();
+        let inputs: Vec<_> = packed.into_iter().map(|slots| encrypt(plan.ring.levels, slots)).collect();
+        prop_assert_eq!(inputs.len(), plan.input_ciphertexts());
+        let outputs = model.run(&scheme, &inputs).unwrap();
+        prop_assert_eq!(outputs.len(), plan.output_ciphertexts());
+        prop_assert_eq!(scheme.tally(), plan.tally.clone());
+        let slots: Vec<_> = outputs.iter().map(|ct| scheme.decrypt(ct).clone()).collect();
+        let opened = decode(&plan, &slots, samples.len());
+        prop_assert_eq!(opened.len(), samples.len());
+        for (actual, sample) in opened.iter().zip(&samples) {
+            for (a, b) in actual.iter().zip(&graph.evaluate(sample).unwrap()) {
+                prop_assert!((a - b).abs() < 1e-9 * (1.0 + b.abs()), "{} {}", a, b);
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
-use super::{Asked, CostTable, Objective, PlanError, Ring, plan};
-use crate::graph::{Graph, Outline, zoo};
-use crate::linear::Order;
+use super::{Asked, CostTable, Objective, PlanError, Ring, StepKind, plan};
+use crate::graph::{Graph, Operator, Outline, zoo};
+use crate::linear::{Grid, Order, rotations};
 use crate::scheme::Op;
 
 fn mlp() -> Graph {
@@ -222,6 +222,90 @@ fn a_large_batch_lies_across_the_slots() {
         plan.predicted.model_bytes
     );
     assert!(plan.to_string().contains("[512/512, 784/8]"), "{plan}");
+}
+
+/// Why encrypted models are not tried with the batch first: in any order a mask is a ciphertext, and there are as many.
+#[test]
+fn rotations_that_go_around_need_no_more_masks() {
+    for batch in [16, 64, 512] {
+        let graph = mlp();
+        let found = plan(
+            &graph,
+            &Asked {
+                batch,
+                ..Asked::default()
+            },
+        )
+        .unwrap();
+        for (i, step) in found.steps.iter().enumerate() {
+            let (StepKind::Linear { source, fold, .. }, Operator::Affine(map)) =
+                (&step.kind, &graph.nodes()[i].operator)
+            else {
+                continue;
+            };
+            let count = |order| {
+                let grid = Grid {
+                    order,
+                    ..found.grid()
+                };
+                let matrix = rotations(map, &found.steps[*source].layout, &step.layout, *fold, grid);
+                matrix.blocks.values().map(|block| block.len()).sum::<usize>()
+            };
+            assert!(count(Order::BatchLast) <= count(Order::BatchFirst), "{found}");
+        }
+    }
+}
+
+/// A batch that does not fit beside each other is taken in rounds, for all objectives; what cannot be had says what could.
+#[test]
+fn a_batch_takes_the_memory_that_it_may() {
+    let graph = mlp();
+    let asked = Asked {
+        batch: 512,
+        encrypted_model: true,
+        ..Asked::default()
+    };
+    let free = plan(&graph, &asked).unwrap();
+    assert!(free.predicted.memory() > 1 << 30, "{free}");
+    for objective in [
+        Objective::Latency,
+        Objective::Throughput,
+        Objective::Memory,
+        Objective::Client,
+    ] {
+        let max_memory = Some(1 << 30);
+        let bound = plan(
+            &graph,
+            &Asked {
+                objective,
+                max_memory,
+                ..asked.clone()
+            },
+        );
+        let bound = bound.unwrap();
+        assert!(
+            bound.predicted.memory() <= 1 << 30 && bound.batch() == 512,
+            "{bound}"
+        );
+        assert!(
+            bound.rounds > 1 && bound.to_string().contains("rounds"),
+            "{bound}"
+        );
+        assert!(bound.predicted.seconds >= free.predicted.seconds);
+    }
+    let error = plan(
+        &graph,
+        &Asked {
+            max_memory: Some(100 << 20),
+            ..asked
+        },
+    )
+    .unwrap_err()
+    .to_string();
+    assert!(
+        error.contains("100 MiB of memory, where the smallest plan takes"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -118,6 +118,10 @@ fn a_client_believes_no_form_that_it_cannot_check() {
     assert!(with(|form| form.ring.log_degree -= 1).contains("128-bit"));
     assert!(with(|form| form.lanes = 0).contains("lanes"));
     assert!(with(|form| form.lanes = 3).contains("lanes"));
+    assert!(with(|form| form.rounds = 0).contains("rounds"));
+    assert!(with(|form| form.rounds = 1 << 40).contains("rounds"));
+    // A request as large as that of another batch.
+    assert!(with(|form| form.rounds = 2).contains("sizes"));
     assert!(with(|form| form.ring.levels = usize::MAX).contains("levels"));
     let huge = Layout::Dense {
         size: usize::MAX,

@@ -290,6 +290,36 @@ mod tests {
         mixed[model..].copy_from_slice(&bytes[model..]);
         assert!(hosted.keys(&mixed).is_err());
 
+        // A batch in rounds, not full.
+        let asked = Asked {
+            batch: 5,
+            max_memory: Some(300 << 20),
+            ..asked
+        };
+        let found = plan(&graph, &asked).unwrap();
+        assert!(found.rounds > 1, "{found}");
+        let rounds = HostedEncryptedNetwork::new("mlp", &found).unwrap();
+        let mut batch = AskingEncryptedNetwork::new(&rounds.offer(), &seed, graph.clone()).unwrap();
+        assert!(rounds.offer().rows >= 5);
+        let own_batch = rounds.keys(&batch.keys().unwrap()).unwrap();
+        let images: Vec<f64> = (0..4 * 784)
+            .map(|i| f64::from(u8::from(i % 11 == i / 784)))
+            .collect();
+        let rows = Rows::new(Vec::new(), 784, images.clone()).unwrap();
+        let request = batch.request(&rows, &mut rng).unwrap();
+        assert_eq!(request.len() as u64, rounds.offer().sizes.request);
+        let answer = rounds
+            .answer(&own_batch, &request, &mut rng, &mut |_| {})
+            .unwrap();
+        assert_eq!(answer.len() as u64, rounds.offer().sizes.answer);
+        let scores = batch.open(&answer).unwrap();
+        assert_eq!(scores.values.len(), 4 * scores.width);
+        for (row, opened) in images.chunks(784).zip(scores.values.chunks(scores.width)) {
+            for (opened, clear) in opened.iter().zip(graph.evaluate(row).unwrap()) {
+                assert!((opened - clear).abs() < 0.1, "{opened} {clear}");
+            }
+        }
+
         // Another model: another name and other bytes; one that the plan is not for.
         let digest = offer.digest();
         assert_ne!(owner.name(digest), digest);
