@@ -109,6 +109,25 @@ impl ForestSection {
                 ));
             }
         }
+        let said = [
+            ("trees", self.trees.map(u64::from), u64::from(fitting.trees)),
+            ("depth", self.depth.map(u64::from), u64::from(fitting.depth)),
+            ("bins", self.bins.map(u64::from), u64::from(fitting.bins)),
+            ("levels", self.levels.map(u64::from), u64::from(fitting.levels)),
+            (
+                "features_per_tree",
+                self.features_per_tree.map(u64::from),
+                u64::from(fitting.features_per_tree),
+            ),
+        ];
+        let other = said.into_iter().filter_map(|(key, given, fitting)| {
+            let given = given.filter(|given| *given != fitting)?;
+            Some(format!("{key} = {given} instead of {fitting}"))
+        });
+        let other: Vec<String> = other.collect();
+        if !other.is_empty() {
+            why.push_str(&format!(". The file says {}", other.join(", ")));
+        }
         let mut params = ForestParams {
             trees: self.trees.unwrap_or(fitting.trees),
             depth: self.depth.unwrap_or(fitting.depth),

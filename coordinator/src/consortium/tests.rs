@@ -157,4 +157,15 @@ fn growth_is_said_or_chosen_and_explained() {
     assert!(chosen(None).why.contains("No data.rows are declared"));
     assert!(!chosen(Some(1_000_000)).why.contains("No data.rows"));
     assert!(chosen(Some(1_000_000)).params.levels > chosen(Some(1_000)).params.levels);
+    let fewer = ForestSection {
+        trees: Some(7),
+        ..ForestSection::default()
+    };
+    let fewer = fewer.choose(&schema, Some(2.0), Some(1_000)).unwrap();
+    assert!(
+        fewer.why.contains("The file says trees = 7 instead of "),
+        "{}",
+        fewer.why
+    );
+    assert!(!chosen(Some(1_000)).why.contains("The file says"));
 }
