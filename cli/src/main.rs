@@ -159,8 +159,13 @@ fn run(command: &Command) -> Result<()> {
             println!("{}", bench::net::run(out)?);
             Ok(())
         }
-        Command::Bench(Bench::Forest { rows, out }) => {
-            println!("{}", bench::forest::run(*rows, out)?);
+        Command::Bench(Bench::Forest {
+            rows,
+            mode,
+            trees,
+            out,
+        }) => {
+            println!("{}", bench::forest::run(*rows, mode.as_deref(), *trees, out)?);
             Ok(())
         }
         Command::Bench(Bench::Sum { out }) => {

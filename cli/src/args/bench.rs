@@ -52,9 +52,15 @@ pub enum Bench {
     },
     /// Forests under encryption, of the sizes of the reference: milliseconds, bytes, exactness of each mode
     Forest {
-        /// Rows of each mode and size [default: 2000 of public-structure, 10 of label-only, else 50]
+        /// Rows of each mode and size [default: 2000 of public-structure, 8192 of batch, 10 of label-only, else 50]
         #[arg(long)]
         rows: Option<usize>,
+        /// One mode alone
+        #[arg(long, value_name = "MODE")]
+        mode: Option<String>,
+        /// One size alone: 10 (of depth 4) or 50 (of depth 5)
+        #[arg(long)]
+        trees: Option<usize>,
         /// Where bench.json goes
         #[arg(long, default_value = "hedgerow-bench/forest", value_name = "DIR")]
         out: PathBuf,

@@ -16,17 +16,32 @@ const FEATURES: usize = 30;
 const FLOODING: f64 = 40.0;
 
 /// Runs it: CPU milliseconds of the server alone, the least of five means over groups of rows. `rows` for each mode and
-/// size; without it 2000 of public-structure, 8192 of a batch, 10 of label-only, else 50.
+/// size; without it 2000 of public-structure, 8192 of a batch, 10 of label-only, else 50. `mode` and `trees`: of that mode,
+/// and of forests of so many trees, alone.
 ///
 /// # Errors
-/// A forest that does not run, or a folder that cannot be written.
-pub fn run(rows: Option<usize>, out: &Path) -> Result<BenchReport> {
+/// No such mode or size, a forest that does not run, or a folder that cannot be written.
+pub fn run(rows: Option<usize>, mode: Option<&str>, trees: Option<usize>, out: &Path) -> Result<BenchReport> {
+    let mode = match mode {
+        Some(text) => Some(crate::serve::forest::mode(Some(text))?),
+        None => None,
+    };
+    let wanted = |bar: &&Bar| {
+        mode.is_none_or(|mode| bar.mode == mode) && trees.is_none_or(|trees| bar.size.0 == trees)
+    };
+    if let (Some(actual), None) = (trees, BARS.iter().find(wanted)) {
+        let mut sizes: Vec<String> = BARS.iter().map(|bar| bar.size.0.to_string()).collect();
+        sizes.sort();
+        sizes.dedup();
+        let sizes = sizes.join(" or ");
+        return Err(CliError::Config(format!("--trees {actual}: expected {sizes}")));
+    }
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(1)
         .build()
         .map_err(CliError::library("start a thread"))?;
     let mut report = BenchReport::new("forest");
-    for bar in &BARS {
+    for bar in BARS.iter().filter(wanted) {
         let rows = rows.unwrap_or(match bar.mode {
             Mode::PublicStructure => 2000,
             Mode::LabelOnly => 10,
