@@ -66,6 +66,20 @@ impl Encoder {
         scale: f64,
         level: usize,
     ) -> Result<PeriodicPlaintext, CkksError> {
+        let numbers: Vec<Complex> = numbers.iter().map(|n| Complex::new(*n, 0.0)).collect();
+        self.prepare_periodic_complex(&numbers, scale, level)
+    }
+
+    /// As [`prepare_periodic`](Self::prepare_periodic) for complex numbers.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn prepare_periodic_complex(
+        &self,
+        numbers: &[Complex],
+        scale: f64,
+        level: usize,
+    ) -> Result<PeriodicPlaintext, CkksError> {
         let params = self.params();
         params.check_level("a plaintext", level)?;
         if !self.has_period(numbers.len()) {
@@ -76,12 +90,7 @@ impl Encoder {
             });
         }
         let values = (2 * numbers.len()).max(LEAST_VALUES);
-        let repeated: Vec<Complex> = numbers
-            .iter()
-            .cycle()
-            .take(values / 2)
-            .map(|n| Complex::new(*n, 0.0))
-            .collect();
+        let repeated: Vec<Complex> = numbers.iter().copied().cycle().take(values / 2).collect();
         let coefficients = Self::coefficients(&repeated, scale)?;
         let mut words = vec![0; values * (level + 1)];
         let limbs = params.basis(level).limbs();

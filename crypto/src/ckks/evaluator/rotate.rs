@@ -53,15 +53,28 @@ impl Evaluator {
     /// As [`rotate`](Self::rotate).
     pub fn conjugate(&self, a: &Ciphertext, scratch: &mut Scratch) -> Result<Ciphertext, CkksError> {
         let mut out = self.empty();
+        self.conjugate_into(&mut out, a, scratch)?;
+        Ok(out)
+    }
+
+    /// As [`conjugate`](Self::conjugate), into a destination.
+    ///
+    /// # Errors
+    /// As [`rotate`](Self::rotate).
+    pub fn conjugate_into(
+        &self,
+        out: &mut Ciphertext,
+        a: &Ciphertext,
+        scratch: &mut Scratch,
+    ) -> Result<(), CkksError> {
         let exponent = conjugation(self.params()) as usize;
         self.galois(
-            &mut out,
+            out,
             a,
             exponent,
             || "Galois key for the conjugation".into(),
             scratch,
-        )?;
-        Ok(out)
+        )
     }
 
     /// Several rotations of one ciphertext, which share the most expensive part.

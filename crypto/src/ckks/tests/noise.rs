@@ -1,4 +1,4 @@
-//! Measured variances within a factor of two of the predicted ones.
+//! Measured variances within a factor of two of the predicted ones; none where an operation is exact.
 
 use super::*;
 use crate::ckks::evaluator::Rescale::{Lazy, Now};
@@ -48,6 +48,7 @@ fn variances_are_as_predicted() {
             KeyPlan::default()
                 .relinearization(5.min(levels as usize))
                 .rotation(1, levels as usize)
+                .conjugation(levels as usize)
         };
         let mut s = Setting::new(ParamsLiteral::new(10, 40, levels, dnum), plan);
         let params = s.params.clone();
@@ -92,6 +93,18 @@ fn variances_are_as_predicted() {
                 variance(&open(&s, &rotated), &image(&opened, exponent)),
                 noise::key_switch(&params, level),
             );
+            let conjugate = e.conjugate(&lower, &mut s.scratch).unwrap();
+            check(
+                "conjugation",
+                variance(&open(&s, &conjugate), &image(&opened, 2 * params.degree() - 1)),
+                noise::key_switch(&params, level),
+            );
+            // A product by i only moves coefficients: no noise at all.
+            let mut turned = lower.clone();
+            e.mul_i_assign(&mut turned).unwrap();
+            let (low, high) = opened.split_at(params.slots());
+            let moved: Vec<f64> = high.iter().map(|n| -n).chain(low.iter().copied()).collect();
+            assert_eq!(open(&s, &turned), moved);
             let hoisted = e.rotate_many(&lower, &[1], &mut s.scratch).unwrap();
             check(
                 "hoisted",

@@ -89,6 +89,53 @@ proptest! {
         prop_assert!(s.evaluator.combine(&[&x, &y], &[vec![]]).is_err());
     }
 
+    /// `conj(i (a b)) = -i conj(a) conj(b)`, for ciphertexts and for plaintexts of either kind, at any level, with any digits; the
+    /// parts come apart as `z + conj z` and `-i (z - conj z)`.
+    #[test]
+    fn conjugation_is_a_homomorphism(
+        log_degree in 7_u32..9, levels in 1_u32..5, dnum in 1_u32..5, lower in 0_usize..4, a in vector(), b in vector(),
+        log_period in 0_u32..4,
+    ) {
+        let level = (levels as usize).saturating_sub(lower).max(1);
+        let plan = |_: &Params| KeyPlan::default().relinearization(level).conjugation(level);
+        let mut s = Setting::new(literal(log_degree, levels, dnum.min(levels + 1)), plan);
+        // What repeats, so that it is a plaintext of any kind.
+        let period = 1_usize << log_period;
+        let b: Vec<(f64, f64)> = b.iter().copied().cycle().take(period).collect();
+        let [a, b] = [a, b].map(|seed| slots(&seed, s.params.slots()));
+        let [x, y] = [&a, &b].map(|numbers| s.encrypt(numbers, level));
+        let e = s.evaluator.clone();
+        let periodic = s.encoder.prepare_periodic_complex(&b[..period], s.params.scale(level), level).unwrap();
+        let mut products = vec![e.mul(&x, &y, Lazy, &mut s.scratch).unwrap(), e.mul_plain(&x, &s.prepare(&b, level)).unwrap()];
+        products.extend(e.combine(&[&x], &[vec![(0, &periodic)]]).unwrap());
+        let [below, other] = [&x, &y].map(|z| e.conjugate(z, &mut s.scratch).unwrap());
+        let mut right = e.mul(&below, &other, Now, &mut s.scratch).unwrap();
+        (0..3).for_each(|_| e.mul_i_assign(&mut right).unwrap());
+        let expected = map(&a, &b, |a, b| {
+            let p = product(a, b);
+            Complex::new(-p.im, -p.re)
+        });
+        let error = s.error(&right, &expected);
+        prop_assert!(error < -24.0, "{error}");
+        for mut left in products {
+            let scale = left.scale();
+            e.mul_i_assign(&mut left).unwrap();
+            prop_assert!(left.scale() == scale && left.level() == level, "no level, no scale");
+            e.rescale_assign(&mut left, &mut s.scratch).unwrap();
+            // A level lower: the key serves it too.
+            let left = e.conjugate(&left, &mut s.scratch).unwrap();
+            let error = s.error(&left, &expected);
+            prop_assert!(error < -24.0, "{error}");
+        }
+        let twice_real = e.add(&x, &below).unwrap();
+        let mut twice_imaginary = e.sub(&x, &below).unwrap();
+        (0..3).for_each(|_| e.mul_i_assign(&mut twice_imaginary).unwrap());
+        let (real, imaginary): (Vec<_>, Vec<_>) =
+            a.iter().map(|a| (Complex::new(2.0 * a.re, 0.0), Complex::new(2.0 * a.im, 0.0))).unzip();
+        let errors = (s.error(&twice_real, &real), s.error(&twice_imaginary, &imaginary));
+        prop_assert!(errors.0 < -26.0 && errors.1 < -26.0, "{errors:?}");
+    }
+
     /// `(a + b) c = a c + b c`, and what is added and taken away again leaves nothing.
     #[test]
     fn products_distribute(a in vector(), b in vector(), c in vector(), number in -10.0..10.0) {
