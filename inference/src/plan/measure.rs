@@ -95,7 +95,7 @@ fn at_level(ring: &Ring, level: usize, cache: u64, clock: Clock<'_>) -> Result<V
     let key_count = (3 * cache / ring.key_bytes(level).max(1)).clamp(4, 64) as usize;
     let keys = KeySet {
         relinearization: Some(level),
-        conjugation: None,
+        conjugation: Some(level),
         rotations: (1..=key_count).map(|step| (step, level)).collect(),
     };
     let client = CkksClient::new(&params, &Seed::from_bytes([1; 32]));
@@ -158,7 +158,9 @@ fn at_level(ring: &Ring, level: usize, cache: u64, clock: Clock<'_>) -> Result<V
     let rotate = least(clock, || server.rotate(&ct, 1).map(done))?;
     let cold_key = cycle(clock, key_count, |i| server.rotate(&ct, i as i64 + 1).map(done))?;
     note(Op::Rotate, rotate, cold_key);
-    note(Op::Conjugate, rotate, cold_key);
+    // One key: what it takes from memory more is what a rotation's takes.
+    let conjugate = least(clock, || server.conjugate(&ct).map(done))?;
+    note(Op::Conjugate, conjugate, conjugate + (cold_key - rotate).max(0.0));
     note(Op::Mul, mul, mul + (cold_key - rotate).max(0.0));
     // The same key four times: what one rotation more costs, with its key in the cache.
     let one = least(clock, || many(&[1]))?;

@@ -1,6 +1,7 @@
 //! The seam between encrypted evaluation and cryptography: evaluators see slots, levels and keys, never limbs.
 //!
-//! A scheme works on vectors of `slots` reals. A ciphertext has a *level* (the rescales that are left) and a *scale*;
+//! A scheme works on vectors of `slots` numbers: reals to whoever encodes and opens them as such, complex numbers where two
+//! reals share a slot ([`Scheme::split`], [`Scheme::join`]). A ciphertext has a *level* (the rescales that are left) and a *scale*;
 //! **at each level there is one canonical scale**, so that ciphertexts with different histories can be added. Products
 //! take operands at canonical scale, and after the rescale the result is canonical one level below.
 //!
@@ -19,8 +20,9 @@ mod tally;
 pub(crate) mod tests;
 
 pub use ckks::{Ckks, CkksClient, Rooms, key_plan};
-pub use clear::{Clear, ClearCiphertext, ClearMask, Noop, Sim, Slots};
+pub use clear::{Clear, ClearCiphertext, ClearMask, Noop, Numbers, Sim, Slots};
 pub use error::SchemeError;
+pub use hedgerow_crypto::ckks::Complex;
 pub use map::{MapShape, PreparedMap, Term};
 pub use mask::Mask;
 pub use tally::{KeySet, Op, Tally};
@@ -70,6 +72,26 @@ pub trait Scheme: Sync {
     fn prepare(&self, level: usize, values: impl FnOnce() -> Vec<f64>)
     -> Result<Self::Prepared, SchemeError>;
 
+    /// [`Scheme::encode`] for complex values.
+    ///
+    /// # Errors
+    /// As there.
+    fn encode_complex(
+        &self,
+        level: usize,
+        values: impl FnOnce() -> Vec<Complex>,
+    ) -> Result<Self::Plaintext, SchemeError>;
+
+    /// [`Scheme::prepare`] for complex values.
+    ///
+    /// # Errors
+    /// As there.
+    fn prepare_complex(
+        &self,
+        level: usize,
+        values: impl FnOnce() -> Vec<Complex>,
+    ) -> Result<Self::Prepared, SchemeError>;
+
     /// Encodes values that repeat over the slots with `period`, a power of two, for products with ciphertexts at `level`.
     ///
     /// # Errors
@@ -79,6 +101,17 @@ pub trait Scheme: Sync {
         level: usize,
         period: usize,
         values: impl FnOnce() -> Vec<f64>,
+    ) -> Result<Self::Prepared, SchemeError>;
+
+    /// [`Scheme::prepare_periodic`] for complex values.
+    ///
+    /// # Errors
+    /// As there.
+    fn prepare_periodic_complex(
+        &self,
+        level: usize,
+        period: usize,
+        values: impl FnOnce() -> Vec<Complex>,
     ) -> Result<Self::Prepared, SchemeError>;
 
     /// `a += b`.
@@ -151,6 +184,48 @@ pub trait Scheme: Sync {
     /// # Errors
     /// No key for a step.
     fn rotate_many(&self, a: &Self::Ciphertext, steps: &[i64]) -> Result<Vec<Self::Ciphertext>, SchemeError>;
+
+    /// The complex conjugates of all slots: a key switch, as a rotation.
+    ///
+    /// # Errors
+    /// No key for the conjugation.
+    fn conjugate(&self, a: &Self::Ciphertext) -> Result<Self::Ciphertext, SchemeError>;
+
+    /// Every slot times `i`: exact, without level or noise (it moves coefficients); counted as a product with a scalar.
+    ///
+    /// # Errors
+    /// What the back end refuses.
+    fn mul_i(&self, a: &mut Self::Ciphertext) -> Result<(), SchemeError>;
+
+    /// `z + conj z` and `-i (z - conj z)`: **twice** the real and the imaginary parts, both real. One conjugation; no level, as
+    /// nothing is halved: whoever packs two reals in a slot packs their halves.
+    ///
+    /// # Errors
+    /// No key for the conjugation.
+    fn split(&self, z: &Self::Ciphertext) -> Result<(Self::Ciphertext, Self::Ciphertext), SchemeError> {
+        let mut below = self.conjugate(z)?;
+        let mut real = self.copy(z);
+        self.add(&mut real, &below)?;
+        // -i (z - conj z) = i (conj z - z)
+        self.sub(&mut below, z)?;
+        self.mul_i(&mut below)?;
+        Ok((real, below))
+    }
+
+    /// `real + i imaginary`: exact but for the sum of their noise; no key, no level.
+    ///
+    /// # Errors
+    /// Different levels or scales.
+    fn join(
+        &self,
+        real: &Self::Ciphertext,
+        imaginary: &Self::Ciphertext,
+    ) -> Result<Self::Ciphertext, SchemeError> {
+        let mut joined = self.copy(imaginary);
+        self.mul_i(&mut joined)?;
+        self.add(&mut joined, real)?;
+        Ok(joined)
+    }
 
     /// `sum_i cts[i] * plains[i]`, one rescale for all; the additions are counted as part of the products.
     ///

@@ -17,7 +17,7 @@ pub enum Op {
     MulPlain,
     /// One such term whose plaintext repeats over the slots.
     MulPeriodic,
-    /// Product with a scalar.
+    /// Product with a scalar, `i` among them.
     MulScalar,
     /// Product or square of ciphertexts, relinearized.
     Mul,
@@ -149,6 +149,7 @@ impl fmt::Display for Tally {
         let ops = [
             (Op::Rotate, "rotations"),
             (Op::HoistedRotate, "hoisted rotations"),
+            (Op::Conjugate, "conjugations"),
             (Op::MulPlain, "plaintext products"),
             (Op::MulPeriodic, "products with repeated plaintexts"),
             (Op::MulScalar, "scalar products"),

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use hedgerow_crypto::ckks::{Ciphertext, INSECURE_ParamsLiteral, Params, ParamsLiteral};
 use hedgerow_crypto::seed::Seed;
 
-use super::{Ckks, CkksClient, KeySet, Noop, PreparedMap, Rescale, Scheme, SchemeError, Sim, Tally, Term};
+use super::{
+    Ckks, CkksClient, Complex, KeySet, Noop, PreparedMap, Rescale, Scheme, SchemeError, Sim, Tally, Term,
+};
 
 const TOP: usize = 4;
 
@@ -107,17 +109,35 @@ fn suite<S: Scheme>(s: &S, x: &S::Ciphertext, y: &S::Ciphertext) -> Result<Vec<S
             folds: vec![5],
         },
     )?);
+    // Two reals in a slot.
+    let joined = s.join(x, y)?;
+    let (twice_x, twice_y) = s.split(&joined)?;
+    let spiral = |count: usize| -> Vec<Complex> {
+        (0..count)
+            .map(|i| Complex::new((i as f64).cos(), 0.25 * (i % 5) as f64))
+            .collect()
+    };
+    let mut moved = joined.clone();
+    s.add_plain(&mut moved, &s.encode_complex(TOP, || spiral(slots - 1))?)?;
+    s.mul_i(&mut moved)?;
+    let conjugate = s.conjugate(&s.mul(&moved, &joined, Rescale::Now)?)?;
+    let masked = s.mul_plain(&joined, &s.prepare_complex(TOP, || spiral(slots))?, Rescale::Now)?;
+    let repeated = s.prepare_periodic_complex(TOP, 8, || spiral(7))?;
+    let mut lazy = s.dot_plain(&[&joined, x], &[&repeated, &repeated], Rescale::Lazy)?;
+    s.mul_i(&mut lazy)?;
+    s.rescale(&mut lazy)?;
+    results.extend([joined, twice_x, twice_y, moved, conjugate, masked, lazy]);
     Ok(results)
 }
 
-fn noop(slots: usize) -> (Vec<Vec<f64>>, Vec<usize>, Tally) {
+fn noop(slots: usize) -> (Vec<Vec<Complex>>, Vec<usize>, Tally) {
     let scheme = Noop::new(slots, TOP);
     let (x, y) = (
         scheme.encrypt(TOP, || x(slots)).unwrap(),
         scheme.encrypt(TOP, || y(slots)).unwrap(),
     );
     let results = suite(&scheme, &x, &y).unwrap();
-    let values = results.iter().map(|ct| scheme.decrypt(ct).clone()).collect();
+    let values = results.iter().map(|ct| scheme.decrypt_complex(ct)).collect();
     (
         values,
         results.iter().map(|ct| scheme.level(ct)).collect(),
@@ -148,11 +168,13 @@ fn all_schemes_keep_the_same_books() {
         assert_eq!(real.iter().map(|ct| server.level(ct)).collect::<Vec<_>>(), levels);
         assert_eq!(server.tally(), tally);
         for (i, (ct, expected)) in real.iter().zip(&expected).enumerate() {
-            let actual = client.decrypt(ct).unwrap();
+            let actual = client.decrypt_complex(ct).unwrap();
+            let reals: Vec<f64> = actual.iter().map(|z| z.re).collect();
+            assert_eq!(client.decrypt(ct).unwrap(), reals);
             let worst = actual
                 .iter()
                 .zip(expected)
-                .map(|(a, b)| (a - b).abs())
+                .map(|(a, b)| Complex::new(a.re - b.re, a.im - b.im).abs())
                 .fold(0.0, f64::max);
             assert!(worst < 2f64.powi(-22), "result {i}: error 2^{:.1}", worst.log2());
         }
@@ -213,6 +235,15 @@ fn refusals_are_the_same() {
                 .unwrap()
                 .to_string()
                 .contains("rotation by 1")
+        );
+        assert!(s.split(high).err().unwrap().to_string().contains("conjugation"));
+        assert!(
+            s.prepare_complex(2, Vec::new).is_err() && s.prepare_periodic_complex(2, 8, Vec::new).is_err()
+        );
+        assert!(s.prepare_periodic_complex(1, 3, Vec::new).is_err());
+        assert!(
+            s.encode_complex(0, || vec![Complex::default(); s.slots() + 1])
+                .is_err()
         );
         assert!(s.mul(high, high, Rescale::Now).is_err(), "no relinearization key");
         assert!(

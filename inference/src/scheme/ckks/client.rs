@@ -1,6 +1,8 @@
 //! The client's side of the real scheme: keys, encryption, decryption.
 
-use hedgerow_crypto::ckks::{Ciphertext, Encoder, EvalKeys, KeyPlan, Params, SecretKey, SeededCiphertext};
+use hedgerow_crypto::ckks::{
+    Ciphertext, Complex, Encoder, EvalKeys, KeyPlan, Params, SecretKey, SeededCiphertext,
+};
 use hedgerow_crypto::seed::Seed;
 use rand_core::CryptoRng;
 
@@ -64,7 +66,24 @@ impl CkksClient {
         self.secret.encrypt(&plain, level, rng).map_err(backend)
     }
 
-    /// The slots of a ciphertext, for the owner of the key alone.
+    /// [`CkksClient::encrypt`] for complex values.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn encrypt_complex(
+        &self,
+        level: usize,
+        values: &[Complex],
+        rng: &mut (impl CryptoRng + ?Sized),
+    ) -> Result<SeededCiphertext, SchemeError> {
+        let plain = self
+            .encoder
+            .encode_complex(values, self.params.scale(level))
+            .map_err(backend)?;
+        self.secret.encrypt(&plain, level, rng).map_err(backend)
+    }
+
+    /// The real parts of the slots of a ciphertext, for the owner of the key alone.
     ///
     /// # Errors
     /// A ciphertext of another key or of other parameters.
@@ -72,5 +91,15 @@ impl CkksClient {
         Ok(self
             .encoder
             .decode_real(&self.secret.decrypt(ct).map_err(backend)?))
+    }
+
+    /// [`CkksClient::decrypt`] with imaginary parts.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn decrypt_complex(&self, ct: &Ciphertext) -> Result<Vec<Complex>, SchemeError> {
+        Ok(self
+            .encoder
+            .decode_complex(&self.secret.decrypt(ct).map_err(backend)?))
     }
 }

@@ -10,7 +10,7 @@ use hedgerow_crypto::ckks::{
     self, Ciphertext, CkksError, Encoder, EvalKeys, Evaluator, Params, Plaintext, Scratch,
 };
 
-use super::{Op, Rescale, Scheme, SchemeError, Tally};
+use super::{Mask, Op, Rescale, SchemeError, Tally};
 
 pub use client::{CkksClient, key_plan};
 pub use rooms::Rooms;
@@ -99,21 +99,25 @@ impl Ckks {
         result
     }
 
-    fn coefficients(
-        &self,
-        level: usize,
-        values: impl FnOnce() -> Vec<f64>,
-    ) -> Result<Plaintext, SchemeError> {
-        if level > self.top() {
+    /// The scale of plaintexts at a level, if there is such a level.
+    fn scale(&self, level: usize) -> Result<f64, SchemeError> {
+        let actual = self.params.levels();
+        if level > actual {
             return Err(SchemeError::LevelTooHigh {
                 operation: "encode",
                 asked: level,
-                actual: self.top(),
+                actual,
             });
         }
-        self.encoder
-            .encode_real(&values(), self.params.scale(level))
-            .map_err(backend)
+        Ok(self.params.scale(level))
+    }
+
+    /// A plaintext for products, as this server keeps them.
+    fn kept(&self, plain: Plaintext, level: usize) -> Result<Mask, SchemeError> {
+        if self.compact {
+            return Ok(Mask::Coefficients(plain, level));
+        }
+        Ok(Mask::Ready(self.encoder.prepare(&plain, level).map_err(backend)?))
     }
 
     /// That operands have one level: the back end takes a plaintext of a higher one, the plan does not.

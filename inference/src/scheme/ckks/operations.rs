@@ -5,7 +5,9 @@ use std::sync::PoisonError;
 use hedgerow_crypto::ckks::{Ciphertext, PreparedPlaintext};
 
 use super::{Ckks, backend, signed, when};
-use crate::scheme::{Mask, Op, PreparedMap, Rescale, Scheme, SchemeError, Tally, map, mask, normal_step};
+use crate::scheme::{
+    Complex, Mask, Op, PreparedMap, Rescale, Scheme, SchemeError, Tally, map, mask, normal_step,
+};
 
 /// Masks that are transformed at a time.
 const CHUNK: usize = 32;
@@ -39,16 +41,32 @@ impl Scheme for Ckks {
         level: usize,
         values: impl FnOnce() -> Vec<f64>,
     ) -> Result<PreparedPlaintext, SchemeError> {
-        self.encoder
-            .prepare(&self.coefficients(level, values)?, level)
-            .map_err(backend)
+        let scale = self.scale(level)?;
+        let plain = self.encoder.encode_real(&values(), scale).map_err(backend)?;
+        self.encoder.prepare(&plain, level).map_err(backend)
+    }
+    fn encode_complex(
+        &self,
+        level: usize,
+        values: impl FnOnce() -> Vec<Complex>,
+    ) -> Result<PreparedPlaintext, SchemeError> {
+        let scale = self.scale(level)?;
+        let plain = self.encoder.encode_complex(&values(), scale).map_err(backend)?;
+        self.encoder.prepare(&plain, level).map_err(backend)
     }
     fn prepare(&self, level: usize, values: impl FnOnce() -> Vec<f64>) -> Result<Mask, SchemeError> {
-        let plain = self.coefficients(level, values)?;
-        if self.compact {
-            return Ok(Mask::Coefficients(plain, level));
-        }
-        Ok(Mask::Ready(self.encoder.prepare(&plain, level).map_err(backend)?))
+        let scale = self.scale(level)?;
+        let plain = self.encoder.encode_real(&values(), scale).map_err(backend)?;
+        self.kept(plain, level)
+    }
+    fn prepare_complex(
+        &self,
+        level: usize,
+        values: impl FnOnce() -> Vec<Complex>,
+    ) -> Result<Mask, SchemeError> {
+        let scale = self.scale(level)?;
+        let plain = self.encoder.encode_complex(&values(), scale).map_err(backend)?;
+        self.kept(plain, level)
     }
     fn prepare_periodic(
         &self,
@@ -56,17 +74,22 @@ impl Scheme for Ckks {
         period: usize,
         values: impl FnOnce() -> Vec<f64>,
     ) -> Result<Mask, SchemeError> {
+        let scale = self.scale(level)?;
         let mut numbers = values();
         numbers.resize(period, 0.0);
-        if level > self.top() {
-            return Err(SchemeError::LevelTooHigh {
-                operation: "encode",
-                asked: level,
-                actual: self.top(),
-            });
-        }
-        let scale = self.params.scale(level);
         let plain = self.encoder.prepare_periodic(&numbers, scale, level);
+        plain.map(Mask::Periodic).map_err(backend)
+    }
+    fn prepare_periodic_complex(
+        &self,
+        level: usize,
+        period: usize,
+        values: impl FnOnce() -> Vec<Complex>,
+    ) -> Result<Mask, SchemeError> {
+        let scale = self.scale(level)?;
+        let mut numbers = values();
+        numbers.resize(period, Complex::default());
+        let plain = self.encoder.prepare_periodic_complex(&numbers, scale, level);
         plain.map(Mask::Periodic).map_err(backend)
     }
 
@@ -190,6 +213,20 @@ impl Scheme for Ckks {
             }
         };
         Ok(normal.into_iter().filter_map(pick).collect())
+    }
+    fn conjugate(&self, a: &Ciphertext) -> Result<Ciphertext, SchemeError> {
+        let mut below = self.room();
+        self.with(|scratch| self.evaluator.conjugate_into(&mut below, a, scratch))?;
+        self.note(|t| {
+            t.count(Op::Conjugate, a.level(), 1);
+            t.conjugation(a.level());
+        });
+        Ok(below)
+    }
+    fn mul_i(&self, a: &mut Ciphertext) -> Result<(), SchemeError> {
+        self.evaluator.mul_i_assign(a).map_err(backend)?;
+        self.note(|t| t.count(Op::MulScalar, a.level(), 1));
+        Ok(())
     }
     fn dot_plain(
         &self,

@@ -7,9 +7,9 @@ mod slots;
 
 use std::sync::Mutex;
 
-use super::{KeySet, Op, Rescale, Scheme, SchemeError, Tally, normal_step};
+use super::{Complex, KeySet, Op, Rescale, Scheme, SchemeError, Tally, normal_step};
 
-pub use slots::Slots;
+pub use slots::{Numbers, Slots};
 
 /// Slots in the clear with the books of a leveled scheme.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub struct Clear<V> {
     values: std::marker::PhantomData<V>,
 }
 
-/// Exact reals in the slots: the oracle.
-pub type Noop = Clear<Vec<f64>>;
+/// Exact numbers in the slots: the oracle.
+pub type Noop = Clear<Numbers>;
 /// No values: what the planner runs.
 pub type Sim = Clear<()>;
 
@@ -83,17 +83,53 @@ impl<V: Slots> Clear<V> {
         level: usize,
         values: impl FnOnce() -> Vec<f64>,
     ) -> Result<ClearCiphertext<V>, SchemeError> {
-        let values = self.encode(level, values)?.values;
+        self.encode(level, values)
+    }
+
+    /// [`Clear::encrypt`] for complex values.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn encrypt_complex(
+        &self,
+        level: usize,
+        values: impl FnOnce() -> Vec<Complex>,
+    ) -> Result<ClearCiphertext<V>, SchemeError> {
+        self.encode_complex(level, values)
+    }
+
+    /// The real parts of the slots of a ciphertext (nothing in a simulation).
+    pub fn decrypt<'a>(&self, ct: &'a ClearCiphertext<V>) -> &'a V::Reals {
+        ct.values.reals()
+    }
+
+    fn encoded(
+        &self,
+        level: usize,
+        values: Result<V, SchemeError>,
+    ) -> Result<ClearCiphertext<V>, SchemeError> {
+        if level > self.top {
+            return Err(SchemeError::LevelTooHigh {
+                operation: "encode",
+                asked: level,
+                actual: self.top,
+            });
+        }
         Ok(ClearCiphertext {
             level,
             pending: false,
-            values,
+            values: values?,
         })
     }
 
-    /// The slots of a ciphertext (nothing in a simulation).
-    pub fn decrypt<'a>(&self, ct: &'a ClearCiphertext<V>) -> &'a V {
-        &ct.values
+    fn period(&self, period: usize) -> Result<(), SchemeError> {
+        if period.is_power_of_two() && period <= self.slots {
+            return Ok(());
+        }
+        Err(SchemeError::Period {
+            period,
+            slots: self.slots,
+        })
     }
 
     fn note(&self, f: impl FnOnce(&mut Tally)) {
@@ -189,5 +225,12 @@ impl<V: Slots> Clear<V> {
             pending: a.pending,
             values: a.values.rotate(step),
         })
+    }
+}
+
+impl Noop {
+    /// All slots of a ciphertext, with their imaginary parts.
+    pub fn decrypt_complex(&self, ct: &ClearCiphertext<Numbers>) -> Vec<Complex> {
+        ct.values.complex()
     }
 }

@@ -1,7 +1,7 @@
 //! The operations in the clear, with their books.
 
 use super::{Clear, ClearCiphertext, ClearMask, Slots};
-use crate::scheme::{Op, Rescale, Scheme, SchemeError, Tally, normal_step};
+use crate::scheme::{Complex, Op, Rescale, Scheme, SchemeError, Tally, normal_step};
 
 impl<V: Slots> Scheme for Clear<V> {
     type Ciphertext = ClearCiphertext<V>;
@@ -39,18 +39,14 @@ impl<V: Slots> Scheme for Clear<V> {
         level: usize,
         values: impl FnOnce() -> Vec<f64>,
     ) -> Result<Self::Plaintext, SchemeError> {
-        if level > self.top {
-            return Err(SchemeError::LevelTooHigh {
-                operation: "encode",
-                asked: level,
-                actual: self.top,
-            });
-        }
-        Ok(ClearCiphertext {
-            level,
-            pending: false,
-            values: V::from_values(self.slots, values)?,
-        })
+        self.encoded(level, V::from_values(self.slots, values))
+    }
+    fn encode_complex(
+        &self,
+        level: usize,
+        values: impl FnOnce() -> Vec<Complex>,
+    ) -> Result<Self::Plaintext, SchemeError> {
+        self.encoded(level, V::from_complex(self.slots, values))
     }
     fn prepare(
         &self,
@@ -62,18 +58,23 @@ impl<V: Slots> Scheme for Clear<V> {
             periodic: false,
         })
     }
+    fn prepare_complex(
+        &self,
+        level: usize,
+        values: impl FnOnce() -> Vec<Complex>,
+    ) -> Result<Self::Prepared, SchemeError> {
+        Ok(ClearMask {
+            plain: self.encode_complex(level, values)?,
+            periodic: false,
+        })
+    }
     fn prepare_periodic(
         &self,
         level: usize,
         period: usize,
         values: impl FnOnce() -> Vec<f64>,
     ) -> Result<Self::Prepared, SchemeError> {
-        if !period.is_power_of_two() || period > self.slots {
-            return Err(SchemeError::Period {
-                period,
-                slots: self.slots,
-            });
-        }
+        self.period(period)?;
         let repeated = || {
             let mut once = values();
             once.resize(period, 0.0);
@@ -84,28 +85,45 @@ impl<V: Slots> Scheme for Clear<V> {
             periodic: true,
         })
     }
+    fn prepare_periodic_complex(
+        &self,
+        level: usize,
+        period: usize,
+        values: impl FnOnce() -> Vec<Complex>,
+    ) -> Result<Self::Prepared, SchemeError> {
+        self.period(period)?;
+        let repeated = || {
+            let mut once = values();
+            once.resize(period, Complex::default());
+            once.repeat(self.slots / period)
+        };
+        Ok(ClearMask {
+            plain: self.encode_complex(level, repeated)?,
+            periodic: true,
+        })
+    }
 
     fn add(&self, a: &mut Self::Ciphertext, b: &Self::Ciphertext) -> Result<(), SchemeError> {
         self.agree("add", a, b)?;
         self.note(|t| t.count(Op::Add, a.level, 1));
-        a.values = a.values.zip(&b.values, |x, y| x + y);
+        a.values = a.values.add(&b.values);
         Ok(())
     }
     fn sub(&self, a: &mut Self::Ciphertext, b: &Self::Ciphertext) -> Result<(), SchemeError> {
         self.agree("sub", a, b)?;
         self.note(|t| t.count(Op::Add, a.level, 1));
-        a.values = a.values.zip(&b.values, |x, y| x - y);
+        a.values = a.values.sub(&b.values);
         Ok(())
     }
     fn add_plain(&self, a: &mut Self::Ciphertext, plain: &Self::Plaintext) -> Result<(), SchemeError> {
         self.agree("add_plain", a, plain)?;
         self.note(|t| t.count(Op::AddPlain, a.level, 1));
-        a.values = a.values.zip(&plain.values, |x, y| x + y);
+        a.values = a.values.add(&plain.values);
         Ok(())
     }
     fn add_scalar(&self, a: &mut Self::Ciphertext, value: f64) -> Result<(), SchemeError> {
         self.note(|t| t.count(Op::AddPlain, a.level, 1));
-        a.values = a.values.map(|x| x + value);
+        a.values = a.values.add_scalar(value);
         Ok(())
     }
     fn mul(
@@ -120,7 +138,7 @@ impl<V: Slots> Scheme for Clear<V> {
         }
         self.relinearization(a.level)?;
         self.note(|t| t.count(Op::Mul, a.level, 1));
-        self.product("mul", a, a.values.zip(&b.values, |x, y| x * y), rescale)
+        self.product("mul", a, a.values.mul(&b.values), rescale)
     }
     fn mul_plain(
         &self,
@@ -130,7 +148,7 @@ impl<V: Slots> Scheme for Clear<V> {
     ) -> Result<Self::Ciphertext, SchemeError> {
         self.agree("mul_plain", a, &plain.plain)?;
         self.note(|t| t.count(plain.op(), a.level, 1));
-        let values = a.values.zip(&plain.plain.values, |x, y| x * y);
+        let values = a.values.mul(&plain.plain.values);
         self.product("mul_plain", a, values, rescale)
     }
     fn mul_scalar(
@@ -140,7 +158,7 @@ impl<V: Slots> Scheme for Clear<V> {
         rescale: Rescale,
     ) -> Result<Self::Ciphertext, SchemeError> {
         self.note(|t| t.count(Op::MulScalar, a.level, 1));
-        self.product("mul_scalar", a, a.values.map(|x| x * value), rescale)
+        self.product("mul_scalar", a, a.values.scale(value), rescale)
     }
     fn rescale(&self, a: &mut Self::Ciphertext) -> Result<(), SchemeError> {
         if !a.pending {
@@ -193,6 +211,29 @@ impl<V: Slots> Scheme for Clear<V> {
             .map(|&step| self.turn(a, step, Op::HoistedRotate))
             .collect()
     }
+    fn conjugate(&self, a: &Self::Ciphertext) -> Result<Self::Ciphertext, SchemeError> {
+        if let Some(keys) = &self.keys
+            && keys.conjugation.is_none_or(|known| known < a.level)
+        {
+            return Err(SchemeError::MissingKey {
+                key: format!("the conjugation at level {}", a.level),
+            });
+        }
+        self.note(|t| {
+            t.count(Op::Conjugate, a.level, 1);
+            t.conjugation(a.level);
+        });
+        Ok(ClearCiphertext {
+            level: a.level,
+            pending: a.pending,
+            values: a.values.conjugate(),
+        })
+    }
+    fn mul_i(&self, a: &mut Self::Ciphertext) -> Result<(), SchemeError> {
+        self.note(|t| t.count(Op::MulScalar, a.level, 1));
+        a.values = a.values.times_i();
+        Ok(())
+    }
 
     fn dot_plain(
         &self,
@@ -215,7 +256,7 @@ impl<V: Slots> Scheme for Clear<V> {
                 None => sum = Some(term),
                 Some(sum) => {
                     self.agree(OPERATION, sum, &term)?;
-                    sum.values = sum.values.zip(&term.values, |x, y| x + y);
+                    sum.values = sum.values.add(&term.values);
                 }
             }
         }
@@ -243,13 +284,12 @@ impl<V: Slots> Scheme for Clear<V> {
         let (Some(first), Some(other)) = (a.first(), b.first()) else {
             return Err(SchemeError::Empty { operation: OPERATION });
         };
-        let mut values = first.values.zip(&other.values, |x, y| x * y);
+        let mut values = first.values.mul(&other.values);
         for (i, (x, y)) in a.iter().zip(b).enumerate() {
             self.agree(OPERATION, first, x)?;
             self.agree(OPERATION, first, y)?;
             if i > 0 {
-                let term = x.values.zip(&y.values, |x, y| x * y);
-                values = values.zip(&term, |x, y| x + y);
+                values = values.add(&x.values.mul(&y.values));
             }
         }
         let product = self.product(OPERATION, first, values, Rescale::Lazy)?;

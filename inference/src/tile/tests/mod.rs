@@ -1,5 +1,6 @@
 //! Every operator against the clear, in all packings, on the clear scheme.
 
+mod complex;
 mod elementwise;
 mod generic;
 mod notation;
@@ -10,9 +11,9 @@ mod windows;
 use proptest::prelude::*;
 
 use super::{Dim, Tensor, TileShape, TileTensor};
-use crate::scheme::{ClearCiphertext, Noop};
+use crate::scheme::{ClearCiphertext, Noop, Numbers};
 
-pub(super) type Ct = ClearCiphertext<Vec<f64>>;
+pub(super) type Ct = ClearCiphertext<Numbers>;
 
 pub(super) const TOP: usize = 8;
 
