@@ -5,6 +5,8 @@ use super::tensor::externals;
 use super::{Dim, TileError, TileTensor};
 use crate::scheme::{Rescale, Scheme};
 
+const COMPLEX: &str = "neighbours are in both parts of a ciphertext; split_complex first";
+
 /// A window that slides over two interleaved dimensions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Window {
@@ -106,6 +108,9 @@ impl<C: Clone> TileTensor<C> {
         let Some(&d) = self.shape().dims().get(dim) else {
             return self.no_window(dim, "there is no such dimension");
         };
+        if d.complex {
+            return self.no_window(dim, COMPLEX);
+        }
         if self.shape().dims().iter().any(|d| d.unknown) {
             return self.no_window(dim, "unused slots are unknown; clear_unknowns first");
         }
@@ -153,6 +158,9 @@ impl<C: Clone> TileTensor<C> {
                 return self.no_window(dim, "there is no such dimension");
             };
             let e = d.external_size();
+            if d.complex {
+                return self.no_window(dim, COMPLEX);
+            }
             if !d.interleaved {
                 return self.no_window(dim, "a window needs an interleaved dimension");
             }

@@ -51,6 +51,16 @@ pub enum TileError {
         /// What is missing, and what to do.
         reason: &'static str,
     },
+    /// The operation does not act on real and imaginary parts alike.
+    #[error("{operation} of {shape}, which is complex-packed: {reason}")]
+    Complex {
+        /// The operation.
+        operation: &'static str,
+        /// The shape.
+        shape: TileShape,
+        /// Why, and what to do.
+        reason: &'static str,
+    },
     /// The scheme's ciphertexts have another number of slots.
     #[error("{shape} has tiles of {expected} slots, the scheme's ciphertexts have {actual}")]
     Slots {

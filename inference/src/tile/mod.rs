@@ -7,6 +7,7 @@
 //! | `n?/t` | the same, but unused slots hold anything |
 //! | `*/t` | one element, repeated in all `t` slots; `*r/t`: in the first `r` |
 //! | `n~/t` | interleaved: neighbours are in different tiles, so that a shift renames tiles; `n~e/t` with `e` tiles |
+//! | `(c)n/t` | complex-packed: two neighbouring tiles are the real and the imaginary parts of one ciphertext |
 //! | `[(d)n/t, m/u]` | the first two dimensions as generalised diagonals |
 //!
 //! The paper's chain of matrix products, which needs no repacking between layers:
@@ -35,6 +36,7 @@
 //! Operations take the scheme as their first argument, so that the same code runs encrypted, in the clear and as a
 //! simulation that only counts.
 
+pub mod complex;
 mod convolve;
 mod error;
 mod product;

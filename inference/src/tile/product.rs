@@ -127,7 +127,7 @@ impl<P> Diagonals<P> {
         &self.shape
     }
 
-    /// The product with `vectors` (`[n/(t1 t2), b/t3]`): `[*/t1, m/t2, b/t3]`.
+    /// The product with `vectors` (`[n/(t1 t2), b/t3]`): `[*/t1, m/t2, b/t3]`. The batch may be complex-packed, and stays so.
     ///
     /// # Errors
     /// Vectors of another shape, unknown slots among them, no level left.
@@ -156,6 +156,7 @@ impl<P> Diagonals<P> {
             && sum.tile == first.tile * second.tile
             && samples.tile == batch.tile
             && !sum.interleaved
+            && !sum.complex
             && !samples.interleaved;
         if !fits || sum.copies.is_some() || vectors.shape().is_diagonal() {
             return Err(wrong());

@@ -14,8 +14,14 @@ impl<C: Clone> TileTensor<C> {
         })
     }
 
+    /// A dimension along which an operation moves elements.
     fn dim(&self, operation: &'static str, dim: usize) -> Result<Dim, TileError> {
         match self.shape().dims().get(dim) {
+            Some(found) if found.complex => self.refuse(
+                operation,
+                dim,
+                "neighbours are in both parts of a ciphertext; split_complex first",
+            ),
             Some(found) => Ok(*found),
             None => self.refuse(operation, dim, "there is no such dimension"),
         }
@@ -84,7 +90,7 @@ impl<C: Clone> TileTensor<C> {
     /// `1/t` becomes `*/t`: `log2(t)` rotations and additions for each tile.
     ///
     /// # Errors
-    /// A size other than 1, unknown slots, a tile that is not a power of two.
+    /// A size other than 1, unknown slots of this dimension or of one before it, a tile that is not a power of two.
     pub fn duplicate<S: Scheme<Ciphertext = C>>(&self, scheme: &S, dim: usize) -> Result<Self, TileError> {
         const OPERATION: &str = "duplicate";
         let d = self.dim(OPERATION, dim)?;
@@ -96,6 +102,18 @@ impl<C: Clone> TileTensor<C> {
         }
         if d.unknown {
             return self.refuse(OPERATION, dim, "unused slots are unknown; clear_unknowns first");
+        }
+        // Rotations carry over into the dimensions before this one.
+        let before = self.shape().dims().iter().take(dim);
+        if before
+            .into_iter()
+            .any(|d| d.tile > 1 && d.unknown && d.has_unused())
+        {
+            return self.refuse(
+                OPERATION,
+                dim,
+                "unused slots of a dimension before it are unknown and would be carried over; clear_unknowns first",
+            );
         }
         if !d.tile.is_power_of_two() {
             return self.refuse(
@@ -120,14 +138,28 @@ impl<C: Clone> TileTensor<C> {
     /// Every `?` becomes zeros, by one product with a mask for each tile: one level. Nothing happens without a `?`.
     ///
     /// # Errors
-    /// No level left.
+    /// No level left; a complex-packed shape whose real and imaginary parts have different slots in use.
     pub fn clear_unknowns<S: Scheme<Ciphertext = C>>(&self, scheme: &S) -> Result<Self, TileError> {
         let shape = self.shape();
         if shape.dims().iter().all(|d| !d.unknown) {
             return Ok(self.clone());
         }
         let mut tiles = Vec::with_capacity(shape.tiles());
+        let parts = shape.parts();
         for (index, tile) in self.tiles().iter().enumerate() {
+            if shape.complex_dim().is_some() {
+                let (real, imaginary) = shape.tiles_of(index);
+                let used = |tile: usize, slot| parts.element(tile, slot).is_some();
+                let alike =
+                    |slot| used(real, slot) == imaginary.is_some_and(|imaginary| used(imaginary, slot));
+                if !(0..shape.slots()).all(alike) {
+                    return Err(TileError::Complex {
+                        operation: "clear_unknowns",
+                        shape: shape.clone(),
+                        reason: "its last tiles use other slots in their real than in their imaginary part; split_complex first",
+                    });
+                }
+            }
             let used = |slot| f64::from(u8::from(shape.element(index, slot).is_some()));
             let mask = scheme.prepare(scheme.level(tile), || (0..shape.slots()).map(used).collect())?;
             tiles.push(scheme.mul_plain(tile, &mask, Rescale::Now)?);

@@ -25,6 +25,16 @@ impl<C: Clone> TileTensor<C> {
                 shape: shape.clone(),
             });
         }
+        if let Some(packed) = [self.shape(), shape]
+            .into_iter()
+            .find(|s| s.complex_dim().is_some())
+        {
+            return Err(TileError::Complex {
+                operation: "reshape",
+                shape: packed.clone(),
+                reason: "elements would change between the parts; split_complex before, join_complex after",
+            });
+        }
         let slots = scheme.slots();
         if let Some(wrong) = [shape, self.shape()].into_iter().find(|s| s.slots() != slots) {
             return Err(TileError::Slots {

@@ -21,6 +21,8 @@ pub struct Dim {
     pub interleaved: bool,
     /// `~e`: more tiles than `ceil(size / tile)`, which interleaving needs to keep its step.
     pub external: Option<usize>,
+    /// `(c)`: two neighbouring tiles along this dimension are the real and the imaginary parts of one ciphertext.
+    pub complex: bool,
 }
 
 impl Dim {
@@ -33,6 +35,7 @@ impl Dim {
             unknown: false,
             interleaved: false,
             external: None,
+            complex: false,
         }
     }
 
@@ -58,25 +61,36 @@ impl Dim {
         Self { unknown, ..self }
     }
 
-    /// Tiles along this dimension.
-    pub fn external_size(&self) -> usize {
+    /// The same with `(c)`.
+    #[must_use]
+    pub fn with_complex(self, complex: bool) -> Self {
+        Self { complex, ..self }
+    }
+
+    /// Tiles of real numbers along this dimension.
+    pub fn tiles(&self) -> usize {
         self.external.unwrap_or(self.size.div_ceil(self.tile))
+    }
+
+    /// Ciphertexts along this dimension: as many as tiles, or half as many where two share one.
+    pub fn external_size(&self) -> usize {
+        self.tiles().div_ceil(1 + usize::from(self.complex))
     }
 
     /// Whether one value fills the whole tile, so that it broadcasts against any size.
     pub fn is_broadcast(&self) -> bool {
-        self.size == 1 && self.copies.unwrap_or(1) == self.tile
+        self.size == 1 && self.copies.unwrap_or(1) == self.tile && !self.complex
     }
 
     /// Whether some slots along this dimension hold no element.
     pub fn has_unused(&self) -> bool {
-        self.size * self.copies.unwrap_or(1) < self.external_size() * self.tile
+        self.size * self.copies.unwrap_or(1) < self.tiles() * self.tile
     }
 
     /// Tile and slot of element `index` (of the first copy).
     pub fn place(&self, index: usize) -> (usize, usize) {
         if self.interleaved {
-            (index % self.external_size(), index / self.external_size())
+            (index % self.tiles(), index / self.tiles())
         } else {
             (index / self.tile, index % self.tile)
         }
@@ -87,8 +101,11 @@ impl Dim {
         if let Some(copies) = self.copies {
             return (slot < copies).then_some(0);
         }
+        if external >= self.tiles() {
+            return None;
+        }
         let index = if self.interleaved {
-            slot * self.external_size() + external
+            slot * self.tiles() + external
         } else {
             external * self.tile + slot
         };
@@ -98,6 +115,9 @@ impl Dim {
 
 impl fmt::Display for Dim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.complex {
+            f.write_str("(c)")?;
+        }
         match self.copies {
             Some(copies) if copies == self.tile => f.write_str("*")?,
             Some(copies) => write!(f, "*{copies}")?,
@@ -144,7 +164,7 @@ pub struct TileShape {
 pub enum ShapeError {
     /// Not in the notation.
     #[error(
-        "tile shape `{text}`: dimension {dim} is `{part}`; expected size, `*` or `*copies`, then `?` and `~`, then `/tile`"
+        "tile shape `{text}`: dimension {dim} is `{part}`; expected `(c)` or nothing, then size, `*` or `*copies`, then `?` and `~`, then `/tile`"
     )]
     Syntax {
         /// The whole text.
@@ -206,6 +226,12 @@ impl TileShape {
             .any(|d| d.external.is_some_and(|e| e * d.tile < d.size))
         {
             Some("too few tiles for the size")
+        } else if self.dims.iter().any(|d| d.complex && d.copies.is_some()) {
+            Some("a dimension is duplicated or complex-packed, not both")
+        } else if self.dims.iter().filter(|d| d.complex).count() > 1 {
+            Some("a number has two parts: one dimension is complex-packed, not several")
+        } else if self.diagonal && self.complex_dim().is_some() {
+            Some("a diagonalised shape is not complex-packed")
         } else if self.diagonal {
             match self.dims.as_slice() {
                 [first, second, ..] if first.size % (first.tile * second.tile) != 0 => {
@@ -242,17 +268,42 @@ impl TileShape {
         self.diagonal
     }
 
+    /// The complex-packed dimension.
+    pub fn complex_dim(&self) -> Option<usize> {
+        self.dims.iter().position(|d| d.complex)
+    }
+
+    /// The shape of the parts, once they are apart: without `(c)`.
+    #[must_use]
+    pub fn parts(&self) -> Self {
+        let mut parts = self.clone();
+        parts.dims.iter_mut().for_each(|d| d.complex = false);
+        parts
+    }
+
+    /// Which tiles of [`TileShape::parts`] are in ciphertext `tile`: its real part, and its imaginary part if it has one.
+    pub fn tiles_of(&self, tile: usize) -> (usize, Option<usize>) {
+        let Some(dim) = self.complex_dim() else {
+            return (tile, None);
+        };
+        let inner: usize = self.dims.iter().skip(dim + 1).map(Dim::external_size).product();
+        let (d, rest, at) = (&self.dims[dim], tile % inner, tile / inner);
+        let (before, pair) = (at / d.external_size(), at % d.external_size());
+        let flat = |part: usize| (before * d.tiles() + 2 * pair + part) * inner + rest;
+        (flat(0), (2 * pair + 1 < d.tiles()).then(|| flat(1)))
+    }
+
     /// Slots of a tile.
     pub fn slots(&self) -> usize {
         self.dims.iter().map(|d| d.tile).product()
     }
 
-    /// Tiles along each dimension.
+    /// Ciphertexts along each dimension.
     pub fn external(&self) -> Vec<usize> {
         self.dims.iter().map(Dim::external_size).collect()
     }
 
-    /// Tiles in all.
+    /// Ciphertexts in all.
     pub fn tiles(&self) -> usize {
         self.dims.iter().map(Dim::external_size).product()
     }
@@ -281,8 +332,12 @@ impl TileShape {
         shape
     }
 
-    /// The element (index along each dimension) in slot `slot` of tile `tile`, or nothing where it is unused.
+    /// The element (index along each dimension) in slot `slot` of tile `tile`, or nothing where it is unused. In a
+    /// complex-packed shape that of the real part: see [`TileShape::tiles_of`].
     pub fn element(&self, tile: usize, slot: usize) -> Option<Vec<usize>> {
+        if self.complex_dim().is_some() {
+            return self.parts().element(self.tiles_of(tile).0, slot);
+        }
         let (mut tile, mut slot) = (tile, slot);
         let mut pairs = Vec::with_capacity(self.dims.len());
         for dim in self.dims.iter().rev() {
@@ -322,8 +377,12 @@ fn dim(text: &str) -> Option<Dim> {
         Some((front, tile)) => (front.trim(), tile.trim().parse().ok()?),
         None => (text, 1),
     };
+    let (complex, front) = match front.strip_prefix("(c)") {
+        Some(front) => (true, front.trim_start()),
+        None => (false, front),
+    };
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-    let mut dim = Dim::new(1, tile);
+    let mut dim = Dim::new(1, tile).with_complex(complex);
     let mut rest = if let Some(rest) = front.strip_prefix('*') {
         let (copies, rest) = rest.split_at(digits(rest));
         dim.copies = Some(if copies.is_empty() {

@@ -14,8 +14,15 @@ impl TileTensor<Vec<f64>> {
     /// Cuts `tensor` (of `shape.sizes()`) into tiles of plain slots; unused slots are zero.
     ///
     /// # Errors
-    /// A tensor of other sizes.
+    /// A tensor of other sizes, or a complex-packed shape.
     pub fn pack(shape: &TileShape, tensor: &Tensor) -> Result<Self, TileError> {
+        if shape.complex_dim().is_some() {
+            return Err(TileError::Complex {
+                operation: "pack",
+                shape: shape.clone(),
+                reason: "its slots are complex numbers; pack_complex",
+            });
+        }
         if tensor.shape() != shape.sizes() {
             let (actual, expected) = (tensor.shape().to_vec(), shape.sizes());
             return Err(TileError::Sizes {
@@ -36,8 +43,12 @@ impl TileTensor<Vec<f64>> {
         })
     }
 
-    /// The tensor again, each element from its first copy.
+    /// The tensor again, each element from its first copy. Of a complex-packed shape, whose imaginary parts are not in real
+    /// slots, it is NaN throughout: see [`TileTensor::unpack_complex`].
     pub fn unpack(&self) -> Tensor {
+        if self.shape.complex_dim().is_some() {
+            return Tensor::from_elem(self.shape.sizes(), f64::NAN);
+        }
         let mut tensor = Tensor::zeros(self.shape.sizes());
         for (tile, slots) in self.tiles.iter().enumerate() {
             for (slot, &value) in slots.iter().enumerate().rev() {
@@ -121,6 +132,9 @@ enum Kind {
     Product,
 }
 
+const ALIKE: &str = "a slot multiplies both parts alike: the other operand must be duplicated along that dimension, or split_complex first";
+const BOTH: &str = "the other operand is not; pack both alike (plaintexts by pack_complex and encode_complex), or split_complex first";
+
 /// The shape of `left (op) right`.
 fn combined(
     operation: &'static str,
@@ -141,6 +155,27 @@ fn combined(
     if l.len() != r.len() || left.is_diagonal() != right.is_diagonal() {
         return Err(incompatible(l.len().min(r.len())));
     }
+    let refused = |shape: &TileShape, reason| {
+        Err(TileError::Complex {
+            operation,
+            shape: shape.clone(),
+            reason,
+        })
+    };
+    match (kind, left.complex_dim(), right.complex_dim()) {
+        (Kind::Product, Some(_), Some(_)) => {
+            return refused(left, "products mix the parts; split_complex both operands first");
+        }
+        (Kind::Product, Some(dim), None) if !r[dim].is_broadcast() => {
+            return refused(left, ALIKE);
+        }
+        (Kind::Product, None, Some(dim)) if !l[dim].is_broadcast() => {
+            return refused(right, ALIKE);
+        }
+        (Kind::Sum, Some(_), None) => return refused(left, BOTH),
+        (Kind::Sum, None, Some(_)) => return refused(right, BOTH),
+        _ => {}
+    }
     let clean = |dims: &[Dim]| dims.iter().all(|d| !d.unknown);
     let (left_clean, right_clean) = (clean(l), clean(r));
     let mut dims = Vec::with_capacity(l.len());
@@ -151,6 +186,7 @@ fn combined(
         let (broadcast_a, broadcast_b) = (a.is_broadcast(), b.is_broadcast());
         let same = a.size == b.size
             && a.interleaved == b.interleaved
+            && a.complex == b.complex
             && a.external_size() == b.external_size()
             && a.copies.unwrap_or(1) == b.copies.unwrap_or(1);
         if !same && !broadcast_a && !broadcast_b {
@@ -243,7 +279,7 @@ impl<C: Clone> TileTensor<C> {
     /// Product slot by slot, one level.
     ///
     /// # Errors
-    /// As [`TileTensor::add`].
+    /// As [`TileTensor::add`]; two complex-packed operands, or one where the other differs along that dimension.
     pub fn mul<S: Scheme<Ciphertext = C>>(&self, scheme: &S, right: &Self) -> Result<Self, TileError> {
         self.zip("mul", Kind::Product, right, |a, b| scheme.mul(a, b, Rescale::Now))
     }

@@ -131,4 +131,11 @@ fn refusals_say_why() {
     let error = a.duplicate(&scheme, 1).unwrap_err().to_string();
     assert!(error.contains("only a single value"), "{error}");
     assert!(a.shift(&scheme, 0, 1).is_err());
+    // What is unknown in one row would be carried over into the next.
+    let carried = encrypt(&scheme, &"[3?/2, 1/4]".parse().unwrap(), &tensor(&[3, 1], 1));
+    let error = carried.duplicate(&scheme, 1).unwrap_err().to_string();
+    assert!(error.contains("carried over"), "{error}");
+    let beside = encrypt(&scheme, &"[1/2, 3?/4]".parse().unwrap(), &tensor(&[1, 3], 1));
+    let both = beside.duplicate(&scheme, 0).unwrap();
+    assert_equal(&decrypt(&scheme, &both), &tensor(&[1, 3], 1));
 }

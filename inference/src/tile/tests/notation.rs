@@ -21,6 +21,9 @@ fn reads_and_writes_the_papers_examples() {
         ("[5~4/2, 6/4]", 8),
         ("[(d)16/4, 4/2]", 8),
         ("[784/64, */128]", 13),
+        ("[(c)784/64, */128]", 7),
+        ("[5/2, (c)13?~5/4]", 9),
+        ("[(c)3/8]", 1),
         ("[1?/4, */2, 7?~3/8]", 3),
     ] {
         let shape = shape(text);
@@ -40,7 +43,17 @@ fn through_serde(shape: &TileShape) -> TileShape {
 
 #[test]
 fn refuses_what_is_no_shape() {
-    for text in ["5/2", "[5/2, ]", "[x]", "[5/2/2]", "[5!/2]", "[/2]"] {
+    for text in [
+        "5/2",
+        "[5/2, ]",
+        "[x]",
+        "[5/2/2]",
+        "[5!/2]",
+        "[/2]",
+        "[5(c)/2]",
+        "[(c)]",
+        "[(c)(c)5/2]",
+    ] {
         assert!(
             matches!(text.parse::<TileShape>(), Err(ShapeError::Syntax { .. })),
             "{text}"
@@ -54,6 +67,9 @@ fn refuses_what_is_no_shape() {
         "[(d)12/4, 4/2]",
         "[(d)16/4]",
         "[(d)*/4, 4/2]",
+        "[(c)*/4]",
+        "[(c)5/4, (c)5/2]",
+        "[(d)16/4, 4/2, (c)8/2]",
     ] {
         assert!(
             matches!(text.parse::<TileShape>(), Err(ShapeError::Contradiction { .. })),
