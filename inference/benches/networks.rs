@@ -9,7 +9,7 @@
 use std::time::Instant;
 
 use hedgerow_crypto::seed::Seed;
-use hedgerow_inference::eval::{EncryptedModel, EvalError, Prepared, Trace, decode, encode, weights};
+use hedgerow_inference::eval::{EncryptedModel, EvalError, Prepared, Trace, decode, encode_complex, weights};
 use hedgerow_inference::graph::{Graph, Outline, zoo};
 use hedgerow_inference::plan::{Asked, CostTable, Objective, Plan, outline, plan};
 use hedgerow_inference::scheme::{Ckks, CkksClient, Op, Rescale, Scheme};
@@ -261,11 +261,11 @@ fn run(graph: &Graph, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
     );
     let samples = inputs(graph, plan.batch().min(4096));
     let values: Vec<Vec<f64>> = samples.iter().map(|(pixels, _)| pixels.clone()).collect();
-    let packed = encode(plan, &values)?;
+    let packed = encode_complex(plan, &values)?;
     let (encrypt_seconds, fresh) = mean(1, || {
         packed
             .iter()
-            .map(|slots| client.encrypt(plan.ring.levels, slots, &mut rng))
+            .map(|slots| client.encrypt_complex(plan.ring.levels, slots, &mut rng))
             .collect::<Result<Vec<_>, _>>()
     });
     let fresh = fresh?;
@@ -323,10 +323,10 @@ fn run(graph: &Graph, plan: &Plan) -> Result<(), Box<dyn std::error::Error>> {
             .and_then(|count| count.parse().ok())
             .unwrap_or(20);
         for sample in inputs(graph, more).into_iter().skip(1) {
-            let slots = encode(plan, std::slice::from_ref(&sample.0))?;
+            let slots = encode_complex(plan, std::slice::from_ref(&sample.0))?;
             let mut cts = Vec::new();
             for slots in &slots {
-                let fresh = client.encrypt(plan.ring.levels, slots, &mut rng)?;
+                let fresh = client.encrypt_complex(plan.ring.levels, slots, &mut rng)?;
                 cts.push(fresh.expand(&params)?);
             }
             compare(&model.run(&server, &cts)?, &[sample])?;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use hedgerow_crypto::ckks::Ciphertext;
 use hedgerow_crypto::seed::Seed;
-use hedgerow_inference::eval::{EncryptedModel, EvalError, Prepared, decode, encode, weights};
+use hedgerow_inference::eval::{EncryptedModel, EvalError, Prepared, decode, encode_complex, weights};
 use hedgerow_inference::graph::Graph;
 use hedgerow_inference::plan::{Asked as Wanted, plan};
 use hedgerow_inference::scheme::{Ckks, CkksClient, Scheme};
@@ -213,9 +213,9 @@ fn measure(
         let start = if batch == 1 { round } else { 0 };
         let samples: Vec<&(Vec<f64>, usize)> = images.iter().skip(start).take(batch).collect();
         let pixels: Vec<Vec<f64>> = samples.iter().map(|(pixels, _)| pixels.clone()).collect();
-        let fresh = encode(&plan, &pixels)?
+        let fresh = encode_complex(&plan, &pixels)?
             .iter()
-            .map(|slots| client.encrypt(plan.ring.levels, slots, &mut rng))
+            .map(|slots| client.encrypt_complex(plan.ring.levels, slots, &mut rng))
             .collect::<std::result::Result<Vec<_>, _>>()?;
         measured.input_mb = fresh.iter().map(|ct| ct.to_bytes().len()).sum::<usize>() as f64 / 1e6;
         let inputs = fresh

@@ -1,6 +1,6 @@
 //! Plans a network for each objective, checks a plan without encryption, and plans one that is too large to write down.
 
-use hedgerow_inference::eval::{Prepared, decode, encode};
+use hedgerow_inference::eval::{Prepared, decode, encode_complex};
 use hedgerow_inference::graph::{Graph, Outline, zoo};
 use hedgerow_inference::plan::{Asked, Objective, outline, plan};
 use hedgerow_inference::scheme::{Noop, Scheme};
@@ -26,9 +26,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let scheme = Noop::new(chosen.ring.slots(), chosen.ring.levels).with_keys(chosen.keys().clone());
     let model = Prepared::new(&scheme, &graph, &chosen)?;
     let image: Vec<f64> = (0..graph.inputs()).map(|i| (i % 3) as f64 / 2.0).collect();
-    let inputs = encode(&chosen, std::slice::from_ref(&image))?
+    let inputs = encode_complex(&chosen, std::slice::from_ref(&image))?
         .into_iter()
-        .map(|slots| scheme.encrypt(chosen.ring.levels, || slots))
+        .map(|slots| scheme.encrypt_complex(chosen.ring.levels, || slots))
         .collect::<Result<Vec<_>, _>>()?;
     let outputs = model.run(&scheme, &inputs)?;
     let slots: Vec<Vec<f64>> = outputs.iter().map(|ct| scheme.decrypt(ct).clone()).collect();

@@ -3,9 +3,16 @@
 use super::EvalError;
 use super::program::{Program, Trace, Weights};
 use crate::graph::{Graph, Operator};
-use crate::linear::{Order, dense};
+use crate::linear::{Grid, Mask, Order, dense};
 use crate::plan::{Plan, masks, structure};
-use crate::scheme::Scheme;
+use crate::scheme::{Complex, Scheme};
+
+/// The mask `a - ib` of a pair of ciphertexts: `(a - ib)(x + iy)` has the real part `ax + by`.
+fn pair_mask((real, imaginary): &(Option<Mask>, Option<Mask>), grid: Grid) -> Vec<Complex> {
+    let nothing = Mask::new();
+    let [a, b] = [real, imaginary].map(|mask| dense(mask.as_ref().unwrap_or(&nothing), grid));
+    a.into_iter().zip(b).map(|(a, b)| Complex::new(a, -b)).collect()
+}
 
 /// A model in the clear, encoded for one plan and one scheme: what a server holds.
 pub struct Prepared<S: Scheme>(Program<S>);
@@ -44,10 +51,20 @@ impl<S: Scheme> Prepared<S> {
                     reason: "no affine map".to_owned(),
                 });
             };
-            let map = masks.try_map(|mask| match grid.order {
-                Order::BatchLast => scheme.prepare(level, || dense(&mask, grid)),
-                Order::BatchFirst => scheme.prepare_periodic(level, grid.positions, || dense(&mask, grid)),
-            });
+            let period = grid.positions;
+            let map = if plan.takes_pairs(i) {
+                masks.paired().try_map(|pair| match grid.order {
+                    Order::BatchLast => scheme.prepare_complex(level, || pair_mask(&pair, grid)),
+                    Order::BatchFirst => {
+                        scheme.prepare_periodic_complex(level, period, || pair_mask(&pair, grid))
+                    }
+                })
+            } else {
+                masks.try_map(|mask| match grid.order {
+                    Order::BatchLast => scheme.prepare(level, || dense(&mask, grid)),
+                    Order::BatchFirst => scheme.prepare_periodic(level, period, || dense(&mask, grid)),
+                })
+            };
             let map = map.map_err(refused)?;
             let mut bias = Vec::new();
             if let Operator::Affine(affine) = &node.operator
@@ -68,7 +85,7 @@ impl<S: Scheme> Prepared<S> {
         &self.0.plan
     }
 
-    /// Evaluates on encrypted inputs, as packed by [`encode`](super::encode); the result is opened with
+    /// Evaluates on encrypted inputs, as packed by [`encode_complex`](super::encode_complex); the result is opened with
     /// [`decode`](super::decode).
     ///
     /// # Errors

@@ -23,6 +23,8 @@ pub(crate) enum Ready<S: Scheme> {
     Linear {
         source: usize,
         weights: Weights<S>,
+        /// Whether each ciphertext of the operand holds two, so that the real part of what comes out is the result.
+        paired: bool,
     },
     Polynomial {
         source: usize,
@@ -84,7 +86,14 @@ impl<S: Scheme> Program<S> {
                 (NodeShape::Linear { .. }, &StepKind::Linear { source, .. }) => Ready::Linear {
                     source,
                     weights: weights(i, shape)?,
+                    paired: plan.takes_pairs(i),
                 },
+                _ if plan.paired && uses_input(&step.kind) => {
+                    return Err(EvalError::Plan {
+                        node: step.name.clone(),
+                        reason: "inputs that come two in a ciphertext are for linear layers only".to_owned(),
+                    });
+                }
                 (NodeShape::Polynomial(polynomial), &StepKind::Polynomial { source }) => Ready::Polynomial {
                     source,
                     polynomial: polynomial.clone(),
@@ -144,7 +153,11 @@ impl<S: Scheme> Program<S> {
             let before = scheme.tally();
             let value = match ready {
                 Ready::Input => Ok(inputs.iter().map(|ct| scheme.copy(ct)).collect()),
-                Ready::Linear { source, weights } => linear(scheme, &values[*source], weights),
+                Ready::Linear {
+                    source,
+                    weights,
+                    paired,
+                } => linear(scheme, &values[*source], weights, *paired),
                 Ready::Polynomial { source, polynomial } => values[*source]
                     .iter()
                     .map(|x| super::polynomial::evaluate(scheme, x, polynomial))
@@ -185,10 +198,20 @@ impl<S: Scheme> Program<S> {
     }
 }
 
+/// Whether a step computes with the input.
+fn uses_input(kind: &StepKind) -> bool {
+    match *kind {
+        StepKind::Input => false,
+        StepKind::Linear { source, .. } | StepKind::Polynomial { source } => source == 0,
+        StepKind::Binary { left, right } => left == 0 || right == 0,
+    }
+}
+
 fn linear<S: Scheme>(
     scheme: &S,
     inputs: &[S::Ciphertext],
     weights: &Weights<S>,
+    paired: bool,
 ) -> Result<Vec<S::Ciphertext>, SchemeError> {
     let each = match weights {
         Weights::Clear { map, .. } => map.inputs,
@@ -196,7 +219,7 @@ fn linear<S: Scheme>(
     };
     let mut outputs = Vec::new();
     for inputs in inputs.chunks(each.max(1)) {
-        outputs.extend(round(scheme, inputs, weights)?);
+        outputs.extend(round(scheme, inputs, weights, paired)?);
     }
     Ok(outputs)
 }
@@ -205,10 +228,19 @@ fn round<S: Scheme>(
     scheme: &S,
     inputs: &[S::Ciphertext],
     weights: &Weights<S>,
+    paired: bool,
 ) -> Result<Vec<S::Ciphertext>, SchemeError> {
     match weights {
         Weights::Clear { map, bias } => {
             let mut outputs = scheme.linear_transform(inputs, map)?;
+            if paired {
+                // (x + iy) / 2 times a - ib has the real part (ax + by) / 2.
+                for output in &mut outputs {
+                    let below = scheme.conjugate(output)?;
+                    scheme.add(output, &below)?;
+                    scheme.recycle(below);
+                }
+            }
             for (output, bias) in outputs.iter_mut().zip(bias) {
                 scheme.add_plain(output, bias)?;
             }

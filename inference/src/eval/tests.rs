@@ -1,11 +1,11 @@
 use proptest::prelude::*;
 
 use super::polynomial::evaluate;
-use super::{Prepared, decode, depth, encode};
+use super::{Prepared, decode, depth, encode, encode_complex};
 use crate::graph::{Graph, Operator, Polynomial, zoo};
 use crate::plan::{Asked, Objective, Plan, plan};
 use crate::scheme::tests::{encrypt, pair};
-use crate::scheme::{Noop, Scheme, SchemeError};
+use crate::scheme::{Complex, Noop, Op, Scheme, SchemeError};
 
 pub(super) const NETWORKS: [&[u8]; 3] = [
     include_bytes!("../../../examples/data/networks/mlp.onnx"),
@@ -43,10 +43,10 @@ fn plans_compute_what_the_graph_computes() {
             let scheme = Noop::new(plan.ring.slots(), plan.ring.levels).with_keys(plan.keys().clone());
             let model = Prepared::new(&scheme, &graph, &plan).unwrap();
             let samples = images(batch);
-            let packed = encode(&plan, &samples).unwrap();
+            let packed = encode_complex(&plan, &samples).unwrap();
             let inputs: Vec<_> = packed
                 .into_iter()
-                .map(|slots| scheme.encrypt(plan.ring.levels, || slots).unwrap())
+                .map(|slots| scheme.encrypt_complex(plan.ring.levels, || slots).unwrap())
                 .collect();
             let mut levels = Vec::new();
             let outputs = model
@@ -58,12 +58,14 @@ fn plans_compute_what_the_graph_computes() {
             only_the_answer(&plan, &slots);
             // Nor if the client fills the slots as it likes.
             let filled = |seed: usize| {
+                let number = |i: usize| ((i * 7 + seed) % 13) as f64;
+                let imaginary = |i| if plan.paired { number(i + 5) } else { 0.0 };
                 (0..plan.ring.slots())
-                    .map(|i| ((i * 7 + seed) % 13) as f64)
+                    .map(|i| Complex::new(number(i), imaginary(i)))
                     .collect()
             };
             let lies: Vec<_> = (0..inputs.len())
-                .map(|seed| scheme.encrypt(plan.ring.levels, || filled(seed)).unwrap())
+                .map(|seed| scheme.encrypt_complex(plan.ring.levels, || filled(seed)).unwrap())
                 .collect();
             let outputs_of_lies = model.run(&scheme, &lies).unwrap();
             let slots_of_lies: Vec<_> = outputs_of_lies
@@ -76,6 +78,77 @@ fn plans_compute_what_the_graph_computes() {
                 for (a, b) in actual.iter().zip(&expected) {
                     assert!((a - b).abs() < 1e-9 * (1.0 + b.abs()), "{actual:?}\n{expected:?}");
                 }
+            }
+        }
+    }
+}
+
+/// A batch whose input comes two in a ciphertext, over the real scheme at 128 bits: half the upload, one conjugation for each
+/// ciphertext of the first layer's result.
+#[test]
+fn inputs_come_two_in_a_ciphertext() {
+    let graph = Graph::from_onnx(NETWORKS[0]).unwrap().simplify().unwrap();
+    for batch in [16, 40] {
+        let asked = Asked {
+            batch,
+            objective: Objective::Client,
+            ..Asked::default()
+        };
+        let plan = plan(&graph, &asked).unwrap();
+        let tiles = plan.steps[0].layout.tiles(plan.positions());
+        assert!(plan.paired && tiles > 1);
+        assert_eq!(plan.input_ciphertexts(), plan.rounds * tiles.div_ceil(2));
+        let first = plan.rounds * plan.steps[1].layout.tiles(plan.positions());
+        assert_eq!(plan.tally.total(Op::Conjugate), first as u64);
+        assert_eq!(
+            plan.keys().conjugation,
+            Some(plan.steps[1].level),
+            "after the rescale"
+        );
+        let params = plan.ring.params().unwrap();
+        let (client, server) = pair(&params, plan.keys());
+        let model = Prepared::new(&server, &graph, &plan).unwrap();
+        let samples = images(batch);
+        let rng = &mut hedgerow_crypto::seed::Seed::from_bytes([9; 32]).rng();
+        let fresh = encode_complex(&plan, &samples).unwrap();
+        let inputs: Vec<_> = fresh
+            .iter()
+            .map(|slots| {
+                let fresh = client.encrypt_complex(plan.ring.levels, slots, rng).unwrap();
+                fresh.expand(&params).unwrap()
+            })
+            .collect();
+        let outputs = model.run(&server, &inputs).unwrap();
+        assert_eq!(server.tally(), plan.tally);
+        let slots: Vec<_> = outputs.iter().map(|ct| client.decrypt(ct).unwrap()).collect();
+        for (actual, sample) in decode(&plan, &slots, batch).iter().zip(&samples) {
+            let expected = graph.evaluate(sample).unwrap();
+            let size = expected.iter().fold(1.0, |most: f64, b| most.max(b.abs()));
+            for (a, b) in actual.iter().zip(&expected) {
+                assert!((a - b).abs() < 1e-3 * size, "{a} {b}");
+            }
+        }
+        let error = encode(&plan, &samples).unwrap_err().to_string();
+        assert!(error.contains("encode_complex"), "{error}");
+        // In three rounds: pairs are of one round, the last of an odd number alone.
+        let rounds = Plan {
+            rounds: 3,
+            ..plan.clone()
+        };
+        let scheme = Noop::new(plan.ring.slots(), plan.ring.levels).with_keys(plan.keys().clone());
+        let model = Prepared::new(&scheme, &graph, &rounds).unwrap();
+        let samples = images(2 * plan.lanes + 3);
+        let inputs: Vec<_> = encode_complex(&rounds, &samples)
+            .unwrap()
+            .into_iter()
+            .map(|slots| scheme.encrypt_complex(plan.ring.levels, || slots).unwrap())
+            .collect();
+        assert_eq!(inputs.len(), 3 * tiles.div_ceil(2));
+        let outputs = model.run(&scheme, &inputs).unwrap();
+        let slots: Vec<_> = outputs.iter().map(|ct| scheme.decrypt(ct).clone()).collect();
+        for (actual, sample) in decode(&rounds, &slots, samples.len()).iter().zip(&samples) {
+            for (a, b) in actual.iter().zip(&graph.evaluate(sample).unwrap()) {
+                assert!((a - b).abs() < 1e-9 * (1.0 + b.abs()), "{a} {b}");
             }
         }
     }

@@ -69,6 +69,23 @@ pub struct Matrix {
     pub blocks: BTreeMap<(u32, u32), BTreeMap<u32, Mask>>,
 }
 
+impl Matrix {
+    /// The rotations that are left where inputs come two in a ciphertext
+    /// ([`PreparedMap::paired`](crate::scheme::PreparedMap::paired)), with empty masks: what a search needs.
+    pub fn paired(&self) -> Self {
+        let mut blocks: BTreeMap<(u32, u32), BTreeMap<u32, Mask>> = BTreeMap::new();
+        for (&(output, input), block) in &self.blocks {
+            let pair = blocks.entry((output, input / 2)).or_default();
+            pair.extend(block.keys().map(|&rotation| (rotation, Mask::new())));
+        }
+        Self {
+            inputs: self.inputs.div_ceil(2),
+            outputs: self.outputs,
+            blocks,
+        }
+    }
+}
+
 /// Places the entries of `map` between two layouts: of the copies of an element and the partial sums of a row, it takes
 /// those with the smallest rotation, so that few rotations serve all. Of the places under windows, it takes the one under the
 /// window of the row.

@@ -32,6 +32,7 @@ pub(super) fn finish(
     steps: Vec<Step>,
     ring: &Ring,
     (grid, rounds): (Grid, usize),
+    paired: bool,
     asked: &Asked,
 ) -> Result<Plan, PlanError> {
     let (costs, encrypted) = (&asked.costs, asked.encrypted_model);
@@ -43,6 +44,7 @@ pub(super) fn finish(
         lanes: grid.lanes,
         rounds,
         order: grid.order,
+        paired,
         steps,
         structure: None,
         tally: Tally::default(),

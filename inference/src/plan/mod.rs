@@ -105,6 +105,10 @@ pub struct Plan {
     pub rounds: usize,
     /// Which of sample and position changes from slot to slot.
     pub order: Order,
+    /// Whether the client sends the input's ciphertexts two in one, as real and imaginary parts; the first layers take them
+    /// apart as they multiply.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub paired: bool,
     /// One step for each node.
     pub steps: Vec<Step>,
     /// For an encrypted model, what its nodes compute: all that its server is told of it.
@@ -124,6 +128,10 @@ pub struct Plan {
 /// Rounds of a plan that was written before there were several.
 const fn once() -> usize {
     1
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 /// Version of the plan format.
@@ -149,11 +157,19 @@ impl Plan {
         self.lanes * self.rounds
     }
 
-    /// Ciphertexts of one input, of all rounds.
+    /// Ciphertexts of one input, of all rounds, as the client sends them.
     pub fn input_ciphertexts(&self) -> usize {
-        self.steps
+        let tiles = self
+            .steps
             .first()
-            .map_or(0, |step| self.rounds * step.layout.tiles(self.positions()))
+            .map_or(0, |step| step.layout.tiles(self.positions()));
+        self.rounds * tiles.div_ceil(1 + usize::from(self.paired))
+    }
+
+    /// Whether a node computes with ciphertexts that hold two of its operand's.
+    pub(crate) fn takes_pairs(&self, i: usize) -> bool {
+        let kind = self.steps.get(i).map(|step| &step.kind);
+        self.paired && matches!(kind, Some(StepKind::Linear { source: 0, .. }))
     }
 
     /// Ciphertexts of one output, of all rounds.
@@ -191,6 +207,9 @@ impl Plan {
                 &self.tally
             )
         ));
+        if self.paired {
+            hash.update(b"paired");
+        }
         hex(&hash.finalize())
     }
 
@@ -209,6 +228,8 @@ impl Plan {
         differ("lanes", self.lanes.to_string(), other.lanes.to_string());
         differ("rounds", self.rounds.to_string(), other.rounds.to_string());
         differ("order", format!("{:?}", self.order), format!("{:?}", other.order));
+        let paired = |plan: &Self| plan.paired.to_string();
+        differ("two inputs in a ciphertext", paired(self), paired(other));
         differ("operations", self.tally.to_string(), other.tally.to_string());
         let keys = |plan: &Self| plan.keys().rotations.len().to_string();
         differ("rotation keys", keys(self), keys(other));

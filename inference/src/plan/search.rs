@@ -18,7 +18,10 @@ struct Partial {
     steps: Vec<Step>,
     seconds: f64,
     masks: u64,
+    /// Steps of rotations and levels; step 0, which needs none, stands for the conjugation.
     keys: BTreeSet<(usize, usize)>,
+    /// Whether inputs come two in a ciphertext.
+    paired: bool,
 }
 
 /// Finds the best plan for `graph` (call [`Graph::simplify`] first: fewer, larger maps).
@@ -48,7 +51,13 @@ pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
     let mut spots = HashMap::new();
     let smallest = rings.iter().map(|r| r.log_degree).min().unwrap_or(12);
     for ring in rings.iter().filter(|r| r.log_degree <= smallest + 1) {
-        for batch in batches(ring, asked) {
+        let pairs = [false, true]
+            .into_iter()
+            .filter(|&paired| !paired || pairs_fit(graph, asked));
+        for (batch, paired) in batches(ring, asked)
+            .into_iter()
+            .flat_map(|batch| pairs.clone().map(move |paired| (batch, paired)))
+        {
             let most = Most {
                 memory: asked.max_memory.unwrap_or(u64::MAX),
                 score: match asked.max_memory {
@@ -57,7 +66,7 @@ pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
                 },
             };
             let found_one = beam(
-                graph, &levels, top, ring, batch, asked, most, &mut seen, &mut spots,
+                graph, &levels, top, ring, batch, paired, asked, most, &mut seen, &mut spots,
             );
             if let Some(partial) = found_one {
                 found.push((partial.score(ring, batch, asked.objective), partial, ring, batch));
@@ -66,7 +75,8 @@ pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
     }
     found.sort_by(|a, b| a.0.total_cmp(&b.0));
     for (_, partial, ring, batch) in found {
-        let mut plan = finish(graph, &model, partial.steps, ring, batch, asked)?;
+        let paired = partial.paired;
+        let mut plan = finish(graph, &model, partial.steps, ring, batch, paired, asked)?;
         if asked
             .max_memory
             .is_none_or(|most| plan.predicted.memory() <= most)
@@ -110,7 +120,8 @@ impl Partial {
             Objective::Memory => self.memory(ring) as f64,
             Objective::Client => {
                 let tiles = |step: Option<&Step>| step.map_or(0, |s| s.layout.tiles(positions)) as u64;
-                let sent = tiles(self.steps.first()) * ring.fresh_bytes(ring.levels);
+                let sent = tiles(self.steps.first()).div_ceil(1 + u64::from(self.paired))
+                    * ring.fresh_bytes(ring.levels);
                 let each = (sent + tiles(self.steps.last()) * ring.ciphertext_bytes(0)) as f64 + self.seconds;
                 each * rounds as f64
             }
@@ -125,7 +136,8 @@ impl Partial {
                     .steps
                     .first()
                     .map_or(0, |s| s.layout.tiles(batch.0.positions));
-                (tiles as u64 * ring.fresh_bytes(ring.levels)) as f64 * batch.1 as f64
+                let sent = (tiles as u64).div_ceil(1 + u64::from(self.paired));
+                (sent * ring.fresh_bytes(ring.levels)) as f64 * batch.1 as f64
             }
             other => self.score(ring, batch, other),
         }
@@ -168,6 +180,13 @@ fn batches(ring: &Ring, asked: &Asked) -> Vec<Batch> {
         }
     }
     all
+}
+
+/// Whether inputs may come two in a ciphertext: only linear layers take them, whose weights are in the clear.
+fn pairs_fit(graph: &Graph, asked: &Asked) -> bool {
+    let users = graph.nodes().iter().filter(|node| node.inputs.contains(&0));
+    let mut linear = users.map(|node| matches!(node.operator, Operator::Affine(_)));
+    !asked.encrypted_model && linear.all(|linear| linear)
 }
 
 /// Numbers of samples in a ciphertext to try, in both orders.
@@ -213,7 +232,7 @@ fn levels(graph: &Graph) -> Result<Vec<usize>, PlanError> {
 }
 
 /// What a placement needs, without its masks: kept, as rings and levels share it.
-type Spots = HashMap<(usize, Layout, Layout, Fold, Grid), Matrix>;
+type Spots = HashMap<(usize, Layout, Layout, Fold, Grid, bool), Matrix>;
 
 #[expect(clippy::too_many_arguments, reason = "one search, one place")]
 fn beam(
@@ -222,6 +241,7 @@ fn beam(
     top: usize,
     ring: &Ring,
     batch: Batch,
+    paired: bool,
     asked: &Asked,
     most: Most,
     seen: &mut u64,
@@ -238,6 +258,9 @@ fn beam(
         match &node.operator {
             Operator::Input => {
                 for layout in candidates::inputs(&node.shape, positions) {
+                    if paired && layout.tiles(positions) == 1 {
+                        continue;
+                    }
                     *seen += 1;
                     let step = Step {
                         name: node.name.clone(),
@@ -250,6 +273,7 @@ fn beam(
                         seconds: 0.0,
                         masks: 0,
                         keys: BTreeSet::new(),
+                        paired,
                     });
                 }
             }
@@ -266,10 +290,12 @@ fn beam(
                         if last && !asked.encrypted_model && !candidates::clean(&layout, fold) {
                             continue;
                         }
-                        let key = (i, input.clone(), layout.clone(), fold, spot);
-                        let matrix = spots
-                            .entry(key)
-                            .or_insert_with(|| rotations(map, input, &layout, fold, grid));
+                        let pairs = paired && source == 0;
+                        let key = (i, input.clone(), layout.clone(), fold, spot, pairs);
+                        let matrix = spots.entry(key).or_insert_with(|| {
+                            let matrix = rotations(map, input, &layout, fold, grid);
+                            if pairs { matrix.paired() } else { matrix }
+                        });
                         let pitch = match *input {
                             Layout::Image { pitch, .. } => pitch,
                             _ => 1,
@@ -290,6 +316,10 @@ fn beam(
                                 0.0
                             }
                             + matrix.outputs as f64 * seconds(Op::Rescale, from);
+                        if pairs {
+                            new.seconds += matrix.outputs as f64 * seconds(Op::Conjugate, level);
+                            new.keys.insert((0, level));
+                        }
                         new.masks += use_.terms as u64 * mask_bytes(ring, grid, asked.encrypted_model, from);
                         let turns = use_
                             .babies

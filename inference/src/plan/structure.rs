@@ -82,7 +82,14 @@ pub(crate) fn structure(graph: &Graph, plan: &Plan) -> Vec<NodeShape> {
         Some(match &graph.nodes().get(i)?.operator {
             Operator::Input => NodeShape::Input,
             Operator::Affine(affine) => NodeShape::Linear {
-                map: placed(graph, plan, i, rotations)?.1.shape(),
+                map: {
+                    let map = placed(graph, plan, i, rotations)?.1;
+                    if plan.takes_pairs(i) {
+                        map.paired().shape()
+                    } else {
+                        map.shape()
+                    }
+                },
                 bias: affine.bias().iter().any(|&b| b != 0.0),
             },
             Operator::Polynomial(polynomial) => NodeShape::Polynomial(polynomial.clone()),
@@ -180,6 +187,9 @@ impl Plan {
         let levels = self.ring.levels <= MAX_LEVELS && (1..=MAX_LEVELS + 1).contains(&self.ring.dnum);
         if self.steps.is_empty() || !grid_fits || !levels {
             return Err(self.wrong(0, "a ring, or samples of a ciphertext, that no plan has"));
+        }
+        if self.paired {
+            return Err(self.wrong(0, "inputs of an encrypted model do not come two in a ciphertext"));
         }
         let shapes = self.structure.as_deref().unwrap_or_default();
         if shapes.len() != self.steps.len() {

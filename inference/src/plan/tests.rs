@@ -1,4 +1,4 @@
-use super::{Asked, CostTable, Objective, PlanError, Ring, StepKind, plan};
+use super::{Asked, CostTable, Objective, Plan, PlanError, Ring, StepKind, plan};
 use crate::graph::{Graph, Operator, Outline, zoo};
 use crate::linear::{Grid, Order, rotations};
 use crate::scheme::Op;
@@ -222,6 +222,22 @@ fn a_large_batch_lies_across_the_slots() {
         plan.predicted.model_bytes
     );
     assert!(plan.to_string().contains("[512/512, 784/8]"), "{plan}");
+    // The input comes two in a ciphertext: half the upload, and half the products of the first layer.
+    assert_eq!((plan.paired, plan.input_ciphertexts()), (true, 49));
+    assert_eq!(
+        plan.predicted.input_bytes,
+        49 * plan.ring.fresh_bytes(plan.ring.levels)
+    );
+    assert!(plan.to_string().contains("two in a ciphertext"), "{plan}");
+    let text = serde_json::to_string(&plan).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), plan);
+    let apart = Plan {
+        paired: false,
+        ..plan.clone()
+    };
+    assert!(!serde_json::to_string(&apart).unwrap().contains("paired"));
+    assert_ne!(apart.fingerprint(), plan.fingerprint());
+    assert_eq!(plan.diff(&apart), ["two inputs in a ciphertext: true -> false"]);
 }
 
 /// Why encrypted models are not tried with the batch first: in any order a mask is a ciphertext, and there are as many.

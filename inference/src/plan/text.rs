@@ -53,6 +53,9 @@ impl fmt::Display for Plan {
         )?;
         for step in &self.steps {
             let how = match step.kind {
+                StepKind::Input if self.paired => {
+                    "packed by the client, two in a ciphertext as real and imaginary parts".to_owned()
+                }
                 StepKind::Input => "packed by the client".to_owned(),
                 StepKind::Linear { fold, steps, .. } => {
                     let fold = match fold {

@@ -71,6 +71,36 @@ impl<P> PreparedMap<P> {
         }
     }
 
+    /// The same map of inputs that come two in a ciphertext, as real and imaginary parts: terms of inputs `2a` and `2a + 1`
+    /// become one, with the mask of each part that has one.
+    pub fn paired(self) -> PreparedMap<(Option<P>, Option<P>)> {
+        let pair = |giants: BTreeMap<i64, Vec<Term<P>>>| {
+            let giants = giants.into_iter().map(|(giant, terms)| {
+                let mut pairs: Vec<Term<(Option<P>, Option<P>)>> = Vec::new();
+                let mut places = BTreeMap::new();
+                for Term { input, baby, mask } in terms {
+                    let place = *places.entry((input / 2, baby)).or_insert_with(|| {
+                        pairs.push(Term {
+                            input: input / 2,
+                            baby,
+                            mask: (None, None),
+                        });
+                        pairs.len() - 1
+                    });
+                    let (real, imaginary) = &mut pairs[place].mask;
+                    *(if input % 2 == 0 { real } else { imaginary }) = Some(mask);
+                }
+                (giant, pairs)
+            });
+            giants.collect()
+        };
+        PreparedMap {
+            inputs: self.inputs.div_ceil(2),
+            outputs: self.outputs.into_iter().map(pair).collect(),
+            folds: self.folds,
+        }
+    }
+
     /// The same map with other masks.
     pub fn try_map<Q, E>(self, mut f: impl FnMut(P) -> Result<Q, E>) -> Result<PreparedMap<Q>, E> {
         let mut outputs = Vec::with_capacity(self.outputs.len());

@@ -12,7 +12,7 @@ use prost::Message as _;
 use rand_core::CryptoRng;
 
 use super::{Asking, Hosted, Meaning, Offer, Rows, Scores, ServiceError, Sizes};
-use crate::eval::{EvalError, Prepared, pack, unpack};
+use crate::eval::{EvalError, Prepared, pack, pairs, unpack};
 use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::scheme::{Ckks, CkksClient, Rooms, Scheme, SchemeError, key_plan};
@@ -277,10 +277,12 @@ impl Asking for AskingNetwork {
             ));
         }
         let mut request = Vec::new();
-        for slots in pack(&self.form.input, &samples, self.form.grid(), self.form.rounds) {
+        let (input, grid) = (&self.form.input, self.form.grid());
+        let tiles = pack(input, &samples, grid, self.form.rounds);
+        for slots in pairs(tiles, input.tiles(grid.positions), self.form.paired) {
             let fresh = self
                 .client
-                .encrypt(self.form.ring.levels, &slots, rng)
+                .encrypt_complex(self.form.ring.levels, &slots, rng)
                 .map_err(evaluation)?;
             request.extend(fresh.to_bytes());
         }

@@ -97,6 +97,64 @@ fn an_encrypted_network_answers_as_in_the_clear_and_refuses_what_is_not_for_it()
 }
 
 #[test]
+fn a_batch_travels_two_ciphertexts_in_one() {
+    let graph = Graph::from_onnx(MLP).unwrap().simplify().unwrap();
+    let asked = Asked {
+        batch: 16,
+        objective: crate::plan::Objective::Client,
+        ..Asked::default()
+    };
+    let plan = plan(&graph, &asked).unwrap();
+    assert!(plan.paired);
+    let hosted = HostedNetwork::new("mlp", &graph, &plan, false).unwrap();
+    let offer = hosted.offer();
+    let mut client = AskingNetwork::new(&offer, &Seed::from_bytes([1; 32])).unwrap();
+    let mut rng = Seed::from_bytes([3; 32]).rng();
+    let keys = hosted.keys(&client.keys().unwrap()).unwrap();
+    let values: Vec<f64> = (0..16).flat_map(row).collect();
+    let request = client
+        .request(&Rows::new(Vec::new(), 784, values).unwrap(), &mut rng)
+        .unwrap();
+    let tiles = plan.steps[0].layout.tiles(plan.positions());
+    let each = plan.ring.params().unwrap().seeded_bytes(plan.ring.levels);
+    assert_eq!(request.len(), plan.rounds * tiles.div_ceil(2) * each);
+    let answer = hosted.answer(&keys, &request, &mut rng, &mut |_| {}).unwrap();
+    let scores = client.open(&answer).unwrap();
+    for (at, opened) in scores.values.chunks(scores.width).enumerate() {
+        for (opened, clear) in opened.iter().zip(graph.evaluate(&row(at)).unwrap()) {
+            assert!((opened - clear).abs() < 1e-2, "{opened} {clear}");
+        }
+    }
+    // A form that says otherwise: other sizes; without the key; of one ciphertext.
+    let refused = |change: fn(&mut Form)| {
+        let mut form = client.form.clone();
+        change(&mut form);
+        let mut offer = offer.clone();
+        offer.form = FormBytes::of(&form).encode_to_vec();
+        AskingNetwork::new(&offer, &Seed::from_bytes([1; 32]))
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default()
+    };
+    assert!(refused(|form| form.paired = false).contains("sizes"));
+    assert!(refused(|form| form.keys.conjugation = None).contains("two in a ciphertext"));
+    let one = Layout::Dense {
+        size: 4,
+        period: 4,
+        copies: 1,
+    };
+    let mut small = client.form.clone();
+    small.input = one;
+    assert!(
+        Form::checked(&FormBytes::of(&small).encode_to_vec())
+            .err()
+            .unwrap()
+            .to_string()
+            .contains("two in a ciphertext")
+    );
+}
+
+#[test]
 fn a_client_believes_no_form_that_it_cannot_check() {
     let (_, hosted) = network();
     let offer = hosted.offer();

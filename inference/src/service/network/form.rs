@@ -27,6 +27,8 @@ pub(super) struct Form {
     pub(super) output: Layout,
     pub(super) output_level: usize,
     pub(super) keys: KeySet,
+    /// Whether inputs come two in a ciphertext, as real and imaginary parts.
+    pub(super) paired: bool,
 }
 
 /// The form as it travels.
@@ -49,6 +51,8 @@ pub(super) struct FormBytes {
     rotations: Vec<u64>,
     #[prost(uint64, repeated, tag = "7")]
     levels: Vec<u64>,
+    #[prost(bool, tag = "8")]
+    paired: bool,
 }
 
 /// The numbers of a layout.
@@ -87,6 +91,7 @@ impl FormBytes {
             conjugation: form.keys.conjugation.map(|level| level as u64),
             rotations: form.keys.rotations.keys().map(|step| *step as u64).collect(),
             levels: form.keys.rotations.values().map(|level| *level as u64).collect(),
+            paired: form.paired,
         }
     }
 
@@ -136,6 +141,7 @@ impl FormBytes {
                     .map(|(step, level)| (size(*step), size(*level)))
                     .collect(),
             },
+            paired: self.paired,
         })
     }
 }
@@ -152,6 +158,7 @@ impl Form {
             output: last.layout.clone(),
             output_level: last.level,
             keys: plan.keys().clone(),
+            paired: plan.paired,
         })
     }
 
@@ -210,6 +217,12 @@ impl Form {
                 "keys of other levels or rotations than the ring has".to_owned(),
             ));
         }
+        if form.paired && (form.input.tiles(slots / form.lanes) < 2 || keys.conjugation.is_none()) {
+            return Err(wrong(
+                "inputs two in a ciphertext, but one ciphertext of them, or no key to take them apart"
+                    .to_owned(),
+            ));
+        }
         Ok((form, params))
     }
 
@@ -240,10 +253,12 @@ impl Form {
             .chain(&keys.relinearization)
             .chain(&keys.conjugation);
         let tiles = |layout: &Layout| (self.rounds * layout.tiles(self.positions())) as u64;
+        let each = self.input.tiles(self.positions());
+        let sent = self.rounds * each.div_ceil(1 + usize::from(self.paired));
         Sizes {
             keys: (header + plan.bytes(params)) as u64,
             keys_memory: levels.map(|level| self.ring.key_bytes(*level)).sum(),
-            request: tiles(&self.input) * params.seeded_bytes(self.ring.levels) as u64,
+            request: sent as u64 * params.seeded_bytes(self.ring.levels) as u64,
             answer: tiles(&self.output) * params.ciphertext_bytes(self.output_level) as u64,
         }
     }
