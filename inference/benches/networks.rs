@@ -348,17 +348,17 @@ fn by_node(
 ) -> Result<(), Box<dyn std::error::Error>> {
     let mut last = cpu();
     let costs = CostTable::default();
-    model.run_traced(server, cts, |_, trace| {
+    let mut nodes = vec![(0.0, 0.0, 0, String::new()); plan.steps.len()];
+    model.run_traced(server, cts, |i, trace| {
         let now = cpu();
         let predicted = costs.total(&trace.tally, &plan.ring, plan.predicted.memory());
-        println!(
-            "    {:.4} s (predicted {predicted:.4})  level {}  {}",
-            now - last,
-            trace.level,
-            trace.node
-        );
+        let (spent, sum, ..) = nodes[i];
+        nodes[i] = (spent + now - last, sum + predicted, trace.level, trace.node);
         last = cpu();
     })?;
+    for (spent, predicted, level, node) in nodes {
+        println!("    {spent:.4} s (predicted {predicted:.4})  level {level}  {node}");
+    }
     Ok(())
 }
 

@@ -141,10 +141,14 @@ fn describe(offer: &Offer) {
         offer.model, offer.kind, offer.mode, offer.leakage
     );
     println!(
-        "a request carries {} rows in {}, an answer takes {}, evaluation keys {} once",
+        "a request carries {} rows in {}, an answer takes {}, evaluation keys{} {} once",
         offer.rows,
         size(sizes.request),
         size(sizes.answer),
+        match offer.kind.as_str() {
+            network::encrypted::KIND => " and encrypted model",
+            _ => "",
+        },
         size(sizes.keys)
     );
 }

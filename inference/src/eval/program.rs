@@ -127,13 +127,32 @@ impl<S: Scheme> Program<S> {
         })
     }
 
+    /// All rounds, one after the other.
     pub fn run_traced(
         &self,
         scheme: &S,
         inputs: &[S::Ciphertext],
         mut seen: impl FnMut(usize, Trace),
     ) -> Result<Vec<S::Ciphertext>, EvalError> {
-        let expected = self.plan.input_ciphertexts();
+        let (expected, actual) = (self.plan.input_ciphertexts(), inputs.len());
+        if actual != expected {
+            return Err(EvalError::Inputs { expected, actual });
+        }
+        let mut outputs = Vec::with_capacity(self.plan.output_ciphertexts());
+        for inputs in inputs.chunks((expected / self.plan.rounds.max(1)).max(1)) {
+            outputs.extend(self.run_round(scheme, inputs, &mut seen)?);
+        }
+        Ok(outputs)
+    }
+
+    /// The ciphertexts of one round.
+    pub fn run_round(
+        &self,
+        scheme: &S,
+        inputs: &[S::Ciphertext],
+        mut seen: impl FnMut(usize, Trace),
+    ) -> Result<Vec<S::Ciphertext>, EvalError> {
+        let expected = self.plan.input_ciphertexts() / self.plan.rounds.max(1);
         if inputs.len() != expected {
             return Err(EvalError::Inputs {
                 expected,
@@ -208,23 +227,6 @@ fn uses_input(kind: &StepKind) -> bool {
 }
 
 fn linear<S: Scheme>(
-    scheme: &S,
-    inputs: &[S::Ciphertext],
-    weights: &Weights<S>,
-    paired: bool,
-) -> Result<Vec<S::Ciphertext>, SchemeError> {
-    let each = match weights {
-        Weights::Clear { map, .. } => map.inputs,
-        Weights::Encrypted { map, .. } => map.inputs,
-    };
-    let mut outputs = Vec::new();
-    for inputs in inputs.chunks(each.max(1)) {
-        outputs.extend(round(scheme, inputs, weights, paired)?);
-    }
-    Ok(outputs)
-}
-
-fn round<S: Scheme>(
     scheme: &S,
     inputs: &[S::Ciphertext],
     weights: &Weights<S>,

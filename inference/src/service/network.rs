@@ -121,25 +121,32 @@ fn read_fresh(
     })
 }
 
-/// The ciphertexts of a request.
-fn read_request(
+/// A request, evaluated round by round: one round's ciphertexts are in memory at a time.
+fn rounds(
+    scheme: &Ckks,
     form: &Form,
     params: &Params,
     key: KeyId,
     request: &[u8],
-) -> Result<Vec<Ciphertext>, ServiceError> {
+    passed: &mut dyn FnMut(&str),
+    mut run: impl FnMut(&[Ciphertext], &mut dyn FnMut(&str)) -> Result<Vec<Ciphertext>, EvalError>,
+) -> Result<Vec<u8>, ServiceError> {
     const WHAT: &str = "request";
     let each = params.seeded_bytes(form.ring.levels);
-    let all = parts(WHAT, request, form.sizes(params).request, each)?;
-    all.map(|part| read_fresh(WHAT, params, key, part)).collect()
-}
-
-/// An answer's bytes.
-fn write_answer(scheme: &Ckks, form: &Form, outputs: Vec<Ciphertext>) -> Result<Vec<u8>, ServiceError> {
+    let mut fresh = parts(WHAT, request, form.sizes(params).request, each)?;
+    let count = fresh.len() / form.rounds.max(1);
     let mut answer = Vec::new();
-    for mut output in outputs {
-        scheme.align(&mut output, form.output_level).map_err(evaluation)?;
-        answer.extend(output.to_bytes());
+    for _ in 0..form.rounds {
+        let inputs = fresh.by_ref().take(count);
+        let inputs: Vec<_> = inputs
+            .map(|part| read_fresh(WHAT, params, key, part))
+            .collect::<Result<_, _>>()?;
+        passed("read the request");
+        let outputs = run(&inputs, passed).map_err(|error| ServiceError::Evaluation(error.to_string()))?;
+        for mut output in outputs {
+            scheme.align(&mut output, form.output_level).map_err(evaluation)?;
+            answer.extend(output.to_bytes());
+        }
     }
     Ok(answer)
 }
@@ -170,15 +177,21 @@ impl Hosted for HostedNetwork {
         _: &mut dyn CryptoRng,
         passed: &mut dyn FnMut(&str),
     ) -> Result<Vec<u8>, ServiceError> {
-        let inputs = read_request(&self.form, &self.params, keys.id(), request)?;
-        passed("read the request");
         let scheme = Ckks::new(&self.params, Arc::clone(keys)).map_err(evaluation)?;
         let scheme = scheme.sharing(Arc::clone(&self.rooms));
-        let outputs = self
-            .prepared
-            .run_traced(&scheme, &inputs, |_, trace| passed(&trace.node))
-            .map_err(|error| ServiceError::Evaluation(error.to_string()))?;
-        write_answer(&scheme, &self.form, outputs)
+        let (form, params) = (&self.form, &self.params);
+        rounds(
+            &scheme,
+            form,
+            params,
+            keys.id(),
+            request,
+            passed,
+            |inputs, passed| {
+                self.prepared
+                    .run_round(&scheme, inputs, |_, trace| passed(&trace.node))
+            },
+        )
     }
 }
 

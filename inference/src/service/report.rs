@@ -36,19 +36,22 @@ impl Report {
     /// Bytes that a report has beside the answer, at most.
     pub const OVERHEAD: u64 = 64 << 10;
 
-    /// A report. Layers beyond the 512th are joined to it, and names are cut at 64 bytes.
+    /// A report. Times of one name are added up: a request may take several rounds. Layers beyond the 512th are joined to it,
+    /// and names are cut at 64 bytes.
     pub fn new(queued_us: u64, layers: Vec<(String, u64)>, answer: Vec<u8>) -> Self {
         let mut kept: Vec<Layer> = Vec::new();
         for (name, us) in layers {
-            match kept.get_mut(MAX_LAYERS - 1) {
-                Some(last) => last.us = last.us.saturating_add(us),
-                None => {
-                    let end = (0..=64.min(name.len()))
-                        .rev()
-                        .find(|end| name.is_char_boundary(*end));
-                    let name = name.get(..end.unwrap_or(0)).unwrap_or_default().to_owned();
-                    kept.push(Layer { name, us });
-                }
+            let end = (0..=64.min(name.len()))
+                .rev()
+                .find(|end| name.is_char_boundary(*end));
+            let name = name.get(..end.unwrap_or(0)).unwrap_or_default();
+            let number = kept.iter().position(|layer| layer.name == name);
+            match kept.get_mut(number.unwrap_or(MAX_LAYERS - 1)) {
+                Some(layer) => layer.us = layer.us.saturating_add(us),
+                None => kept.push(Layer {
+                    name: name.to_owned(),
+                    us,
+                }),
             }
         }
         Self {
@@ -85,11 +88,21 @@ mod tests {
 
     #[test]
     fn a_report_keeps_its_size_whatever_the_layers_are_called() {
-        let layers = (0..2000).map(|_| ("é".repeat(100), u64::MAX / 3000)).collect();
-        let report = Report::new(u64::MAX, layers, vec![1, 2, 3]);
+        let layers = (0..2000).map(|i| (format!("{i}{}", "é".repeat(100)), u64::MAX / 3000));
+        let report = Report::new(u64::MAX, layers.collect(), vec![1, 2, 3]);
+        assert_eq!(report.layers.len(), MAX_LAYERS);
         let bytes = report.to_bytes();
         assert!(bytes.len() as u64 <= 3 + Report::OVERHEAD, "{}", bytes.len());
         assert_eq!(Report::from_bytes(&bytes).unwrap(), report);
         assert!(Report::from_bytes(&bytes[1..]).is_err());
+    }
+
+    #[test]
+    fn layers_of_several_rounds_are_added_up() {
+        let rounds = [("read", 1), ("dense", 10), ("read", 2), ("dense", 20)];
+        let layers = rounds.map(|(name, us)| (name.to_owned(), us)).to_vec();
+        let report = Report::new(0, layers, Vec::new());
+        let told: Vec<_> = report.layers.iter().map(|l| (l.name.as_str(), l.us)).collect();
+        assert_eq!(told, [("read", 3), ("dense", 30)]);
     }
 }

@@ -10,7 +10,7 @@ use prost::Message as _;
 use rand_core::CryptoRng;
 
 use super::form::{Form, FormBytes};
-use super::{AskingNetwork, evaluation, read_fresh, read_keys, read_request, write_answer};
+use super::{AskingNetwork, evaluation, read_fresh, read_keys, rounds};
 use crate::eval::{EncryptedModel, EvalError, weight_levels, weights};
 use crate::graph::Graph;
 use crate::plan::{Plan, fingerprint};
@@ -141,15 +141,21 @@ impl Hosted for HostedEncryptedNetwork {
         _: &mut dyn CryptoRng,
         passed: &mut dyn FnMut(&str),
     ) -> Result<Vec<u8>, ServiceError> {
-        let inputs = read_request(&self.form, &self.params, own.keys.id(), request)?;
-        passed("read the request");
         let scheme = Ckks::new(&self.params, Arc::clone(&own.keys)).map_err(evaluation)?;
         let scheme = scheme.sharing(Arc::clone(&self.rooms));
-        let outputs = own
-            .model
-            .run_traced(&scheme, &inputs, |_, trace| passed(&trace.node))
-            .map_err(|error| ServiceError::Evaluation(error.to_string()))?;
-        write_answer(&scheme, &self.form, outputs)
+        let (form, params) = (&self.form, &self.params);
+        rounds(
+            &scheme,
+            form,
+            params,
+            own.keys.id(),
+            request,
+            passed,
+            |inputs, passed| {
+                own.model
+                    .run_round(&scheme, inputs, |_, trace| passed(&trace.node))
+            },
+        )
     }
 }
 
@@ -181,7 +187,13 @@ impl AskingEncryptedNetwork {
         plan.check().map_err(ServiceError::malformed(WHAT))?;
         let levels = weight_levels(&plan).map_err(ServiceError::malformed(WHAT))?;
         // Nothing of the weights is placed before the structure is known to be the model's own.
-        drop(weights(&graph, &plan).map_err(ServiceError::malformed(WHAT))?);
+        drop(weights(&graph, &plan).map_err(|error| ServiceError::Malformed {
+            what: WHAT,
+            detail: format!(
+                "{error}; it is not for the network {}: the server needs what `plan net --encrypted-model` says for that",
+                graph.name()
+            ),
+        })?);
         let form = Form::of(&plan).ok_or(ServiceError::Malformed {
             what: WHAT,
             detail: "no steps".to_owned(),
