@@ -17,7 +17,7 @@ pub use axes::{Axes, BINS};
 pub(crate) use gradients::norm;
 pub use gradients::{Gradients, MAX_GRADIENT_BITS, MIN_GRADIENT_BITS};
 pub use kind::QueryKind;
-pub use sides::{HAT_BITS, Hat, Knots, MAX_KNOTS};
+pub use sides::{GATE_BRANCHES, HAT_BITS, Hat, Knots, MAX_KNOTS};
 
 /// Fixed-point probability 1: leaf values and scores are in units of `2^-20`.
 pub const SCALE: u32 = 1 << 20;

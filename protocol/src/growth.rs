@@ -49,7 +49,7 @@ pub enum GrowthError {
 #[derive(Clone, Debug)]
 enum Wanted {
     /// With its place in the plan, and its digest: hashing a large query again for every round would be noticed.
-    Table(TableQuery, Planned, Digest),
+    Table(Box<TableQuery>, Planned, Digest),
     Nothing(Box<Forest>),
 }
 
@@ -164,7 +164,7 @@ impl Wanted {
                 while let Some(planned) = plan.pop_front() {
                     if planned.covers(&query) {
                         let digest = query_digest(&query);
-                        return Ok(Self::Table(query, planned, digest));
+                        return Ok(Self::Table(Box::new(query), planned, digest));
                     }
                 }
                 let (kind, cells) = (query.kind(), query.cells());

@@ -9,6 +9,9 @@
 //! - a leaf of a tree over an entity's columns: the attribute party has the hats of the leaf's entities, and multiplies
 //!   encrypted sums of `w_j` of all rows of an entity by them.
 //!
+//! With a gate all this is by branch: `hat_j` are those of the entity in the row's branch, so an entity has hats for every
+//! branch, and `w_j` counts in the branch of its row.
+//!
 //! So a party encrypts the same few vectors for all trees of a query. While there is one knot, rows know their gradients
 //! themselves: cells by their own columns are local. Rows that name nobody are local too.
 
@@ -26,7 +29,7 @@ use super::error::expect;
 use super::links::{Links, Owner};
 use super::rows::{LinkedBlock, Ordered};
 use crate::binning::{Binned, Binner};
-use crate::query::{Axes, Gradients, HAT_BITS, Hat, Knots, Measure, TableQuery};
+use crate::query::{Axes, GATE_BRANCHES, Gradients, HAT_BITS, Hat, Knots, Measure, TableQuery};
 use crate::route::Router;
 use crate::route::gradients::{Derivatives, Margins};
 use crate::route::lanes::ROWS;
@@ -34,7 +37,9 @@ use crate::route::reach::row_at;
 use crate::schema::Schema;
 use crate::schema::link::{BIN_OF_KNOWN, BIN_OF_UNKNOWN};
 use crate::table::CLASSES;
-use crate::tree::{Split, Tree};
+use crate::tree::{BinSet, Split, Tree};
+
+mod local;
 
 /// Rows that a thread takes at a time, in chunks.
 const CHUNKS: usize = 32;
@@ -57,6 +62,19 @@ pub struct Part {
     pub first: usize,
     /// Leaves or slots; each has two cells, one after the other.
     pub leaves: usize,
+    /// Is the first test that of the gate? Then the first half of the leaves is of its left branch, the other of its right.
+    pub gated: bool,
+}
+
+impl Part {
+    /// The branches, among so many, whose rows can be in a leaf. Public: it follows from the query alone.
+    pub fn branches_of(&self, leaf: usize, branches: usize) -> Range<usize> {
+        if self.gated && branches == GATE_BRANCHES {
+            let branch = usize::from(leaf >= self.leaves / 2);
+            return branch..branch + 1;
+        }
+        0..branches
+    }
 }
 
 /// The plan of a query of gradients over one link: a function of query and schema.
@@ -66,6 +84,8 @@ pub struct GradientPlan {
     /// The trees that grow; none in a query of histograms.
     trees: Vec<Tree>,
     knots: Knots,
+    /// The column of the rows that the gate tests, and the bins of its right branch.
+    gate: Option<(u16, BinSet)>,
     /// For every feature of the schema its column at its owner; `known` comes after an entity's attributes.
     columns: Vec<(Side, u16)>,
     /// Columns of the rows, and of an entity without `known`.
@@ -82,6 +102,8 @@ pub struct GradientPlan {
 pub struct GradientRows {
     /// For every row the entity that it names, counted from the party's first; ascending.
     pub references: Vec<u32>,
+    /// For every row its branch; all 0 without a gate.
+    pub branches: Vec<u8>,
     /// `[2, knots, rows]`: first derivatives at every knot, then second ones, in units of `2^-(bits - HAT_BITS)`.
     pub weights: Vec<i32>,
     /// `[parts of the rows' side, rows]`: where every row is counted. Empty while there is one knot.
@@ -99,16 +121,16 @@ impl std::fmt::Debug for GradientRows {
 /// What an attribute party knows of entities. Secret: not printed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GradientEntities {
-    /// For every entity its hats.
-    pub hats: Vec<Hat>,
-    /// `[parts of the attributes' side, entities]`: where every entity's rows are counted.
-    pub leaves: Vec<Vec<u16>>,
+    /// `[branches, entities]`: its hats.
+    pub hats: Vec<Vec<Hat>>,
+    /// `[branches, parts of the attributes' side, entities]`: where its rows are counted.
+    pub leaves: Vec<Vec<Vec<u16>>>,
 }
 
 impl std::fmt::Debug for GradientEntities {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GradientEntities")
-            .field("entities", &self.hats.len())
+            .field("entities", &self.hats.first().map_or(0, Vec::len))
             .finish_non_exhaustive()
     }
 }
@@ -117,8 +139,8 @@ impl GradientPlan {
     /// The plan of a query of gradients with margins of two parts.
     ///
     /// # Errors
-    /// Another query; several links; a tree over columns of both sides, or one whose side is not what the query says;
-    /// histograms other than those of all rows at the base margin.
+    /// Another query; several links; a tree over columns of both sides beyond the gate, or one whose side is not what the
+    /// query says; a gate that tests no column of the rows; histograms other than those of all rows at the base margin.
     pub fn new(query: &TableQuery, schema: &Schema, binner: &Binner) -> Result<Self, JoinError> {
         let Measure::Gradients(gradients) = query.measure() else {
             return Err(JoinError::Measure { seen: query.kind() });
@@ -143,6 +165,7 @@ impl GradientPlan {
             gradients: gradients.clone(),
             trees: Vec::new(),
             knots,
+            gate: None,
             columns: columns.collect(),
             row_columns: links.row_columns(),
             attributes,
@@ -150,6 +173,16 @@ impl GradientPlan {
             parts: Vec::new(),
             cells: query.cells(),
         };
+        if let Some(gate) = gradients.gate() {
+            let column = plan.columns.get(usize::from(gate.feature));
+            let column = column.filter(|(side, _)| *side == Side::Row);
+            let (_, column) = column.ok_or(JoinError::Range {
+                what: "the rows' column of a gate",
+                seen: gate.feature.into(),
+                count: plan.row_columns,
+            })?;
+            plan.gate = Some((*column, gate.right));
+        }
         for (tree, (of, attribute)) in gradients.trees().iter().zip(sides.iter()).enumerate() {
             let expected = if *attribute { Side::Attribute } else { Side::Row };
             if plan.side(tree, of)?.is_some_and(|seen| seen != expected) {
@@ -164,6 +197,7 @@ impl GradientPlan {
                         side: plan.side(tree, of)?.unwrap_or(Side::Row),
                         first: tree * leaves * CLASSES,
                         leaves,
+                        gated: of.splits().first().is_some_and(|split| plan.is_gate(split)),
                     });
                 }
                 plan.trees = query.trees().to_vec();
@@ -190,15 +224,21 @@ impl GradientPlan {
                 side: *side,
                 first: number * slots * CLASSES,
                 leaves: slots,
+                gated: false,
             });
         }
         Ok(())
     }
 
-    /// The one side that a tree tests; `None` if it tests nothing.
+    fn is_gate(&self, split: &Split) -> bool {
+        self.gradients.gate() == Some(split)
+    }
+
+    /// The one side that a tree tests beyond the gate; `None` if it tests nothing.
     fn side(&self, tree: usize, of: &Tree) -> Result<Option<Side>, JoinError> {
         let mut found = None;
-        for split in of.splits().iter().filter(|split| !split.is_dummy()) {
+        let tests = of.splits().iter();
+        for split in tests.filter(|split| !split.is_dummy() && !self.is_gate(split)) {
             let Some((side, _)) = self.columns.get(usize::from(split.feature)) else {
                 return Err(JoinError::Feature {
                     tree,
@@ -216,6 +256,11 @@ impl GradientPlan {
     /// Knots between which gradients are interpolated.
     pub const fn knots(&self) -> &Knots {
         &self.knots
+    }
+
+    /// Branches of the gate; one without a gate.
+    pub const fn branches(&self) -> usize {
+        if self.gate.is_some() { GATE_BRANCHES } else { 1 }
     }
 
     /// All cells, in lists.
@@ -241,10 +286,16 @@ impl GradientPlan {
         (self.gradients.clip().max(self.gradients.most_hessian())) >> HAT_BITS
     }
 
-    /// Trees over the columns of one side, as their owner numbers them.
-    fn own(&self, trees: &[Tree]) -> Result<Vec<Tree>, JoinError> {
-        let own = |split: &Split| match self.columns.get(usize::from(split.feature)) {
-            Some((_, column)) if !split.is_dummy() => Split {
+    /// Trees over the columns of one side, as their owner numbers them. With a branch those of the attribute party, in which
+    /// rows of that branch go right or left at the gate.
+    fn own(&self, trees: &[Tree], branch: Option<usize>) -> Result<Vec<Tree>, JoinError> {
+        let own = |split: &Split| match (self.columns.get(usize::from(split.feature)), branch) {
+            (Some(_), Some(branch)) if self.is_gate(split) && branch > 0 => Split {
+                feature: 0,
+                right: BinSet::range(0, u8::MAX),
+            },
+            (Some(_), Some(_)) if self.is_gate(split) => Split::DUMMY,
+            (Some((_, column)), _) if !split.is_dummy() => Split {
                 feature: *column,
                 ..*split
             },
@@ -261,8 +312,13 @@ impl GradientPlan {
         trees.iter().map(tree).collect()
     }
 
-    /// The leaves, `[parts, rows]`, of the parts of one side over its own columns.
-    fn leaves(&self, side: Side, block: &Binned) -> Result<Vec<Vec<u16>>, JoinError> {
+    /// The leaves, `[parts, rows]`, of the parts of one side over its own columns; of the attribute party's in one branch.
+    fn leaves(&self, block: &Binned, branch: Option<usize>) -> Result<Vec<Vec<u16>>, JoinError> {
+        let side = if branch.is_some() {
+            Side::Attribute
+        } else {
+            Side::Row
+        };
         let rows = block.rows();
         if let Some(axes) = self.gradients.axes() {
             let of = axes
@@ -282,7 +338,7 @@ impl GradientPlan {
             .iter()
             .zip(&self.parts)
             .filter(|(_, part)| part.side == side);
-        let trees = self.own(&of.map(|(tree, _)| tree.clone()).collect::<Vec<_>>())?;
+        let trees = self.own(&of.map(|(tree, _)| tree.clone()).collect::<Vec<_>>(), branch)?;
         if trees.is_empty() || rows == 0 {
             return Ok(vec![Vec::new(); trees.len()]);
         }
@@ -309,12 +365,14 @@ impl GradientPlan {
             to[count] = self.missing[column];
         }
         let (trees, values) = self.gradients.of_side(true);
-        let margins = Margins::new(&self.own(&trees)?, values, 0);
-        let hats = margins.of_rows(&all, 0..count + 1).into_iter();
-        Ok(GradientEntities {
-            hats: hats.map(|margin| self.knots.hat(margin)).collect(),
-            leaves: self.leaves(Side::Attribute, &all)?,
-        })
+        let (mut hats, mut leaves) = (Vec::new(), Vec::new());
+        for branch in 0..self.branches() {
+            let margins = Margins::new(&self.own(&trees, Some(branch))?, values.clone(), 0);
+            let of = margins.of_rows(&all, 0..count + 1).into_iter();
+            hats.push(of.map(|margin| self.knots.hat(margin)).collect());
+            leaves.push(self.leaves(&all, Some(branch))?);
+        }
+        Ok(GradientEntities { hats, leaves })
     }
 
     /// The row party's side, of the rows that name an entity of a range; with several blocks block by block.
@@ -353,14 +411,16 @@ impl GradientPlan {
         let leaves = if knots == 1 {
             Vec::new()
         } else {
-            self.leaves(Side::Row, ordered.rows())?
+            self.leaves(ordered.rows(), None)?
         };
         let leaves = leaves
             .into_par_iter()
             .map(|leaves| named.clone().map(|place| leaves[index(place)]).collect())
             .collect();
+        let branches = named.map(|place| self.branch(ordered.rows(), place) as u8);
         Ok(GradientRows {
             references,
+            branches: branches.collect(),
             weights,
             leaves,
         })
@@ -368,91 +428,15 @@ impl GradientPlan {
 
     fn derivatives(&self) -> Result<(Margins, Derivatives), JoinError> {
         let (trees, values) = self.gradients.of_side(false);
-        let margins = Margins::new(&self.own(&trees)?, values, self.gradients.base);
+        let margins = Margins::new(&self.own(&trees, None)?, values, self.gradients.base);
         Ok((margins, Derivatives::between_knots(&self.gradients)))
     }
 
-    /// What the row party knows alone, `[cells]`: local cells over all rows, and in joined ones the rows that name an
-    /// entity out of all `entities`. On all threads of the current rayon pool.
-    ///
-    /// # Errors
-    /// Blocks of another schema.
-    pub fn local(&self, blocks: &[LinkedBlock], entities: &Range<u32>) -> Result<Vec<i64>, JoinError> {
-        let nobody = self.entities(&Binned::new(0, self.attributes))?;
-        let hat = nobody.hats.first().copied().unwrap_or_default();
-        let (at, derivatives) = self.derivatives()?;
-        let knots: Vec<i64> = self.knots.margins().collect();
-        let mut cells = vec![0i64; self.cells];
-        for block in blocks {
-            block.fits(self.row_columns, 1)?;
-            let ordered = block.ordered(Some(0));
-            let among = ordered.among(entities);
-            let named = ordered.starts()[among.start]..ordered.starts()[among.end];
-            let margins = at.of_rows(ordered.rows(), 0..ordered.rows().rows());
-            let leaves = self.leaves(Side::Row, ordered.rows())?;
-            let missing: Vec<u16> = nobody.leaves.iter().map(|leaves| leaves[0]).collect();
-            let pieces: Vec<usize> = (0..block.rows()).step_by(CHUNKS * ROWS).collect();
-            let sums = pieces.into_par_iter().map(|start| {
-                let mut cells = vec![0i64; self.cells];
-                for place in start..block.rows().min(start + CHUNKS * ROWS) {
-                    let joined = named.contains(&place);
-                    if joined && knots.len() > 1 {
-                        continue;
-                    }
-                    let of = |knot: usize| {
-                        let margin = margins[index(place)] + knots[knot];
-                        derivatives.of_margin(margin, is_positive(ordered, place))
-                    };
-                    let (g, h) = hat.interpolate(of);
-                    let (mut own, mut others) = (leaves.iter(), missing.iter());
-                    for part in &self.parts {
-                        let leaf = match part.side {
-                            Side::Row => own.next().map(|leaves| leaves[index(place)]),
-                            Side::Attribute => others.next().copied().filter(|_| !joined),
-                        };
-                        let Some(leaf) = leaf else { continue };
-                        let cell = part.first + CLASSES * usize::from(leaf);
-                        cells[cell] += g;
-                        cells[cell + 1] += h;
-                    }
-                }
-                cells
-            });
-            let add = |mut sum: Vec<i64>, more: Vec<i64>| {
-                sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
-                sum
-            };
-            let more = sums.reduce(|| vec![0; self.cells], add);
-            cells.iter_mut().zip(more).for_each(|(cell, more)| *cell += more);
-        }
-        Ok(cells)
-    }
-}
-
-impl GradientRows {
-    /// What these rows add to the cells while their entities' party is missing: as if they named nobody.
-    pub fn missing(&self, plan: &GradientPlan) -> Result<Vec<i64>, JoinError> {
-        let nobody = plan.entities(&Binned::new(0, plan.attributes))?;
-        let hat = nobody.hats.first().copied().unwrap_or_default();
-        let (rows, knots) = (self.references.len(), plan.knots.count());
-        let mut cells = vec![0i64; plan.cells];
-        let weight = |class: usize, knot: usize, row: usize| {
-            i64::from(self.weights[(class * knots + knot) * rows + row])
-        };
-        for row in 0..rows {
-            let (g, h) = hat.interpolate(|knot| (weight(0, knot, row), weight(1, knot, row)));
-            let own = plan
-                .joined(Side::Row)
-                .zip(&self.leaves)
-                .map(|(part, leaves)| (part, leaves[row]));
-            let others = plan.joined(Side::Attribute).zip(&nobody.leaves);
-            for (part, leaf) in own.chain(others.map(|(part, leaves)| (part, leaves[0]))) {
-                let cell = part.first + CLASSES * usize::from(leaf);
-                cells[cell] += g;
-                cells[cell + 1] += h;
-            }
-        }
-        Ok(cells)
+    /// The branch of the row of a place.
+    fn branch(&self, rows: &Binned, place: usize) -> usize {
+        let right =
+            |(column, right): &(u16, BinSet)| right.contains(rows.column(usize::from(*column))[index(place)]);
+        usize::from(self.gate.as_ref().is_some_and(right))
     }
 }
 

@@ -9,7 +9,7 @@ use super::sides::{HAT_BITS, Knots};
 use super::{Axes, MAX_LEAF_VALUE, QueryError, hash_trees};
 use crate::model::MAX_BASE;
 use crate::params::MAX_TREES;
-use crate::tree::Tree;
+use crate::tree::{Split, Tree};
 
 /// Fewest bits of a gradient.
 pub const MIN_GRADIENT_BITS: u8 = 2;
@@ -36,6 +36,9 @@ pub struct Gradients {
     pub(crate) axes: Option<Axes>,
     /// For every finished tree whether it tests an entity's columns, where margins are of two parts.
     pub(crate) sides: Option<Arc<[bool]>>,
+    /// The test of the rows' columns that trees over an entity's columns may repeat, where margins are of two parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gate: Option<Arc<Split>>,
 }
 
 impl Gradients {
@@ -59,6 +62,7 @@ impl Gradients {
             clip,
             axes,
             sides: None,
+            gate: None,
         };
         gradients.validate()?;
         Ok(gradients)
@@ -72,6 +76,17 @@ impl Gradients {
     /// Not one side for each finished tree; fewer bits, or a clip that is no multiple of `2^HAT_BITS`.
     pub fn with_sides(mut self, sides: Arc<[bool]>) -> Result<Self, QueryError> {
         self.sides = Some(sides);
+        self.validate()?;
+        Ok(self)
+    }
+
+    /// The same with a gate: one test of a column of the rows that trees over an entity's columns may repeat at any node.
+    /// In either branch margins are of two parts, so a row's branch chooses between two numbers of its entity.
+    ///
+    /// # Errors
+    /// Margins of one part; a gate that nothing passes.
+    pub fn with_gate(mut self, gate: Split) -> Result<Self, QueryError> {
+        self.gate = Some(Arc::new(gate));
         self.validate()?;
         Ok(self)
     }
@@ -129,6 +144,10 @@ impl Gradients {
                 0,
             )?;
         }
+        if let Some(gate) = &self.gate {
+            let fits = self.sides.is_some() && !gate.is_dummy();
+            range("gates of margins of two parts", i64::from(fits), 1, 1)?;
+        }
         match (0..)
             .zip(&*self.leaf_values)
             .find(|(_, seen)| **seen > MAX_LEAF_VALUE)
@@ -177,6 +196,11 @@ impl Gradients {
     /// For every finished tree whether it tests an entity's columns, where margins are of two parts.
     pub const fn sides(&self) -> Option<&Arc<[bool]>> {
         self.sides.as_ref()
+    }
+
+    /// The test of the rows' columns that trees over an entity's columns may repeat.
+    pub fn gate(&self) -> Option<&Split> {
+        self.gate.as_deref()
     }
 
     /// The knots between which gradients are interpolated, where margins are of two parts.
@@ -234,9 +258,16 @@ impl Gradients {
         hash.update(self.base.to_le_bytes());
         hash.update([self.bits]);
         hash.update(self.clip.to_le_bytes());
-        hash.update([u8::from(self.axes.is_some()) | u8::from(self.sides.is_some()) << 1]);
+        let flags = [self.axes.is_some(), self.sides.is_some(), self.gate.is_some()];
+        let flags = flags.iter().zip(0..).map(|(flag, bit)| u8::from(*flag) << bit);
+        hash.update([flags.sum::<u8>()]);
         for attribute in self.sides.iter().flat_map(|sides| sides.iter()) {
             hash.update([u8::from(*attribute)]);
+        }
+        if let Some(gate) = &self.gate {
+            hash.update(gate.feature.to_le_bytes());
+            let words = gate.right.words();
+            words.iter().for_each(|word| hash.update(word.to_le_bytes()));
         }
         self.axes.iter().for_each(|axes| axes.update(hash));
     }

@@ -7,6 +7,10 @@
 //! the bounds of what is interpolated between: no clip, hence no sensitivity, changes. `|sigma''| < 0.0963`, so the error
 //! is below 0.0482 (de Boor, A practical guide to splines, chapter III), and 0.0157 more for rounding `b` to eighths. Knots
 //! at half the distance cost twice as much and made no better trees (docs/boosting.md).
+//!
+//! A *gate* is one test of a column of the rows that trees over an entity's columns may repeat. Then `b` is of the entity
+//! and of the row's branch of the gate: an entity has two numbers `b_0` and `b_1` and hats for either, and a row chooses. In
+//! each branch everything is as above, so scores that interact over the link cost twice the hats, and nobody sees more.
 
 use crate::logistic::MARGIN_ONE;
 use crate::model::LOG_ODDS_ZERO;
@@ -17,6 +21,8 @@ pub const HAT_BITS: u8 = 4;
 pub const SPACING: i64 = 2 * MARGIN_ONE;
 /// Knots from `-MOST_KNOT` to `MOST_KNOT`, in units of [`SPACING`]: beyond, `b` counts as the last.
 pub const MOST_KNOT: i64 = 2;
+/// Branches of a gate: left and right.
+pub const GATE_BRANCHES: usize = 2;
 /// Most knots that a query has.
 pub const MAX_KNOTS: usize = 2 * MOST_KNOT as usize + 1;
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use hedgerow_forest::join::Side;
-use hedgerow_forest::query::MAX_KNOTS;
+use hedgerow_forest::query::{GATE_BRANCHES, MAX_KNOTS};
 use hedgerow_forest::table::CLASSES;
 
 use super::JoinError;
@@ -94,7 +94,13 @@ pub fn forecast(config: &RunConfig, sizes: &[PairSizes]) -> Result<Forecast, Joi
     let mut pairs = Vec::with_capacity(sizes.len());
     for sizes in sizes {
         if let Some(exchange) = Exchange::new(config, &plan, query, sizes.union)? {
-            let pair = of_gradients(join.alignment, sizes, &exchange, &later);
+            // Growth takes a gate where counts are exact.
+            let branches = if config.privacy.is_none() {
+                GATE_BRANCHES
+            } else {
+                1
+            };
+            let pair = of_gradients(join.alignment, sizes, &exchange, (&later, branches));
             for (party, bytes) in [
                 (&sizes.row, pair.alignment[0].saturating_add(pair.answers)),
                 (&sizes.attribute, pair.alignment[1].saturating_add(pair.upload)),
@@ -146,13 +152,13 @@ pub fn forecast(config: &RunConfig, sizes: &[PairSizes]) -> Result<Forecast, Joi
     })
 }
 
-/// What boosted trees send: at most all knots, and every cell answered by either side, as it follows from the answers
+/// What boosted trees send: at most all knots (in every branch of the gate), and every cell answered by either side, as it follows from the answers
 /// whose columns a tree tests. Ciphertexts and answers of one side are added up.
 fn of_gradients(
     alignment_of: Alignment,
     sizes: &PairSizes,
     exchange: &Exchange,
-    later: &[u64],
+    (later, branches): (&[u64], usize),
 ) -> PairForecast {
     let (block, answer) = (
         exchange.params().block_bytes() as u64,
@@ -161,7 +167,7 @@ fn of_gradients(
     let blocks = exchange
         .params()
         .blocks(usize::try_from(sizes.union).unwrap_or(usize::MAX)) as u64;
-    let knots = MAX_KNOTS as u64;
+    let knots = (MAX_KNOTS * branches) as u64;
     let (rounds, cells) = (later.len() as u64, later.iter().sum::<u64>());
     let bytes = |side: Side| {
         let vectors = match side {

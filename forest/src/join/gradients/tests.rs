@@ -30,6 +30,7 @@ struct Case {
     attributes: Binned,
     /// Entities of the party; rows may name others, which nobody knows.
     known: u32,
+    gate: Option<Split>,
 }
 
 const BITS: u8 = 11;
@@ -70,6 +71,16 @@ impl Case {
                 .iter_mut()
                 .for_each(|bin| *bin = random.below(5) as u8);
         }
+        let gate = (random.below(3) > 0).then(|| {
+            let of = schema.row_columns();
+            let feature = of[random.below(of.len())];
+            let last = binner.bins_of(feature) as u8 - 1;
+            let right = BinSet::range(1 + random.below(last.into()) as u8, last);
+            Split {
+                feature: feature as u16,
+                right,
+            }
+        });
         let reference = |random: &mut Random| match random.below(5) {
             0 => NOBODY,
             _ => random.below(known as usize + 3) as u32,
@@ -80,6 +91,7 @@ impl Case {
             rows: own,
             attributes,
             known,
+            gate,
             schema,
             binner,
         }
@@ -90,7 +102,12 @@ impl Case {
         let own: Vec<usize> = (0..self.schema.len())
             .filter(|feature| links.link_of(*feature).is_some() == attribute)
             .collect();
-        let splits = (0..(1 << depth) - 1).map(|_| {
+        // First of all, sometimes, and anywhere else.
+        let gated = if random.below(2) == 0 { 0 } else { depth };
+        let splits = (0..(1 << depth) - 1).map(|node| {
+            if let (true, Some(gate)) = (attribute && (node < gated || random.below(6) == 0), self.gate) {
+                return gate;
+            }
             if random.below(8) == 0 {
                 return Split::DUMMY;
             }
@@ -110,6 +127,10 @@ impl Case {
         let values = (0..trees * 4).map(|_| LOG_ODDS_ZERO + random.below(300_000) as u32 - 150_000);
         Gradients::new((of.into(), values.collect(), -20_000), BITS, CLIP, axes)
             .and_then(|gradients| gradients.with_sides(sides.into()))
+            .and_then(|gradients| match self.gate {
+                Some(gate) => gradients.with_gate(gate),
+                None => Ok(gradients),
+            })
             .unwrap()
     }
 
@@ -151,14 +172,19 @@ impl Case {
                 .joined(Side::Row)
                 .zip(&rows.leaves)
                 .map(|(part, leaves)| (part, leaves[row]));
-            let others = plan.joined(Side::Attribute).zip(&entities.leaves);
+            let branch = usize::from(rows.branches[row]);
+            let others = plan.joined(Side::Attribute).zip(&entities.leaves[branch]);
             let others = others.map(|(part, leaves)| (part, leaves[entity]));
             for (part, leaf) in own.chain(others) {
+                assert!(
+                    part.side == Side::Row
+                        || part.branches_of(leaf.into(), plan.branches()).contains(&branch)
+                );
                 for class in 0..CLASSES {
                     for knot in 0..knots {
                         let weight = rows.weights[(class * knots + knot) * count + row];
                         assert!(weight.unsigned_abs() <= plan.most_weight());
-                        let hat = entities.hats[entity].weight(knot);
+                        let hat = entities.hats[branch][entity].weight(knot);
                         cells[part.first + CLASSES * usize::from(leaf) + class] +=
                             i64::from(weight) * i64::from(hat);
                     }
@@ -251,6 +277,29 @@ fn what_cannot_be_joined_is_refused() {
     let both = [known, case.schema.row_columns()[0], known].map(|feature| split(feature as u16));
     let both: Arc<[Tree]> = vec![Tree::new(2, both.to_vec()).unwrap()].into();
     assert_eq!(plan(&both, of(Some(false))), JoinError::TwoSides { tree: 0 });
+    // A gate excuses its own test, of the rows' columns, and no other.
+    let gate = split(case.schema.row_columns()[0] as u16);
+    let plan_of = |gradients: Gradients| {
+        let query = TableQuery::gradients(Arc::clone(&both), gradients).unwrap();
+        GradientPlan::new(&query, &case.schema, &case.binner)
+    };
+    let gated = |gate: Split| of(Some(false)).with_gate(gate).unwrap();
+    let plan = plan_of(gated(gate)).unwrap();
+    assert_eq!((plan.branches(), plan.parts()[0].side), (2, Side::Attribute));
+    let other = Split {
+        right: BinSet::range(2, 2),
+        ..gate
+    };
+    assert_eq!(
+        plan_of(gated(other)).unwrap_err(),
+        JoinError::TwoSides { tree: 0 }
+    );
+    assert!(matches!(
+        plan_of(gated(split(known as u16))),
+        Err(JoinError::Range { .. })
+    ));
+    assert!(of(None).with_gate(gate).is_err(), "margins of one part");
+    assert!(of(Some(false)).with_gate(Split::DUMMY).is_err());
     let missing_side = Gradients::new((trees, values, 0), BITS, CLIP, None).unwrap();
     assert!(missing_side.with_sides(Arc::from([])).is_err());
 }

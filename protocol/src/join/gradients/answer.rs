@@ -1,5 +1,6 @@
 //! Own weights times the other's ciphertexts, part by part.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use hedgerow_crypto::exact::{EncryptedBlock, PredicateBlock, Product, PublicKey, Scratch};
@@ -90,17 +91,21 @@ impl Answerer {
     /// Bounds of the encryption that do not hold.
     pub fn answers(&self, part: usize, blocks: &Blocks) -> Result<Vec<Vec<u8>>, JoinError> {
         let (exchange, params) = (&self.exchange, &self.exchange.params);
-        let (Some(of), Some(leaves)) = (
-            exchange.plan.joined(self.side).nth(part),
-            self.own.leaves.get(part),
-        ) else {
+        let Some(of) = exchange.plan.joined(self.side).nth(part) else {
             return Ok(Vec::new());
         };
-        // By leaf, positions ascending.
-        let mut rows: Vec<Vec<u32>> = vec![Vec::new(); of.leaves];
-        for (row, leaf) in (0u32..).zip(leaves) {
-            if let Some(rows) = rows.get_mut(usize::from(*leaf)) {
-                rows.push(row);
+        let branches = exchange.plan.branches();
+        // By leaf and branch, positions ascending.
+        let mut rows: Vec<Vec<Vec<u32>>> = vec![vec![Vec::new(); branches]; of.leaves];
+        for branch in 0..branches {
+            let Some(leaves) = self.own.leaves(branch, part) else {
+                return Ok(Vec::new());
+            };
+            for (row, leaf) in (0u32..).zip(leaves) {
+                let of_leaf = rows.get_mut(usize::from(*leaf));
+                if let Some(rows) = of_leaf.and_then(|of| of.get_mut(branch)) {
+                    rows.push(row);
+                }
             }
         }
         let seed = tree_seed(&self.secret, &self.party, part, &blocks.digest);
@@ -110,7 +115,8 @@ impl Answerer {
             .map_init(
                 || (Scratch::new(params), vec![0i32; params.weights_len()]),
                 |(scratch, weights), (leaf, rows)| {
-                    let products = self.products(rows, blocks, scratch, weights)?;
+                    let only = of.branches_of(leaf, branches);
+                    let products = self.products((rows, only), blocks, (scratch, weights))?;
                     let mut answers = [Vec::new(), Vec::new()];
                     for (class, (product, answer)) in products.iter().zip(&mut answers).enumerate() {
                         let number = leaf * CLASSES + class;
@@ -127,17 +133,18 @@ impl Answerer {
         Ok(answers.chunks(per_message).map(<[Vec<u8>]>::concat).collect())
     }
 
-    /// Both derivatives of one leaf.
+    /// Both derivatives of one leaf, of the branches that can be in it.
     fn products(
         &self,
-        rows: &[u32],
+        (rows, branches): (&[Vec<u32>], Range<usize>),
         blocks: &Blocks,
-        scratch: &mut Scratch,
-        weights: &mut [i32],
+        (scratch, weights): (&mut Scratch, &mut [i32]),
     ) -> Result<[Product; CLASSES], JoinError> {
         let params = &self.exchange.params;
         let mut products = [Product::new(params), Product::new(params)];
         let (knots, length) = (self.exchange.plan.knots().count(), params.block_len());
+        // Vectors of a kind.
+        let all = self.exchange.plan.branches() * knots;
         let vectors = self.exchange.vectors(other(self.side)).max(1);
         let (own, count) = (&self.own, self.own.positions.len());
         let position = |row: &u32| {
@@ -145,34 +152,37 @@ impl Answerer {
                 .get(*row as usize)
                 .map_or(0, |position| *position as usize)
         };
-        let mut start = 0;
-        for (block, sources) in blocks.blocks.chunks(vectors).enumerate() {
-            let left = rows.get(start..).unwrap_or_default();
-            let here = left.partition_point(|row| position(row) < (block + 1) * length);
-            let (here, first) = (left.get(..here).unwrap_or_default(), block * length);
-            start += here.len();
-            // Also where no row is: time must not tell.
-            for kind in 0..own.kinds {
-                for knot in 0..knots {
-                    weights.fill(0);
-                    let list = own
-                        .weights
-                        .get((kind * knots + knot) * count..)
-                        .unwrap_or_default();
-                    for row in here {
-                        let weight = list.get(*row as usize).copied().unwrap_or_default();
-                        if let Some(sum) = weights.get_mut(position(row) - first) {
-                            *sum += weight;
+        for branch in branches {
+            let rows = rows.get(branch).map(Vec::as_slice).unwrap_or_default();
+            let mut start = 0;
+            for (block, sources) in blocks.blocks.chunks(vectors).enumerate() {
+                let left = rows.get(start..).unwrap_or_default();
+                let here = left.partition_point(|row| position(row) < (block + 1) * length);
+                let (here, first) = (left.get(..here).unwrap_or_default(), block * length);
+                start += here.len();
+                // Also where no row is: time must not tell.
+                for kind in 0..own.kinds {
+                    for vector in branch * knots..(branch + 1) * knots {
+                        weights.fill(0);
+                        let list = own
+                            .weights
+                            .get((kind * all + vector) * count..)
+                            .unwrap_or_default();
+                        for row in here {
+                            let weight = list.get(*row as usize).copied().unwrap_or_default();
+                            if let Some(sum) = weights.get_mut(position(row) - first) {
+                                *sum += weight;
+                            }
                         }
-                    }
-                    scratch.load(params, weights)?;
-                    if own.kinds == CLASSES {
-                        // Derivatives times hats, which serve both.
-                        accumulate(products.get_mut(kind), sources.get(knot), scratch)?;
-                    } else {
-                        // Hats times sums of either derivative.
-                        for (class, product) in products.iter_mut().enumerate() {
-                            accumulate(Some(product), sources.get(class * knots + knot), scratch)?;
+                        scratch.load(params, weights)?;
+                        if own.kinds == CLASSES {
+                            // Derivatives times hats, which serve both.
+                            accumulate(products.get_mut(kind), sources.get(vector), scratch)?;
+                        } else {
+                            // Hats times sums of either derivative.
+                            for (class, product) in products.iter_mut().enumerate() {
+                                accumulate(Some(product), sources.get(class * all + vector), scratch)?;
+                            }
                         }
                     }
                 }

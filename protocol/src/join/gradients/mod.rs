@@ -2,7 +2,7 @@
 //! and each multiplies the other's by which rows its own trees count ([`hedgerow_forest::join::gradients`]).
 //!
 //! Both directions are alike. What is encrypted are numbers by position of the union: hats at the attribute party, sums of
-//! derivatives at the row party, one vector for every knot (and derivative). Each cell of an own tree is the sum over
+//! derivatives at the row party, one vector for every knot (and derivative), and with a gate for every branch of it. Each cell of an own tree is the sum over
 //! the vectors of own weights times the other's ciphertexts; it ends as shares. Nobody learns a margin, a gradient or a
 //! sum.
 
@@ -13,7 +13,7 @@ use hedgerow_crypto::exact::{AttributeKey, CountParams};
 use hedgerow_crypto::seed::Seed;
 use hedgerow_forest::binning::Binned;
 use hedgerow_forest::join::{GradientPlan, Side};
-use hedgerow_forest::query::{HAT_BITS, MAX_KNOTS, Measure, TableQuery};
+use hedgerow_forest::query::{GATE_BRANCHES, HAT_BITS, MAX_KNOTS, Measure, TableQuery};
 use hedgerow_forest::table::CLASSES;
 use rayon::prelude::*;
 
@@ -45,11 +45,20 @@ pub struct Own {
     vectors: Vec<Vec<i32>>,
     /// What multiplies: positions, ascending, one for each row of the row party, one for each position elsewhere.
     positions: Vec<u32>,
-    /// `[kinds, knots, positions]`: one kind for both derivatives (hats), or one for each.
+    /// `[kinds, branches, knots, positions]`: one kind for both derivatives (hats), or one for each, 0 in a branch that a row
+    /// is not in.
     weights: Vec<i32>,
     kinds: usize,
-    /// `[joined parts of this side, positions]`: which leaf counts it.
-    leaves: Vec<Vec<u16>>,
+    /// `[branches, joined parts of this side, positions]`: which leaf counts it; the same in all branches if there is one.
+    leaves: Vec<Vec<Vec<u16>>>,
+}
+
+impl Own {
+    /// Which leaf of a part counts every position in a branch.
+    fn leaves(&self, branch: usize, part: usize) -> Option<&Vec<u16>> {
+        let of = self.leaves.get(branch).or_else(|| self.leaves.first())?;
+        of.get(part)
+    }
 }
 
 impl std::fmt::Debug for Own {
@@ -96,12 +105,12 @@ impl Exchange {
         let Some(gradients) = plan.gradients() else {
             return Ok(None);
         };
-        // The same for all queries of a run, so that there is one key: a row has a derivative of at most 1 at every knot,
-        // an entity hats that sum up to 1.
+        // The same for all queries of a run, so that there is one key: a row has a derivative of at most 1 at every knot of
+        // its branch, an entity hats that sum up to 1 in every branch.
         let of_rows = config
             .max_rows
             .saturating_mul((MAX_KNOTS as u64) << (bits(query) - HAT_BITS));
-        let of_entities = union.saturating_mul(1 << HAT_BITS);
+        let of_entities = union.saturating_mul((GATE_BRANCHES as u64) << HAT_BITS);
         let params = CountParams::from_literal(CountLiteral {
             segments: 1,
             max_weight_sum: of_rows.max(of_entities),
@@ -135,11 +144,11 @@ impl Exchange {
     /// Vectors that a side encrypts: none if the other has nothing to multiply with.
     #[must_use]
     pub fn vectors(&self, side: Side) -> usize {
-        let knots = self.plan.knots().count();
+        let all = self.plan.branches() * self.plan.knots().count();
         match (side, self.plan.joined(other(side)).next()) {
             (_, None) => 0,
-            (Side::Attribute, _) => knots,
-            (Side::Row, _) => CLASSES * knots,
+            (Side::Attribute, _) => all,
+            (Side::Row, _) => CLASSES * all,
         }
     }
 
@@ -219,7 +228,13 @@ impl Exchange {
                 .map(|row| list.get(*row as usize).copied().unwrap_or_default())
                 .collect()
         };
+        fits("branches of rows", count, rows.branches.len())?;
         let lists: Vec<Vec<i32>> = rows.weights.par_chunks(count.max(1)).map(take).collect();
+        let branches: Vec<u8> = order
+            .iter()
+            .filter_map(|row| rows.branches.get(*row as usize).copied())
+            .collect();
+        let lists = by_branch(&lists, &branches, (knots, self.plan.branches()));
         let positions: Vec<u32> = order
             .iter()
             .filter_map(|row| at.get(*row as usize).copied())
@@ -250,7 +265,7 @@ impl Exchange {
             vectors,
             weights: lists.concat(),
             kinds: CLASSES,
-            leaves: rows.leaves.par_iter().map(take).collect(),
+            leaves: vec![rows.leaves.par_iter().map(take).collect()],
             positions,
         })
     }
@@ -267,18 +282,21 @@ impl Exchange {
         }
         let known = self.plan.entities(&block)?;
         // The last is the entity that nobody knows.
-        let last = known.hats.len().saturating_sub(1);
+        let last = attributes.entities();
         let at: Vec<usize> = attributes
             .positions()
             .map(|entity| entity.unwrap_or(last))
             .collect();
         fits("positions of the union", self.union, at.len())?;
-        let knots = 0..self.plan.knots().count();
-        let hats = knots.map(|knot| {
-            let hat = |entity: &usize| known.hats.get(*entity).map_or(0, |hat| hat.weight(knot) as i32);
-            at.iter().map(hat).collect()
+        let knots = self.plan.knots().count();
+        let of_branch = known.hats.iter().flat_map(|hats| {
+            let at = &at;
+            (0..knots).map(move |knot| {
+                let hat = |entity: &usize| hats.get(*entity).map_or(0, |hat| hat.weight(knot) as i32);
+                at.iter().map(hat).collect()
+            })
         });
-        let hats: Vec<Vec<i32>> = hats.collect();
+        let hats: Vec<Vec<i32>> = of_branch.collect();
         let take = |list: &Vec<u16>| {
             at.iter()
                 .filter_map(|entity| list.get(*entity).copied())
@@ -288,7 +306,11 @@ impl Exchange {
             weights: hats.concat(),
             vectors: hats,
             kinds: 1,
-            leaves: known.leaves.iter().map(take).collect(),
+            leaves: known
+                .leaves
+                .iter()
+                .map(|leaves| leaves.iter().map(take).collect())
+                .collect(),
             positions: (0..self.union as u32).collect(),
         })
     }
@@ -329,6 +351,22 @@ impl Exchange {
         let context = [context.as_slice(), &self.query].concat();
         Ok(key.encrypt_numbers(numbers, &context, seed)?.to_bytes())
     }
+}
+
+/// Lists `[kinds, knots, positions]` as `[kinds, branches, knots, positions]`: a position counts in its branch alone.
+fn by_branch(lists: &[Vec<i32>], of: &[u8], (knots, branches): (usize, usize)) -> Vec<Vec<i32>> {
+    if branches == 1 {
+        return lists.to_vec();
+    }
+    let kept = |list: &Vec<i32>, branch: usize| -> Vec<i32> {
+        let here = |(weight, own): (&i32, &u8)| if usize::from(*own) == branch { *weight } else { 0 };
+        list.iter().zip(of).map(here).collect()
+    };
+    let kinds = lists.chunks(knots.max(1));
+    let all = kinds.flat_map(|lists| {
+        (0..branches).flat_map(move |branch| lists.iter().map(move |list| kept(list, branch)))
+    });
+    all.collect()
 }
 
 fn fits(what: &'static str, expected: usize, actual: usize) -> Result<(), JoinError> {
