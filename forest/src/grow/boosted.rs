@@ -15,8 +15,11 @@
 //! thresholds are not drawn uniformly, but by what the root table says of each alone, with a floor for what shows only
 //! together with others (`draw`).
 //!
+//! The root's table makes the first trees of drawn growth, too, one for each feature (`first`).
+//!
 //! Over a link (columns at two parties) trees are drawn, too, and each tests columns of one side only: margins are of two
-//! parts then, and gradients are interpolated between them ([`crate::query::sides`]).
+//! parts then, and gradients are interpolated between them ([`crate::query::sides`]). Where counts are exact, trees over the
+//! link's columns test one column of the rows first, the same in all of them: a gate. Under noise that won nothing.
 //!
 //! Under noise lambda grows by the noise's standard deviation in the leaf, so that a leaf with less evidence than noise
 //! takes a small step; all this is post-processing of released cells. All arithmetic is in integers and in correctly
@@ -36,6 +39,7 @@ use crate::tree::{Split, Tree};
 
 mod cuts;
 mod draw;
+mod first;
 mod guide;
 mod level;
 mod settings;
@@ -64,6 +68,7 @@ pub struct BoostedGrowth {
     leaf_values: Vec<u32>,
     /// Over a link: for every tree whether it tests columns of the link.
     sides: Vec<bool>,
+    gate: Option<Split>,
     base: i32,
     stage: Stage,
 }
@@ -94,6 +99,7 @@ impl BoostedGrowth {
             trees: Vec::new(),
             leaf_values: Vec::new(),
             sides: Vec::new(),
+            gate: None,
             base: 0,
             stage: Stage::Start,
         })
@@ -104,10 +110,19 @@ impl BoostedGrowth {
         self.noise.of(query.kind()) / self.settings.one()
     }
 
-    fn take_root(&mut self, query: &TableQuery, table: &Table) -> Arc<Guide> {
-        let guide = Guide::new(&self.settings, self.draw.binner(), table, self.deviation(query));
+    fn take_root(&mut self, query: &TableQuery, table: &Table) -> Result<Arc<Guide>, GrowError> {
+        let deviation = self.deviation(query);
+        let guide = Guide::new(&self.settings, self.draw.binner(), table, deviation);
         self.base = guide.base();
-        Arc::new(guide)
+        if self.settings.linked && deviation == 0.0 {
+            self.gate = self.draw.gate(&guide);
+        }
+        let first = first::trees(&self.settings, &guide)?;
+        let sides = first.features.iter();
+        self.sides
+            .extend(sides.map(|feature| self.draw.is_linked(*feature)));
+        self.extend(first.trees, first.steps, 1.0);
+        Ok(Arc::new(guide))
     }
 
     /// The next batch's first query, or the model.
@@ -119,7 +134,8 @@ impl BoostedGrowth {
         let positions = self.trees.len()..self.trees.len() + batch;
         match self.settings.split {
             SplitChoice::Random => {
-                let trees = positions.map(|tree| self.draw.tree(&guide, tree, self.settings.depth));
+                let trees =
+                    positions.map(|tree| self.draw.tree(&guide, self.gate, (tree, self.settings.depth)));
                 let drawn = trees.collect::<Result<Vec<_>, _>>()?;
                 let (trees, sides): (Vec<Tree>, Vec<bool>) = drawn.into_iter().unzip();
                 let query = TableQuery::gradients(trees.into(), self.gradients(None)?)?;
@@ -147,7 +163,11 @@ impl BoostedGrowth {
         );
         let gradients = Gradients::new(ensemble, self.settings.bits, self.settings.clip, axes)?;
         if self.settings.linked {
-            return Ok(gradients.with_sides(self.sides.as_slice().into())?);
+            let gradients = gradients.with_sides(self.sides.as_slice().into())?;
+            return match self.gate {
+                Some(gate) => Ok(gradients.with_gate(gate)?),
+                None => Ok(gradients),
+            };
         }
         Ok(gradients)
     }
@@ -175,6 +195,10 @@ impl BoostedGrowth {
     /// Adds finished trees with their Newton steps, `[trees, leaves]`.
     fn add(&mut self, trees: Vec<Tree>, steps: Vec<f64>) {
         let share = self.settings.learning_rate / trees.len().max(1) as f64;
+        self.extend(trees, steps, share);
+    }
+
+    fn extend(&mut self, trees: Vec<Tree>, steps: Vec<f64>, share: f64) {
         let value = |step: f64| {
             let units = (step * share * 65_536.0).round() as i64;
             (units + i64::from(LOG_ODDS_ZERO)) as u32
@@ -221,7 +245,7 @@ impl Grow for BoostedGrowth {
             Stage::Root(query) => {
                 let table = expect(answer, query)?;
                 let query = query.clone();
-                let guide = self.take_root(&query, &table);
+                let guide = self.take_root(&query, &table)?;
                 self.next_batch(guide)
             }
             Stage::Leaves(query, guide, sides) => {

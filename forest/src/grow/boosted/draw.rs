@@ -6,6 +6,8 @@
 //! If columns are read through a link, a tree first draws a side by the chances of its features, and tests only columns
 //! of the rows, or only columns of the link: margins of two parts ([`crate::query::sides`]).
 //!
+//! With a gate ([`crate::query::Gradients::with_gate`]) a tree over a link's columns tests it first, and draws the rest below.
+//!
 //! A drawn tree draws, node by node in preorder: a feature, by the chances of those that can still be cut; one of the
 //! cuts that are left of it, by theirs; a bit, whether missing values go right. Cuts on one side of the one taken are
 //! left to that side's subtree.
@@ -56,7 +58,7 @@ impl Draw {
         rng
     }
 
-    fn is_linked(&self, feature: usize) -> bool {
+    pub(super) fn is_linked(&self, feature: usize) -> bool {
         self.binner.feature(feature).link().is_some()
     }
 
@@ -74,8 +76,28 @@ impl Draw {
         chosen
     }
 
-    /// A drawn tree, and whether it tests columns of a link.
-    pub(super) fn tree(&self, guide: &Guide, tree: usize, depth: u8) -> Result<(Tree, bool), GrowError> {
+    /// The gate of a growth: the cut of a column of the rows that has the largest chance. None where no such column has cuts.
+    pub(super) fn gate(&self, guide: &Guide) -> Option<Split> {
+        let of = guide.features().iter().enumerate();
+        let rows = of.filter(|(feature, of)| !self.is_linked(*feature) && !of.cuts.is_empty());
+        let (feature, of) = rows.min_by_key(|(_, of)| std::cmp::Reverse(of.chance))?;
+        let (cut, _) = (0..)
+            .zip(&of.cuts)
+            .min_by_key(|(_, (_, chance))| std::cmp::Reverse(*chance))?;
+        let right = of.right(cut);
+        (!right.is_empty()).then_some(Split {
+            feature: feature as u16,
+            right,
+        })
+    }
+
+    /// A drawn tree, and whether it tests columns of a link: then, if it can, below the gate.
+    pub(super) fn tree(
+        &self,
+        guide: &Guide,
+        gate: Option<Split>,
+        (tree, depth): (usize, u8),
+    ) -> Result<(Tree, bool), GrowError> {
         let mut rng = self.start(tree);
         let linked = (0..self.binner.len()).any(|feature| self.is_linked(feature)) && {
             let chances = |linked: bool| -> u32 {
@@ -101,7 +123,14 @@ impl Draw {
             left: left.collect(),
         };
         let mut splits = vec![Split::DUMMY; (1 << depth) - 1];
-        structure.node(0, &mut splits);
+        let gate = gate.filter(|_| linked && depth > 1);
+        if let (Some(gate), Some(first)) = (gate, splits.first_mut()) {
+            *first = gate;
+            structure.node(1, &mut splits);
+            structure.node(2, &mut splits);
+        } else {
+            structure.node(0, &mut splits);
+        }
         Ok((super::tree(depth, splits)?, linked))
     }
 }

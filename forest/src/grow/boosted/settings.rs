@@ -24,6 +24,8 @@ const RATE: (u16, u16) = (1000, 200);
 const LAMBDA: u32 = 1000;
 /// Largest absolute step of a leaf.
 const MOST_STEP: f64 = 2.0;
+/// At most one in so many trees is made of the root's table alone.
+const TREES_PER_FIRST: usize = 4;
 /// Budget of one table of a batch, when the root's is the number of all others: the root has a third of the whole. It
 /// guides all structure.
 const PARTS: u32 = 2;
@@ -150,9 +152,23 @@ impl Settings {
         f64::from(1u32 << self.bits)
     }
 
-    /// Trees of the batch that begins with this tree; 0 after the last.
+    /// Trees that are made of the root's table, one for each of so many features, before the first batch: where the
+    /// structure is drawn, and there are many more trees than these.
+    pub(super) fn first_trees(&self) -> usize {
+        match self.split {
+            SplitChoice::Random => self.features.min(self.trees / TREES_PER_FIRST),
+            SplitChoice::Greedy => 0,
+        }
+    }
+
+    /// Trees of the batch that begins with this tree; 0 after the last. Of drawn trees the first batch is the short one: what
+    /// few trees say under noise later ones mend.
     pub(super) fn batch(&self, tree: usize) -> usize {
-        self.batch.min(self.trees.saturating_sub(tree))
+        let left = self.trees.saturating_sub(tree);
+        match (self.split, left % self.batch.max(1)) {
+            (SplitChoice::Greedy, _) | (SplitChoice::Random, 0) => self.batch.min(left),
+            (SplitChoice::Random, short) => short,
+        }
     }
 
     pub(super) fn plan(&self) -> Vec<PlannedQuery> {
@@ -169,8 +185,10 @@ impl Settings {
         };
         let root_cells = self.features * usize::from(self.root_slots);
         let mut plan = vec![query(0, 0, root_cells, self.features, self.root_clip())];
-        for tree in (0..self.trees).step_by(self.batch) {
-            let batch = self.batch(tree);
+        let mut next = self.first_trees();
+        while self.batch(next) > 0 {
+            let (tree, batch) = (next, self.batch(next));
+            next += batch;
             if self.split == SplitChoice::Random {
                 plan.push(query(tree, self.depth, batch << self.depth, batch, self.clip));
                 continue;

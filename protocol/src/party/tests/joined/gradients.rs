@@ -8,6 +8,7 @@ use hedgerow_forest::route::Router;
 use hedgerow_forest::schema::Column;
 use hedgerow_forest::schema::link::{BIN_OF_KNOWN, BIN_OF_UNKNOWN};
 use hedgerow_forest::table::Table;
+use hedgerow_forest::tree::Tree;
 
 use super::world::{JoinedWorld, Shape};
 use crate::config::{LinkConfig, LinkParty, Partition, RunConfigLiteral};
@@ -138,7 +139,7 @@ fn every_table_and_the_model_are_the_pooled_ones() {
         Binner::new(&world.config.schema, world.config.forest.bins).unwrap(),
     );
     let mut growth = grow::growth(&config.schema, &binner, config.forest, config.seed, None).unwrap();
-    let (mut answer, mut step, mut knots) = (None, 0, 0);
+    let (mut answer, mut step, mut knots, mut gate) = (None, 0, 0, None);
     let forest = loop {
         let query = match growth.next(answer.take()).unwrap() {
             Step::Ask(query) => query,
@@ -147,6 +148,7 @@ fn every_table_and_the_model_are_the_pooled_ones() {
         assert_eq!(query, world.query());
         if let hedgerow_forest::query::Measure::Gradients(gradients) = query.measure() {
             knots = knots.max(gradients.knots().unwrap().count());
+            gate = gradients.gate().copied();
         }
         let id = RoundId::first_of(step);
         let totals = round(&mut world, id, |_, _| ());
@@ -171,6 +173,13 @@ fn every_table_and_the_model_are_the_pooled_ones() {
             .count()
     };
     assert!(tests(true) > 0 && tests(false) > 0, "trees over both sides");
+    let gate = gate.expect("counts are exact");
+    let gated =
+        |tree: &Tree| tree.splits()[0] == gate && tree.splits()[1..].iter().any(|split| !split.is_dummy());
+    assert!(
+        forest.trees.iter().any(gated),
+        "scores that interact over the link"
+    );
 }
 
 /// Whoever dies after any piece of work of the second batch's round comes back and says the same: margins follow from
