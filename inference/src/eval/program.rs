@@ -23,8 +23,6 @@ pub(crate) enum Ready<S: Scheme> {
     Linear {
         source: usize,
         weights: Weights<S>,
-        /// Whether each ciphertext of the operand holds two, so that the real part of what comes out is the result.
-        paired: bool,
     },
     Polynomial {
         source: usize,
@@ -86,7 +84,6 @@ impl<S: Scheme> Program<S> {
                 (NodeShape::Linear { .. }, &StepKind::Linear { source, .. }) => Ready::Linear {
                     source,
                     weights: weights(i, shape)?,
-                    paired: plan.takes_pairs(i),
                 },
                 _ if plan.paired && uses_input(&step.kind) => {
                     return Err(EvalError::Plan {
@@ -172,11 +169,7 @@ impl<S: Scheme> Program<S> {
             let before = scheme.tally();
             let value = match ready {
                 Ready::Input => Ok(inputs.iter().map(|ct| scheme.copy(ct)).collect()),
-                Ready::Linear {
-                    source,
-                    weights,
-                    paired,
-                } => linear(scheme, &values[*source], weights, *paired),
+                Ready::Linear { source, weights } => linear(scheme, &values[*source], weights),
                 Ready::Polynomial { source, polynomial } => values[*source]
                     .iter()
                     .map(|x| super::polynomial::evaluate(scheme, x, polynomial))
@@ -230,19 +223,10 @@ fn linear<S: Scheme>(
     scheme: &S,
     inputs: &[S::Ciphertext],
     weights: &Weights<S>,
-    paired: bool,
 ) -> Result<Vec<S::Ciphertext>, SchemeError> {
     match weights {
         Weights::Clear { map, bias } => {
             let mut outputs = scheme.linear_transform(inputs, map)?;
-            if paired {
-                // (x + iy) / 2 times a - ib has the real part (ax + by) / 2.
-                for output in &mut outputs {
-                    let below = scheme.conjugate(output)?;
-                    scheme.add(output, &below)?;
-                    scheme.recycle(below);
-                }
-            }
             for (output, bias) in outputs.iter_mut().zip(bias) {
                 scheme.add_plain(output, bias)?;
             }

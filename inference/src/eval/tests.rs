@@ -103,8 +103,8 @@ fn inputs_come_two_in_a_ciphertext() {
         assert_eq!(plan.tally.total(Op::Conjugate), first as u64);
         assert_eq!(
             plan.keys().conjugation,
-            Some(plan.steps[1].level),
-            "after the rescale"
+            Some(plan.steps[0].level),
+            "before the rescale"
         );
         let params = plan.ring.params().unwrap();
         let (client, server) = pair(&params, plan.keys());

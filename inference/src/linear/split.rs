@@ -164,6 +164,7 @@ pub fn split(matrix: &Matrix, fold: Fold, steps: Steps, grid: Grid) -> PreparedM
         inputs: matrix.inputs,
         outputs,
         folds,
+        real: false,
     }
 }
 

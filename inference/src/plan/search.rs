@@ -317,8 +317,8 @@ fn beam(
                             }
                             + matrix.outputs as f64 * seconds(Op::Rescale, from);
                         if pairs {
-                            new.seconds += matrix.outputs as f64 * seconds(Op::Conjugate, level);
-                            new.keys.insert((0, level));
+                            new.seconds += matrix.outputs as f64 * seconds(Op::Conjugate, from);
+                            new.keys.insert((0, from));
                         }
                         new.masks += use_.terms as u64 * mask_bytes(ring, grid, asked.encrypted_model, from);
                         let turns = use_

@@ -220,7 +220,8 @@ impl Plan {
             if let NodeShape::Linear { map, .. } = shape {
                 let tiles = |at: usize| self.steps[at].layout.tiles(self.positions());
                 let terms = map.outputs.iter().flat_map(|giants| giants.values()).flatten();
-                if map.inputs != tiles(sources[0].unwrap_or(0))
+                if map.real
+                    || map.inputs != tiles(sources[0].unwrap_or(0))
                     || map.outputs.len() != tiles(i)
                     || map.terms() > MAX_TERMS
                     || terms.into_iter().any(|term| term.input >= map.inputs)

@@ -29,6 +29,9 @@ pub struct PreparedMap<P> {
     pub outputs: Vec<BTreeMap<i64, Vec<Term<P>>>>,
     /// After the giants: `y += rotate(y, fold)`, in this order, on every output.
     pub folds: Vec<i64>,
+    /// Whether twice the real part of each sum is what counts: `y += conj y` before the rescale, whose noise is not doubled so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub real: bool,
 }
 
 /// The shape of a map: what it costs, without its masks.
@@ -68,11 +71,12 @@ impl<P> PreparedMap<P> {
             inputs: self.inputs,
             outputs: outputs.collect(),
             folds: self.folds.clone(),
+            real: self.real,
         }
     }
 
     /// The same map of inputs that come two in a ciphertext, as real and imaginary parts: terms of inputs `2a` and `2a + 1`
-    /// become one, with the mask of each part that has one.
+    /// become one, with the mask of each part that has one; and the real part is what counts.
     pub fn paired(self) -> PreparedMap<(Option<P>, Option<P>)> {
         let pair = |giants: BTreeMap<i64, Vec<Term<P>>>| {
             let giants = giants.into_iter().map(|(giant, terms)| {
@@ -98,6 +102,7 @@ impl<P> PreparedMap<P> {
             inputs: self.inputs.div_ceil(2),
             outputs: self.outputs.into_iter().map(pair).collect(),
             folds: self.folds,
+            real: true,
         }
     }
 
@@ -122,6 +127,7 @@ impl<P> PreparedMap<P> {
             inputs: self.inputs,
             outputs,
             folds: self.folds,
+            real: self.real,
         })
     }
 }
@@ -177,19 +183,24 @@ pub(super) fn compose<S: Scheme + ?Sized, P>(
         .flat_map(BTreeMap::into_values)
         .for_each(|ct| scheme.recycle(ct));
     for sum in &mut outputs {
-        finish(scheme, sum, &map.folds)?;
+        finish(scheme, sum, map)?;
     }
     Ok(outputs)
 }
 
-/// The rescale of a sum of products, and its partial sums added up.
-pub(super) fn finish<S: Scheme + ?Sized>(
+/// The rescale of a sum of products, after its real part was taken, and its partial sums added up.
+pub(super) fn finish<S: Scheme + ?Sized, P>(
     scheme: &S,
     sum: &mut S::Ciphertext,
-    folds: &[i64],
+    map: &PreparedMap<P>,
 ) -> Result<(), SchemeError> {
+    if map.real {
+        let below = scheme.conjugate(sum)?;
+        scheme.add(sum, &below)?;
+        scheme.recycle(below);
+    }
     scheme.rescale(sum)?;
-    for &fold in folds {
+    for &fold in &map.folds {
         let turned = scheme.rotate(sum, fold)?;
         scheme.add(sum, &turned)?;
         scheme.recycle(turned);

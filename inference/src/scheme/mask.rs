@@ -115,7 +115,7 @@ fn combine(
     turned_inputs.into_iter().for_each(|ct| scheme.recycle(ct));
     let finish = |sum: Option<Ciphertext>| {
         let mut sum = sum.ok_or(SchemeError::Empty { operation: OPERATION })?;
-        super::map::finish(scheme, &mut sum, &map.folds)?;
+        super::map::finish(scheme, &mut sum, map)?;
         Ok(sum)
     };
     sums.into_iter().map(finish).collect()

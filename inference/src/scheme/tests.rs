@@ -88,6 +88,7 @@ fn suite<S: Scheme>(s: &S, x: &S::Ciphertext, y: &S::Ciphertext) -> Result<Vec<S
             inputs: 2,
             outputs,
             folds: vec![5],
+            real: false,
         },
     )?);
     // Diagonals that are encrypted too.
@@ -107,6 +108,7 @@ fn suite<S: Scheme>(s: &S, x: &S::Ciphertext, y: &S::Ciphertext) -> Result<Vec<S
             inputs: 2,
             outputs,
             folds: vec![5],
+            real: true,
         },
     )?);
     // Two reals in a slot.
@@ -123,6 +125,24 @@ fn suite<S: Scheme>(s: &S, x: &S::Ciphertext, y: &S::Ciphertext) -> Result<Vec<S
     let conjugate = s.conjugate(&s.mul(&moved, &joined, Rescale::Now)?)?;
     let masked = s.mul_plain(&joined, &s.prepare_complex(TOP, || spiral(slots))?, Rescale::Now)?;
     let repeated = s.prepare_periodic_complex(TOP, 8, || spiral(7))?;
+    // The real part of sums of products, with masks of either kind.
+    for mask in [
+        s.prepare_complex(TOP, || spiral(9))?,
+        s.prepare_periodic_complex(TOP, 8, || spiral(8))?,
+    ] {
+        let term = Term {
+            input: 0,
+            baby: 1,
+            mask,
+        };
+        let map = PreparedMap {
+            inputs: 1,
+            outputs: vec![[(5, vec![term])].into()],
+            folds: vec![1],
+            real: true,
+        };
+        results.extend(s.linear_transform(std::slice::from_ref(&joined), &map)?);
+    }
     let mut lazy = s.dot_plain(&[&joined, x], &[&repeated, &repeated], Rescale::Lazy)?;
     s.mul_i(&mut lazy)?;
     s.rescale(&mut lazy)?;

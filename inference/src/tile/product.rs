@@ -118,6 +118,7 @@ impl<P> Diagonals<P> {
                 inputs,
                 outputs: maps,
                 folds,
+                real: false,
             },
         })
     }
