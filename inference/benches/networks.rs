@@ -213,7 +213,7 @@ impl Model {
         let mut rng = Seed::from_bytes([4; 32]).rng();
         let mut cts = Vec::new();
         for (level, slots) in weights(graph, plan)? {
-            cts.push(client.encrypt(level, &slots, &mut rng)?.expand(params)?);
+            cts.push(client.encrypt_complex(level, &slots, &mut rng)?.expand(params)?);
         }
         Ok(Self::Encrypted(EncryptedModel::new(server, plan, cts)?))
     }

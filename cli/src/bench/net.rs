@@ -188,7 +188,7 @@ fn measure(
     let model = if encrypted {
         let mut own = Vec::new();
         for (level, slots) in weights(&graph, &plan)? {
-            own.push(client.encrypt(level, &slots, &mut rng)?.expand(&params)?);
+            own.push(client.encrypt_complex(level, &slots, &mut rng)?.expand(&params)?);
         }
         Model::Encrypted(EncryptedModel::new(&server, &plan, own)?)
     } else {

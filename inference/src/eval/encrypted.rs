@@ -3,15 +3,18 @@
 //! Diagonals and what is added are ciphertexts, so that products are relinearized, once for each sum. The coefficients of
 //! polynomials stay public, and so does which diagonals there are.
 
+use std::collections::BTreeMap;
+
 use super::EvalError;
+use super::model::pair_mask;
 use super::program::{Program, Trace, Weights};
 use crate::graph::{Graph, Operator};
 use crate::linear::dense;
 use crate::plan::{NodeShape, Plan, masks, structure};
-use crate::scheme::Scheme;
+use crate::scheme::{Complex, PreparedMap, Scheme};
 
-/// One ciphertext of an encrypted model before its encryption: its level, and its slots.
-pub type Weight = (usize, Vec<f64>);
+/// One ciphertext of an encrypted model before its encryption: its level, and its slots (`encrypt_complex`).
+pub type Weight = (usize, Vec<Complex>);
 
 /// What the owner of `graph` encrypts for an encrypted plan, in the order in which [`EncryptedModel::new`] takes it.
 ///
@@ -45,21 +48,31 @@ pub fn weights<'a>(graph: &'a Graph, plan: &'a Plan) -> Result<impl Iterator<Ite
     Ok((0..plan.steps.len()).flat_map(move |i| {
         let mut all: Vec<Weight> = Vec::new();
         if let Some((level, masks)) = masks(graph, plan, i) {
-            let masks = masks
-                .outputs
-                .into_iter()
-                .flat_map(|giants| giants.into_values().flatten());
-            all.extend(masks.map(|term| (level, dense(&term.mask, grid))));
+            if plan.takes_pairs(i) {
+                all.extend(terms(masks.paired()).map(|pair| (level, pair_mask(&pair, grid))));
+            } else {
+                all.extend(terms(masks).map(|mask| (level, reals(dense(&mask, grid)))));
+            }
         }
         if let (Operator::Affine(map), step) = (&graph.nodes()[i].operator, &plan.steps[i])
             && map.bias().iter().any(|&b| b != 0.0)
         {
             let samples = vec![map.bias().to_vec(); grid.lanes];
             let tiles = step.layout.pack(&samples, grid);
-            all.extend(tiles.into_iter().map(|tile| (step.level, tile)));
+            all.extend(tiles.into_iter().map(|tile| (step.level, reals(tile))));
         }
         all
     }))
+}
+
+/// The masks of a map, in the order of [`PreparedMap::try_map`].
+fn terms<P>(map: PreparedMap<P>) -> impl Iterator<Item = P> {
+    let giants = map.outputs.into_iter().flat_map(BTreeMap::into_values);
+    giants.flatten().map(|term| term.mask)
+}
+
+fn reals(slots: Vec<f64>) -> Vec<Complex> {
+    slots.into_iter().map(|slot| Complex::new(slot, 0.0)).collect()
 }
 
 /// The levels of all ciphertexts of the model, in their order.

@@ -3,12 +3,12 @@
 use proptest::prelude::*;
 
 use super::tests::{NETWORKS, images};
-use super::{EncryptedModel, Prepared, decode, encode, weight_levels, weights};
+use super::{EncryptedModel, Prepared, decode, encode_complex, weight_levels, weights};
 use crate::graph::Graph;
 use crate::linear::Layout;
 use crate::plan::{Asked, NodeShape, Objective, Plan, StepKind, plan};
-use crate::scheme::tests::{encrypt, pair};
-use crate::scheme::{Noop, Scheme};
+use crate::scheme::tests::pair;
+use crate::scheme::{Complex, Noop, Scheme};
 
 fn hidden(batch: usize) -> Asked {
     Asked {
@@ -49,14 +49,14 @@ fn encrypted_models_compute_what_the_graph_computes() {
         assert_eq!(levels, weight_levels(&plan).unwrap());
         let cts: Vec<_> = own
             .into_iter()
-            .map(|(level, slots)| scheme.encrypt(level, || slots).unwrap())
+            .map(|(level, slots)| scheme.encrypt_complex(level, || slots).unwrap())
             .collect();
         let model = EncryptedModel::new(&scheme, &plan, cts.clone()).unwrap();
         let samples = images(batch);
-        let inputs: Vec<_> = encode(&plan, &samples)
+        let inputs: Vec<_> = encode_complex(&plan, &samples)
             .unwrap()
             .into_iter()
-            .map(|slots| scheme.encrypt(plan.ring.levels, || slots).unwrap())
+            .map(|slots| scheme.encrypt_complex(plan.ring.levels, || slots).unwrap())
             .collect();
         let outputs = model.run(&scheme, &inputs).unwrap();
         assert_eq!(scheme.tally(), plan.tally);
@@ -100,6 +100,7 @@ fn an_encrypted_plan_is_believed_only_if_it_fits_together() {
     };
     assert!(with(|p| p.steps.clear()).contains("ring"));
     assert!(with(|p| p.lanes = 3).contains("ring"));
+    assert!(with(|p| p.paired = true).contains("one input ciphertext"));
     assert!(with(|p| p.rounds = 0).contains("ring"));
     assert!(with(|p| p.rounds = 1 << 30).contains("ring"));
     assert!(with(|p| p.rounds = 2).contains("operations"));
@@ -142,37 +143,48 @@ fn an_encrypted_plan_is_believed_only_if_it_fits_together() {
     assert!(with(reach_outside).contains("diagonals"));
 }
 
-/// The whole way with an encrypted model, at 128 bits of security.
+/// The whole way with an encrypted model, at 128 bits of security: alone, and in a batch whose inputs come two in a ciphertext.
 #[test]
 fn the_real_scheme_runs_an_encrypted_model() {
     const IMAGES: &[u8] = include_bytes!("../../../examples/data/networks/mnist-100.bin");
     let graph = Graph::from_onnx(NETWORKS[0]).unwrap().simplify().unwrap();
-    let plan = plan(&graph, &hidden(1)).unwrap();
-    let params = plan.ring.params().unwrap();
-    let (client, server) = pair(&params, plan.keys());
-    let cts: Vec<_> = weights(&graph, &plan)
-        .unwrap()
-        .map(|(level, slots)| encrypt(&client, &params, level, &slots))
-        .collect();
-    let model = EncryptedModel::new(&server, &plan, cts).unwrap();
-    for image in IMAGES.chunks_exact(785).take(2) {
-        let pixels: Vec<f64> = image[1..].iter().map(|&p| f64::from(p) / 255.0).collect();
-        let slots = encode(&plan, std::slice::from_ref(&pixels)).unwrap();
-        let inputs: Vec<_> = slots
-            .iter()
-            .map(|slots| encrypt(&client, &params, plan.ring.levels, slots))
+    for batch in [1, 16] {
+        let plan = plan(&graph, &hidden(batch)).unwrap();
+        assert_eq!(plan.paired, batch > 1, "{plan}");
+        plan.check().unwrap();
+        let params = plan.ring.params().unwrap();
+        let (client, server) = pair(&params, plan.keys());
+        let rng = &mut hedgerow_crypto::seed::Seed::from_bytes([9; 32]).rng();
+        let mut encrypt = |level, slots: &[Complex]| {
+            let fresh = client.encrypt_complex(level, slots, rng).unwrap();
+            fresh.expand(&params).unwrap()
+        };
+        let cts: Vec<_> = weights(&graph, &plan)
+            .unwrap()
+            .map(|(level, slots)| encrypt(level, &slots))
             .collect();
-        let before = server.tally();
-        let outputs = model.run(&server, &inputs).unwrap();
-        assert_eq!(server.tally().since(&before), plan.tally);
-        let opened: Vec<_> = outputs.iter().map(|ct| client.decrypt(ct).unwrap()).collect();
-        let expected = graph.evaluate(&pixels).unwrap();
-        let far = decode(&plan, &opened, 1)[0]
-            .iter()
-            .zip(&expected)
-            .map(|(a, b)| (a - b).abs())
-            .fold(0.0, f64::max);
-        assert!(far < 2f64.powi(-4), "error 2^{:.1}", far.log2());
+        let model = EncryptedModel::new(&server, &plan, cts).unwrap();
+        let images = IMAGES.chunks_exact(785).take(batch + 1 - batch / 2);
+        let images: Vec<Vec<f64>> = images
+            .map(|image| image[1..].iter().map(|&p| f64::from(p) / 255.0).collect())
+            .collect();
+        for samples in images.chunks(batch) {
+            let slots = encode_complex(&plan, samples).unwrap();
+            let inputs: Vec<_> = slots
+                .iter()
+                .map(|slots| encrypt(plan.ring.levels, slots))
+                .collect();
+            let before = server.tally();
+            let outputs = model.run(&server, &inputs).unwrap();
+            assert_eq!(server.tally().since(&before), plan.tally);
+            let opened: Vec<_> = outputs.iter().map(|ct| client.decrypt(ct).unwrap()).collect();
+            for (actual, pixels) in decode(&plan, &opened, samples.len()).iter().zip(samples) {
+                let expected = graph.evaluate(pixels).unwrap();
+                let far = actual.iter().zip(&expected).map(|(a, b)| (a - b).abs());
+                let far = far.fold(0.0, f64::max);
+                assert!(far < 2f64.powi(-4), "error 2^{:.1}", far.log2());
+            }
+        }
     }
 }
 
@@ -194,11 +206,11 @@ proptest! {
         prop_assert!(plan.predicted.memory() <= most && plan.predicted.input_bytes == inputs);
         plan.check().unwrap();
         let scheme = Noop::new(plan.ring.slots(), plan.ring.levels).with_keys(plan.keys().clone());
-        let encrypt = |level, slots: Vec<f64>| scheme.encrypt(level, || slots).unwrap();
+        let encrypt = |level, slots: Vec<Complex>| scheme.encrypt_complex(level, || slots).unwrap();
         let weights = weights(&graph, &plan).unwrap().map(|(level, slots)| encrypt(level, slots));
         let model = EncryptedModel::new(&scheme, &plan, weights).unwrap();
         let samples = images(batch.saturating_sub(missing).max(1));
-        let packed = encode(&plan, &samples).unwrap();
+        let packed = encode_complex(&plan, &samples).unwrap();
         let inputs: Vec<_> = packed.into_iter().map(|slots| encrypt(plan.ring.levels, slots)).collect();
         prop_assert_eq!(inputs.len(), plan.input_ciphertexts());
         let outputs = model.run(&scheme, &inputs).unwrap();

@@ -8,7 +8,7 @@ use crate::plan::{Plan, masks, structure};
 use crate::scheme::{Complex, Scheme};
 
 /// The mask `a - ib` of a pair of ciphertexts: its product with `(x + iy) / 2` has the real part `(ax + by) / 2`.
-fn pair_mask((real, imaginary): &(Option<Mask>, Option<Mask>), grid: Grid) -> Vec<Complex> {
+pub(super) fn pair_mask((real, imaginary): &(Option<Mask>, Option<Mask>), grid: Grid) -> Vec<Complex> {
     let nothing = Mask::new();
     let [a, b] = [real, imaginary].map(|mask| dense(mask.as_ref().unwrap_or(&nothing), grid));
     a.into_iter().zip(b).map(|(a, b)| Complex::new(a, -b)).collect()

@@ -53,7 +53,7 @@ pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
     for ring in rings.iter().filter(|r| r.log_degree <= smallest + 1) {
         let pairs = [false, true]
             .into_iter()
-            .filter(|&paired| !paired || pairs_fit(graph, asked));
+            .filter(|&paired| !paired || pairs_fit(graph));
         for (batch, paired) in batches(ring, asked)
             .into_iter()
             .flat_map(|batch| pairs.clone().map(move |paired| (batch, paired)))
@@ -182,11 +182,11 @@ fn batches(ring: &Ring, asked: &Asked) -> Vec<Batch> {
     all
 }
 
-/// Whether inputs may come two in a ciphertext: only linear layers take them, whose weights are in the clear.
-fn pairs_fit(graph: &Graph, asked: &Asked) -> bool {
+/// Whether inputs may come two in a ciphertext: only linear layers take them.
+fn pairs_fit(graph: &Graph) -> bool {
     let users = graph.nodes().iter().filter(|node| node.inputs.contains(&0));
     let mut linear = users.map(|node| matches!(node.operator, Operator::Affine(_)));
-    !asked.encrypted_model && linear.all(|linear| linear)
+    linear.all(|linear| linear)
 }
 
 /// Numbers of samples in a ciphertext to try, in both orders.

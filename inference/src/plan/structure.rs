@@ -188,9 +188,6 @@ impl Plan {
         if self.steps.is_empty() || !grid_fits || !levels {
             return Err(self.wrong(0, "a ring, or samples of a ciphertext, that no plan has"));
         }
-        if self.paired {
-            return Err(self.wrong(0, "inputs of an encrypted model do not come two in a ciphertext"));
-        }
         let shapes = self.structure.as_deref().unwrap_or_default();
         if shapes.len() != self.steps.len() {
             return Err(self.wrong(0, "the structure has another number of nodes"));
@@ -206,6 +203,10 @@ impl Plan {
             if i > 0 && matches!(step.layout, Layout::Windows(_)) {
                 return Err(self.wrong(i, "windows of what is computed under encryption"));
             }
+            // A layout of zeros has no tiles to count: not before it is checked.
+            if self.paired && i == 0 && layout.tiles(self.positions()) < 2 {
+                return Err(self.wrong(i, "one input ciphertext, which cannot come as one of two"));
+            }
             let sources = match step.kind {
                 StepKind::Input => [None, None],
                 StepKind::Linear { source, .. } | StepKind::Polynomial { source } => [Some(source), None],
@@ -220,8 +221,9 @@ impl Plan {
             if let NodeShape::Linear { map, .. } = shape {
                 let tiles = |at: usize| self.steps[at].layout.tiles(self.positions());
                 let terms = map.outputs.iter().flat_map(|giants| giants.values()).flatten();
-                if map.real
-                    || map.inputs != tiles(sources[0].unwrap_or(0))
+                let parts = 1 + usize::from(self.takes_pairs(i));
+                if map.real != self.takes_pairs(i)
+                    || map.inputs != tiles(sources[0].unwrap_or(0)).div_ceil(parts)
                     || map.outputs.len() != tiles(i)
                     || map.terms() > MAX_TERMS
                     || terms.into_iter().any(|term| term.input >= map.inputs)

@@ -229,7 +229,7 @@ impl Asking for AskingEncryptedNetwork {
             let fresh = self
                 .inner
                 .client
-                .encrypt(level, &slots, &mut rng)
+                .encrypt_complex(level, &slots, &mut rng)
                 .map_err(evaluation)?;
             bytes.extend(fresh.to_bytes());
         }
@@ -304,7 +304,7 @@ mod tests {
 
         // A batch in rounds, not full.
         let asked = Asked {
-            batch: 5,
+            batch: 40,
             max_memory: Some(300 << 20),
             ..asked
         };
@@ -312,7 +312,7 @@ mod tests {
         assert!(found.rounds > 1, "{found}");
         let rounds = HostedEncryptedNetwork::new("mlp", &found).unwrap();
         let mut batch = AskingEncryptedNetwork::new(&rounds.offer(), &seed, graph.clone()).unwrap();
-        assert!(rounds.offer().rows >= 5);
+        assert!(rounds.offer().rows >= 40);
         let own_batch = rounds.keys(&batch.keys().unwrap()).unwrap();
         let images: Vec<f64> = (0..4 * 784)
             .map(|i| f64::from(u8::from(i % 11 == i / 784)))
