@@ -57,12 +57,14 @@ pub(super) struct Settings {
 /// through links?
 ///
 /// Without noise grown trees; with noise many shallow drawn ones: what noise is left in a score does not depend on
-/// their number, while the chance in their structure does. Over a link without noise drawn ones, too, but deep and fine.
+/// their number, while the chance in their structure does. Over a link more and shallower ones; without noise drawn ones, too,
+/// but deep and fine.
 /// The table of other numbers tried is in docs/boosting.md.
 pub const fn defaults(noise: bool, links: bool) -> ForestParams {
     let drawn = noise || links;
     let mut params = match (noise, links) {
-        (true, _) => ForestParams::new(600, 4, 64, Growth::Boosted),
+        (true, false) => ForestParams::new(600, 4, 64, Growth::Boosted),
+        (true, true) => ForestParams::new(900, 3, 64, Growth::Boosted),
         (false, true) => ForestParams {
             batch: 10,
             learning_rate: 500,
