@@ -117,8 +117,9 @@ impl Local {
                 let most = (2 * plan.predicted.memory()).div_ceil(1 << 20).max(4096) + 64;
                 let policy = folder.path().join("policy.toml");
                 let text = format!(
-                    "[limits]\nkeys_mib = {most}\ncached_keys_mib = {most}\ntransfers_mib = {}\n",
-                    2 * most
+                    "[limits]\nkeys_mib = {most}\ncached_keys_mib = {most}\ntransfers_mib = {}\nrequest_mib = {}\n",
+                    2 * most,
+                    64 + plan.predicted.input_bytes.div_ceil(1 << 20)
                 );
                 std::fs::write(&policy, text).map_err(CliError::file(&policy, "writing the policy"))?;
                 command.arg("--policy").arg(&policy);
