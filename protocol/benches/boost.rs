@@ -1,7 +1,8 @@
 //! Boosted trees over two parties, both in one process: CPU time of either by tree, with noise on; every table is compared
 //! with the pooled one.
 //!
-//! `cargo bench -p hedgerow-protocol --bench boost -- [rows] [trees]` (100,000 and 60 by default). Depth 5, 32 bins, 5 + 5
+//! `cargo bench -p hedgerow-protocol --bench boost -- [rows] [trees] [exact]` (100,000 and 60 by default; `exact` is without
+//! noise, with a gate). Depth 5, 32 bins, 5 + 5
 //! columns, batches of 20 drawn trees, epsilon 1; one entity for each row. Counted is what a party does for a query:
 //! margins, derivatives and hats, encryption, reading, products, answers, opening, noise. Not counted: alignment (once for
 //! a run), sealing of relayed chunks, the mask of the vector, the network.
@@ -102,7 +103,7 @@ fn pool(rows: usize) -> Pool {
     }
 }
 
-fn config(pool: &Pool, trees: u32) -> RunConfig {
+fn config(pool: &Pool, trees: u32, exact: bool) -> RunConfig {
     let mut forest = ForestParams::new(trees, DEPTH, BINS, Growth::Boosted);
     forest.split = SplitChoice::Random;
     forest.batch = BATCH;
@@ -126,7 +127,7 @@ fn config(pool: &Pool, trees: u32) -> RunConfig {
         }),
         schema: pool.schema.clone(),
         forest,
-        privacy: Some(PrivacyParams {
+        privacy: (!exact).then(|| PrivacyParams {
             epsilon: 1.0,
             delta: 1e-6,
             unit: Unit::Row,
@@ -310,7 +311,8 @@ fn main() {
     let trees = numbers.get(1).copied().unwrap_or(60) as u32;
     let pool = pool(rows);
     let data = Data::new(&pool);
-    let config = config(&pool, trees);
+    let exact = std::env::args().any(|word| word == "exact");
+    let config = config(&pool, trees, exact);
     let mut positions: Vec<u32> = (0..rows as u32).collect();
     let mut rng = Seed::from_bytes([8; 32]).rng();
     for last in (1..positions.len()).rev() {
