@@ -2,7 +2,7 @@
 //!
 //! `RAYON_NUM_THREADS=1 cargo bench -p hedgerow-inference --bench networks -- [mlp|lola|lenet5|mlp:512 ...]`
 //! (`NAME:BATCH`; an ONNX file as `FILE.onnx:BATCH`, on random inputs, its activations calibrated by them; `random` for
-//! `generate network lenet5`; `ENCRYPTED` models; `MEMORY` MiB at most; `COUNT` images, of the file that `IMAGES` names;
+//! `generate network lenet5`, `cnn64` too; `PACKING=plain|interleaved|windows`; `ENCRYPTED` models; `MEMORY` MiB at most; `COUNT` images, of the file that `IMAGES` names;
 //! `COMPACT` masks). CPU seconds of all threads, the least of five means: what a machine does that others use too. The
 //! images are the first hundred of MNIST's test set.
 
@@ -11,7 +11,7 @@ use std::time::Instant;
 use hedgerow_crypto::seed::Seed;
 use hedgerow_inference::eval::{EncryptedModel, EvalError, Prepared, Trace, decode, encode_complex, weights};
 use hedgerow_inference::graph::{Graph, Outline, zoo};
-use hedgerow_inference::plan::{Asked, CostTable, Objective, Plan, outline, plan};
+use hedgerow_inference::plan::{Asked, CostTable, Objective, Packing, Plan, outline, plan};
 use hedgerow_inference::scheme::{Ckks, CkksClient, Op, Rescale, Scheme};
 
 const IMAGES: &[u8] = include_bytes!("../../examples/data/networks/mnist-100.bin");
@@ -114,6 +114,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let bytes = match NETWORKS.iter().find(|(n, _)| *n == name) {
             Some((_, bytes)) => bytes.to_vec(),
             None if name.ends_with(".onnx") => std::fs::read(name)?,
+            None if name == "cnn64" => zoo::onnx(name, zoo::Weights::Random(7)).unwrap_or_default(),
             None if name == "random" => zoo::onnx("lenet5", zoo::Weights::Random(1)).unwrap_or_default(),
             None => {
                 shapes(name, batch.parse()?)?;
@@ -144,12 +145,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             },
             ..asked
         };
+        let asked = match std::env::var("PACKING").as_deref() {
+            Ok("plain") => with(asked, Packing::Plain),
+            Ok("interleaved") => with(asked, Packing::Interleaved),
+            Ok("windows") => with(asked, Packing::Windows),
+            _ => asked,
+        };
         let start = cpu();
         let plan = plan(&graph, &asked)?;
         println!("{plan}  planned in {:.2} CPU s", cpu() - start);
         run(&graph, &plan)?;
     }
     Ok(())
+}
+
+/// The same, with inputs packed one way only.
+fn with(asked: Asked, packing: Packing) -> Asked {
+    let packings = vec![packing];
+    Asked { packings, ..asked }
 }
 
 /// A network that is planned from its shapes, for every objective.

@@ -10,7 +10,7 @@ use super::model::pair_mask;
 use super::program::{Program, Trace, Weights};
 use crate::graph::{Graph, Operator};
 use crate::linear::dense;
-use crate::plan::{NodeShape, Plan, masks, structure};
+use crate::plan::{NodeShape, Plan, complete, masks, structure};
 use crate::scheme::{Complex, PreparedMap, Scheme};
 
 /// One ciphertext of an encrypted model before its encryption: its level, and its slots (`encrypt_complex`).
@@ -36,6 +36,7 @@ pub fn weights<'a>(graph: &'a Graph, plan: &'a Plan) -> Result<impl Iterator<Ite
             });
         }
     }
+    complete(graph, plan)?;
     for ((node, own), shape) in graph.nodes().iter().zip(structure(graph, plan)).zip(shapes) {
         if !own.like(shape) {
             return Err(EvalError::Plan {

@@ -9,6 +9,8 @@ mod encrypted;
 #[cfg(test)]
 mod encrypted_tests;
 mod error;
+#[cfg(test)]
+mod image_tests;
 mod model;
 mod pack;
 mod polynomial;

@@ -4,7 +4,7 @@ use super::EvalError;
 use super::program::{Program, Trace, Weights};
 use crate::graph::{Graph, Operator};
 use crate::linear::{Grid, Mask, Order, dense};
-use crate::plan::{Plan, masks, structure};
+use crate::plan::{Plan, complete, masks, structure};
 use crate::scheme::{Complex, Scheme};
 
 /// The mask `a - ib` of a pair of ciphertexts: its product with `(x + iy) / 2` has the real part `(ax + by) / 2`.
@@ -37,6 +37,7 @@ impl<S: Scheme> Prepared<S> {
             });
         }
         let graph = &graph.answering();
+        complete(graph, plan)?;
         let grid = plan.grid();
         let shapes = structure(graph, plan);
         let program = Program::new(scheme, plan, &shapes, |i, _| {

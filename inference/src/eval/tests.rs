@@ -3,8 +3,8 @@ use proptest::prelude::*;
 use super::polynomial::evaluate;
 use super::{Prepared, decode, depth, encode, encode_complex};
 use crate::graph::{Graph, Operator, Polynomial, zoo};
-use crate::plan::{Asked, Objective, Plan, plan};
-use crate::scheme::tests::{encrypt, pair};
+use crate::plan::{Asked, Objective, Packing, Plan, plan};
+use crate::scheme::tests::pair;
 use crate::scheme::{Complex, Noop, Op, Scheme, SchemeError};
 
 pub(super) const NETWORKS: [&[u8]; 3] = [
@@ -159,9 +159,19 @@ fn inputs_come_two_in_a_ciphertext() {
 #[test]
 fn the_real_scheme_runs_the_plan() {
     const IMAGES: &[u8] = include_bytes!("../../../examples/data/networks/mnist-100.bin");
-    for bytes in &NETWORKS[..2] {
+    let runs = [
+        (NETWORKS[0], Packing::ALL.to_vec()),
+        (NETWORKS[1], vec![Packing::Plain]),
+        (NETWORKS[1], vec![Packing::Interleaved]),
+        (NETWORKS[1], vec![Packing::Windows]),
+    ];
+    for (bytes, packings) in runs {
         let graph = Graph::from_onnx(bytes).unwrap().simplify().unwrap();
-        let plan = plan(&graph, &Asked::default()).unwrap();
+        let asked = Asked {
+            packings,
+            ..Asked::default()
+        };
+        let plan = plan(&graph, &asked).unwrap();
         let params = plan.ring.params().unwrap();
         assert_eq!(plan.ring.log_degree, 13);
         assert!(
@@ -173,9 +183,16 @@ fn the_real_scheme_runs_the_plan() {
         let before = server.tally();
         for (n, image) in IMAGES.chunks_exact(785).take(3).enumerate() {
             let pixels: Vec<f64> = image[1..].iter().map(|&p| f64::from(p) / 255.0).collect();
-            let slots = encode(&plan, std::slice::from_ref(&pixels)).unwrap();
-            let input = encrypt(&client, &params, plan.ring.levels, &slots[0]);
-            let outputs = model.run(&server, &[input]).unwrap();
+            let slots = encode_complex(&plan, std::slice::from_ref(&pixels)).unwrap();
+            let rng = &mut hedgerow_crypto::seed::Seed::from_bytes([9; 32]).rng();
+            let inputs: Vec<_> = slots
+                .iter()
+                .map(|slots| {
+                    let fresh = client.encrypt_complex(plan.ring.levels, slots, rng).unwrap();
+                    fresh.expand(&params).unwrap()
+                })
+                .collect();
+            let outputs = model.run(&server, &inputs).unwrap();
             if n == 0 {
                 assert_eq!(
                     server.tally().since(&before),
@@ -205,7 +222,7 @@ fn the_real_scheme_runs_the_plan() {
 }
 
 /// What a server sends is the result and zeros: partial sums would tell about the weights.
-fn only_the_answer(plan: &Plan, slots: &[Vec<f64>]) {
+pub(super) fn only_the_answer(plan: &Plan, slots: &[Vec<f64>]) {
     let layout = &plan.steps.last().unwrap().layout;
     let ones = vec![vec![1.0; layout.size()]; plan.lanes];
     for (tile, used) in slots.iter().zip(layout.pack(&ones, plan.grid())) {
@@ -232,10 +249,10 @@ fn an_answer_after_a_polynomial_is_masked() {
     let scheme = Noop::new(plan.ring.slots(), plan.ring.levels).with_keys(plan.keys().clone());
     let model = Prepared::new(&scheme, &graph, &plan).unwrap();
     let sample = vec![0.5; graph.inputs()];
-    let inputs = encode(&plan, std::slice::from_ref(&sample)).unwrap();
+    let inputs = encode_complex(&plan, std::slice::from_ref(&sample)).unwrap();
     let inputs: Vec<_> = inputs
         .into_iter()
-        .map(|slots| scheme.encrypt(plan.ring.levels, || slots).unwrap())
+        .map(|slots| scheme.encrypt_complex(plan.ring.levels, || slots).unwrap())
         .collect();
     let outputs = model.run(&scheme, &inputs).unwrap();
     assert_eq!(scheme.tally(), plan.tally);

@@ -172,6 +172,13 @@ impl Graph {
         graph
     }
 
+    /// A graph of these nodes.
+    #[cfg(test)]
+    pub(crate) fn of(name: &str, nodes: Vec<Node>) -> Self {
+        let name = name.to_owned();
+        Self { name, nodes }
+    }
+
     /// Its first nodes, but for the last `fewer`.
     #[cfg(test)]
     pub(crate) fn first(&self, fewer: usize) -> Self {

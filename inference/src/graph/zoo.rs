@@ -12,7 +12,15 @@ use tract_onnx::pb::{
 };
 
 /// The networks that there are.
-pub const NAMES: [&str; 6] = ["lenet5", "alexnet", "vgg16", "resnet18", "resnet50", "squeezenet"];
+pub const NAMES: [&str; 7] = [
+    "lenet5",
+    "cnn64",
+    "alexnet",
+    "vgg16",
+    "resnet18",
+    "resnet50",
+    "squeezenet",
+];
 
 /// What the file holds of the weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,14 +35,15 @@ pub enum Weights {
 pub fn onnx(name: &str, weights: Weights) -> Option<Vec<u8>> {
     let mut net = Net::new(
         weights,
-        if name == "lenet5" {
-            [1, 28, 28]
-        } else {
-            [3, 224, 224]
+        match name {
+            "lenet5" => [1, 28, 28],
+            "cnn64" => [3, 64, 64],
+            _ => [3, 224, 224],
         },
     );
     match name {
         "lenet5" => lenet5(&mut net),
+        "cnn64" => cnn64(&mut net),
         "alexnet" => alexnet(&mut net),
         "vgg16" => vgg16(&mut net),
         "resnet18" => resnet(&mut net, [2, 2, 2, 2], false),
@@ -56,6 +65,19 @@ fn lenet5(net: &mut Net) {
         net.dense(outputs);
         net.square();
     }
+    net.dense(10);
+}
+
+/// No published one: two convolutions of an image that exceeds a ciphertext, and two dense layers.
+fn cnn64(net: &mut Net) {
+    net.conv(8, 5, 2, 2);
+    net.square();
+    net.conv(16, 3, 2, 1);
+    net.square();
+    net.pool(2, 2, 0);
+    net.flatten();
+    net.dense(64);
+    net.square();
     net.dense(10);
 }
 

@@ -7,7 +7,7 @@
 
 mod grid;
 #[cfg(test)]
-mod image_tests;
+pub(crate) mod image_tests;
 mod interleaved;
 mod layout;
 mod numbers;

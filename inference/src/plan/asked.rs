@@ -20,6 +20,23 @@ pub enum Objective {
     Client,
 }
 
+/// How the input is packed. Each is searched on its own, as what a packing costs or spares shows in later layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Packing {
+    /// Once, as a vector or as a multiplexed image.
+    Plain,
+    /// Rows and columns interleaved over ciphertexts (HElayers).
+    Interleaved,
+    /// As the windows of the first convolution: im2col.
+    Windows,
+}
+
+impl Packing {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Plain, Self::Interleaved, Self::Windows];
+}
+
 /// What is asked of a plan.
 #[derive(Debug, Clone)]
 pub struct Asked {
@@ -37,6 +54,8 @@ pub struct Asked {
     pub degree: usize,
     /// Whether the model is encrypted too: by its owner, who then is the one that asks.
     pub encrypted_model: bool,
+    /// How inputs of images may be packed; without one that is [`Packing::Plain`], there may be no plan.
+    pub packings: Vec<Packing>,
     /// Costs of operations.
     pub costs: CostTable,
 }
@@ -51,6 +70,7 @@ impl Default for Asked {
             least_scale_bits: 26,
             degree: 2,
             encrypted_model: false,
+            packings: Packing::ALL.to_vec(),
             costs: CostTable::default(),
         }
     }

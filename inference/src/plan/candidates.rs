@@ -1,6 +1,19 @@
 //! The layouts and folds that the search tries for the result of one affine map.
 
+use super::geometry::Geometry;
+use super::images;
 use crate::linear::{Fold, Grid, Layout, Order};
+
+/// One way to place the result of an affine map.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Candidate {
+    /// Where the result is.
+    pub layout: Layout,
+    /// Its partial sums.
+    pub fold: Fold,
+    /// Tiles along rows and columns of the result, where the rotations of one row of each residue are those of all.
+    pub residues: Option<[usize; 2]>,
+}
 
 /// Layouts of the model's input, as the client packs it: repeated wherever there is room, which costs nothing.
 pub(super) fn inputs(shape: &[usize], positions: usize) -> Vec<Layout> {
@@ -53,8 +66,40 @@ pub(super) fn clean(layout: &Layout, fold: Fold) -> bool {
     fold == Fold::None && layout.copies() == 1
 }
 
-/// Layouts and folds of a result of `shape`, from an operand in `input`.
-pub(super) fn outputs(shape: &[usize], input: &Layout, grid: Grid) -> Vec<(Layout, Fold)> {
+/// Layouts and folds of a result of `shape`, from an operand in `input` that is seen through the windows of `geometry`.
+pub(super) fn outputs(
+    shape: &[usize],
+    input: &Layout,
+    geometry: Option<&Geometry>,
+    grid: Grid,
+) -> Vec<Candidate> {
+    let images = geometry.map_or_else(Vec::new, |geometry| images::outputs(geometry, input, grid));
+    if !images.is_empty() {
+        return images;
+    }
+    let any = |(layout, fold)| Candidate {
+        layout,
+        fold,
+        residues: None,
+    };
+    vectors(shape, input, grid).into_iter().map(any).collect()
+}
+
+/// Those whose result lies as in `layout`, which any map can bring about.
+pub(super) fn like(found: &mut Vec<Candidate>, layout: &Layout) {
+    found.retain(|candidate| candidate.layout == *layout);
+    let whole = |candidate: &Candidate| candidate.fold == Fold::None;
+    if !found.iter().any(whole) && !matches!(layout, Layout::Windows(_)) {
+        found.push(Candidate {
+            layout: layout.clone(),
+            fold: Fold::None,
+            residues: None,
+        });
+    }
+}
+
+/// Those of any map.
+fn vectors(shape: &[usize], input: &Layout, grid: Grid) -> Vec<(Layout, Fold)> {
     let mut found = around(shape, input, grid.positions);
     if grid.order == Order::BatchFirst {
         // What counts on rotations that go around: a result that repeats is had once, or not at all.

@@ -49,7 +49,7 @@ pub struct CostError {
 }
 
 /// Operations by their names in a table.
-const NAMES: [(&str, Op); 14] = [
+const NAMES: [(&str, Op); 15] = [
     ("Add", Op::Add),
     ("AddPlain", Op::AddPlain),
     ("MulPlain", Op::MulPlain),
@@ -64,6 +64,7 @@ const NAMES: [(&str, Op); 14] = [
     ("HoistedRotate", Op::HoistedRotate),
     ("Conjugate", Op::Conjugate),
     ("Align", Op::Align),
+    ("Receive", Op::Receive),
 ];
 
 impl Default for CostTable {
@@ -205,7 +206,7 @@ fn work(op: Op, log_degree: u32, limbs: usize, special: usize, digits: usize) ->
     let down = 2.0 * (special + limbs) * transform + 2.0 * special * limbs + 2.0 * limbs;
     let rescale = 2.0 * limbs * transform + 2.0 * limbs;
     match op {
-        Op::Add | Op::AddPlain | Op::MulScalar | Op::MulPlain | Op::MulPeriodic => limbs,
+        Op::Add | Op::AddPlain | Op::MulScalar | Op::MulPlain | Op::MulPeriodic | Op::Receive => limbs,
         Op::Mul => 4.0 * limbs + raise + inner + down,
         Op::Tensor => 4.0 * limbs,
         Op::Relinearize => raise + inner + down + 2.0 * limbs,
@@ -221,6 +222,9 @@ fn work(op: Op, log_degree: u32, limbs: usize, special: usize, digits: usize) ->
 pub struct Prediction {
     /// Seconds of the server, one thread.
     pub seconds: f64,
+    /// Seconds of the server to read the input: to check its ciphertexts and to expand them from their seeds.
+    #[serde(default)]
+    pub receive_seconds: f64,
     /// Bytes that the client sends for one batch.
     pub input_bytes: u64,
     /// Bytes that come back.

@@ -1,6 +1,5 @@
 //! The end of a search: exact operations, keys and bytes of the plan that was found.
 
-use super::alternatives::alternatives;
 use super::cost::key_bytes;
 use super::{Asked, NodeShape, Plan, PlanError, Prediction, Ring, Step, VERSION, structure};
 use crate::graph::Graph;
@@ -50,7 +49,7 @@ pub(super) fn finish(
         tally: Tally::default(),
         predicted: Prediction::default(),
         candidates: 0,
-        alternatives: Vec::new(),
+        compared: Vec::new(),
     };
     let shapes = structure(graph, &plan);
     if encrypted {
@@ -73,11 +72,11 @@ pub(super) fn finish(
     let model_bytes = model_bytes.sum();
     plan.predicted = Prediction {
         seconds: costs.total(&plan.tally, ring, key_bytes + model_bytes),
+        receive_seconds: plan.input_ciphertexts() as f64 * costs.seconds(Op::Receive, ring, ring.levels, 0.0),
         input_bytes: plan.input_ciphertexts() as u64 * ring.fresh_bytes(ring.levels),
         output_bytes: plan.output_ciphertexts() as u64 * ring.ciphertext_bytes(output_level),
         key_bytes,
         model_bytes,
     };
-    (plan.alternatives, plan.candidates) = alternatives(graph, &plan, &shapes, costs);
     Ok(plan)
 }

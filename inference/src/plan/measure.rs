@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hedgerow_crypto::ckks::{CkksError, SeededCiphertext};
 use hedgerow_crypto::seed::Seed;
 
 use super::{CostTable, Ring, Sample};
@@ -125,6 +126,13 @@ fn at_level(ring: &Ring, level: usize, cache: u64, clock: Clock<'_>) -> Result<V
         note(op, time, time);
         Ok::<(), SchemeError>(())
     };
+
+    let bytes = fresh.to_bytes();
+    let refused = |error: CkksError| SchemeError::Backend(error.to_string());
+    same(Op::Receive, &mut || {
+        let read = SeededCiphertext::from_bytes(&params, &bytes).map_err(refused)?;
+        read.expand(&params).map(drop).map_err(refused)
+    })?;
 
     let plain = server.encode(level, || numbers.clone())?;
     let mut sum = ct.clone();

@@ -14,11 +14,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod alternatives;
 mod asked;
 mod candidates;
+mod compared;
 mod cost;
 mod finish;
+mod geometry;
+mod images;
 mod measure;
 mod outline;
 mod ring;
@@ -31,15 +33,15 @@ mod text;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-pub use alternatives::{Alternative, Other};
-pub use asked::{Asked, Objective, PlanError};
+pub use asked::{Asked, Objective, Packing, PlanError};
+pub use compared::Compared;
 pub use cost::{CostError, CostTable, Prediction, Sample};
 pub use measure::{Clock, measure};
 pub use outline::{Algorithm, Masks, OutlinePlan, OutlineStep, Refresh, outline};
 pub use ring::Ring;
 pub use search::plan;
 pub use structure::NodeShape;
-pub(crate) use structure::{MAX_ROUNDS, masks, structure};
+pub(crate) use structure::{MAX_ROUNDS, complete, masks, structure};
 
 use crate::graph::{Graph, Operator, Polynomial};
 use crate::linear::{Fold, Grid, Layout, Order, Steps};
@@ -120,9 +122,9 @@ pub struct Plan {
     pub predicted: Prediction,
     /// How many candidates the search looked at.
     pub candidates: u64,
-    /// What convolutions would cost by algorithms that plans do not run.
+    /// What each layer would cost by every algorithm that was looked at.
     #[serde(default)]
-    pub alternatives: Vec<Alternative>,
+    pub compared: Vec<Compared>,
 }
 
 /// Rounds of a plan that was written before there were several.
@@ -135,7 +137,7 @@ fn is_false(flag: &bool) -> bool {
 }
 
 /// Version of the plan format.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 impl Plan {
     /// Positions of a ciphertext: slots for each lane.

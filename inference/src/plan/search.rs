@@ -2,11 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::compared::{Looked, Work, algorithm};
 use super::finish::{finish, mask_bytes, product};
-use super::{Asked, MAX_ROUNDS, Objective, Plan, PlanError, Ring, Step, StepKind, candidates, fingerprint};
+use super::geometry::Geometry;
+use super::images::{self, Prices};
+use super::{
+    Asked, MAX_ROUNDS, Objective, Packing, Plan, PlanError, Ring, Step, StepKind, candidates, fingerprint,
+};
 use crate::eval::depth;
-use crate::graph::{Graph, GraphError, Operator};
-use crate::linear::{Fold, Grid, Layout, Matrix, Order, Steps, rotations};
+use crate::graph::{Graph, GraphError, Node, Operator};
+use crate::linear::{Fold, Grid, Interleaved, Layout, Matrix, Order, Steps, Windows, rotations, sampled};
 use crate::scheme::Op;
 
 /// Width of the beam.
@@ -22,6 +27,65 @@ struct Partial {
     keys: BTreeSet<(usize, usize)>,
     /// Whether inputs come two in a ciphertext.
     paired: bool,
+    /// What its affine maps do.
+    work: Vec<(usize, Work)>,
+}
+
+/// What the search knows of a graph.
+struct Known {
+    /// The windows of every node that has some.
+    geometry: Vec<Option<Geometry>>,
+    /// The windows that see the input, where one node alone does.
+    first: Option<Geometry>,
+    /// For a node whose result meets that of an earlier one slot by slot, the earlier one: both lie alike.
+    partner: Vec<Option<usize>>,
+    seen: u64,
+    spots: Spots,
+    looked: HashMap<(Ring, Grid), Looked>,
+}
+
+impl Known {
+    fn of(graph: &Graph) -> Self {
+        let nodes = graph.nodes();
+        let windows = |node: &Node| match &node.operator {
+            Operator::Affine(map) => {
+                let operand = nodes.get(*node.inputs.first()?)?;
+                Geometry::of(map, &operand.shape, &node.shape)
+            }
+            _ => None,
+        };
+        let geometry: Vec<_> = nodes.iter().map(windows).collect();
+        let mut users = (0..nodes.len()).filter(|&i| nodes[i].inputs.contains(&0));
+        let first = match (users.next(), users.next()) {
+            (Some(only), None) => geometry.get(only).cloned().flatten(),
+            _ => None,
+        };
+        // The node that decides where the elements of each result are.
+        let mut root: Vec<usize> = Vec::with_capacity(nodes.len());
+        let mut partner = vec![None; nodes.len()];
+        for (i, node) in nodes.iter().enumerate() {
+            let of = |n: usize| node.inputs.get(n).and_then(|&operand| root.get(operand)).copied();
+            let (left, right) = (of(0), of(1));
+            root.push(match node.operator {
+                Operator::Input | Operator::Affine(_) => i,
+                _ => left.unwrap_or(i),
+            });
+            if let (Operator::Add | Operator::Sub | Operator::Mul, Some(left), Some(right)) =
+                (&node.operator, left, right)
+                && left != right
+            {
+                partner[left.max(right)] = Some(left.min(right));
+            }
+        }
+        Self {
+            geometry,
+            first,
+            partner,
+            seen: 0,
+            spots: HashMap::new(),
+            looked: HashMap::new(),
+        }
+    }
 }
 
 /// Finds the best plan for `graph` (call [`Graph::simplify`] first: fewer, larger maps).
@@ -46,30 +110,32 @@ pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
             scale_bits: asked.least_scale_bits,
         });
     }
-    let mut seen = 0;
+    let mut known = Known::of(graph);
+    let packings: Vec<Packing> = match known.first {
+        Some(_) => asked.packings.clone(),
+        None => vec![Packing::Plain],
+    };
     let mut found: Vec<(f64, Partial, &Ring, Batch)> = Vec::new();
-    let mut spots = HashMap::new();
     let smallest = rings.iter().map(|r| r.log_degree).min().unwrap_or(12);
     for ring in rings.iter().filter(|r| r.log_degree <= smallest + 1) {
-        let pairs = [false, true]
-            .into_iter()
-            .filter(|&paired| !paired || pairs_fit(graph));
-        for (batch, paired) in batches(ring, asked)
-            .into_iter()
-            .flat_map(|batch| pairs.clone().map(move |paired| (batch, paired)))
-        {
-            let most = Most {
-                memory: asked.max_memory.unwrap_or(u64::MAX),
-                score: match asked.max_memory {
-                    None => found.iter().map(|f| f.0).fold(f64::INFINITY, f64::min),
-                    Some(_) => f64::INFINITY,
-                },
-            };
-            let found_one = beam(
-                graph, &levels, top, ring, batch, paired, asked, most, &mut seen, &mut spots,
-            );
-            if let Some(partial) = found_one {
-                found.push((partial.score(ring, batch, asked.objective), partial, ring, batch));
+        let ways: Vec<(Packing, bool)> = packings
+            .iter()
+            .flat_map(|&packing| [(packing, false), (packing, true)])
+            .filter(|&(_, paired)| !paired || pairs_fit(graph))
+            .collect();
+        for batch in batches(ring, asked) {
+            for &way in &ways {
+                let most = Most {
+                    memory: asked.max_memory.unwrap_or(u64::MAX),
+                    score: match asked.max_memory {
+                        None => found.iter().map(|f| f.0).fold(f64::INFINITY, f64::min),
+                        Some(_) => f64::INFINITY,
+                    },
+                };
+                let found_one = beam(graph, &levels, (ring, batch), way, asked, most, &mut known);
+                if let Some(partial) = found_one {
+                    found.push((partial.score(ring, batch, asked.objective), partial, ring, batch));
+                }
             }
         }
     }
@@ -81,7 +147,10 @@ pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
             .max_memory
             .is_none_or(|most| plan.predicted.memory() <= most)
         {
-            plan.candidates += seen;
+            plan.candidates = known.seen;
+            if let Some(looked) = known.looked.get(&(*ring, batch.0)) {
+                plan.compared = looked.compared(&plan, &asked.costs, &partial.work);
+            }
             return Ok(plan);
         }
     }
@@ -97,7 +166,7 @@ pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
         None => None,
     };
     Err(PlanError::Constraints {
-        candidates: seen,
+        candidates: known.seen,
         batch: asked.batch,
         max_memory: asked.max_memory,
         least,
@@ -234,18 +303,44 @@ fn levels(graph: &Graph) -> Result<Vec<usize>, PlanError> {
 /// What a placement needs, without its masks: kept, as rings and levels share it.
 type Spots = HashMap<(usize, Layout, Layout, Fold, Grid, bool), Matrix>;
 
-#[expect(clippy::too_many_arguments, reason = "one search, one place")]
+/// Layouts of the input of a packing.
+fn inputs(
+    node: &Node,
+    packing: Packing,
+    (ring, grid): (&Ring, Grid),
+    asked: &Asked,
+    known: &mut Known,
+) -> Vec<Layout> {
+    let level = ring.levels;
+    let seconds = |op, level| asked.costs.seconds(op, ring, level, COLD);
+    match (packing, &known.first) {
+        (Packing::Plain, _) | (_, None) => {
+            let layouts = candidates::inputs(&node.shape, grid.positions);
+            known.seen += layouts.len() as u64;
+            layouts
+        }
+        (Packing::Interleaved, Some(first)) => {
+            let prices = Prices {
+                steps: asked.costs.steps(ring, level, COLD),
+                term: seconds(product(grid, asked.encrypted_model), level),
+                after: seconds(Op::Rotate, level.saturating_sub(1)),
+                receive: seconds(Op::Receive, level),
+            };
+            let all = known.geometry.iter().flatten();
+            images::interleaved(first, all, grid.positions, &prices, &mut known.seen)
+        }
+        (Packing::Windows, Some(first)) => images::windows(first, grid.positions, &mut known.seen),
+    }
+}
+
 fn beam(
     graph: &Graph,
     levels: &[usize],
-    top: usize,
-    ring: &Ring,
-    batch: Batch,
-    paired: bool,
+    (ring, batch): (&Ring, Batch),
+    (packing, paired): (Packing, bool),
     asked: &Asked,
     most: Most,
-    seen: &mut u64,
-    spots: &mut Spots,
+    known: &mut Known,
 ) -> Option<Partial> {
     let (grid, _) = batch;
     let positions = grid.positions;
@@ -257,77 +352,97 @@ fn beam(
         let level = levels[i];
         match &node.operator {
             Operator::Input => {
-                for layout in candidates::inputs(&node.shape, positions) {
-                    if paired && layout.tiles(positions) == 1 {
+                let receive = asked.costs.seconds(Op::Receive, ring, ring.levels, COLD);
+                for layout in inputs(node, packing, (ring, grid), asked, known) {
+                    let tiles = layout.tiles(positions);
+                    // Several ciphertexts of an image that is spread over them come in pairs, where that is possible.
+                    let spread = packing != Packing::Plain && pairs_fit(graph);
+                    if (paired && tiles == 1) || (!paired && tiles > 1 && spread) {
                         continue;
                     }
-                    *seen += 1;
+                    let seconds = tiles.div_ceil(1 + usize::from(paired)) as f64 * receive;
                     let step = Step {
                         name: node.name.clone(),
                         kind: StepKind::Input,
                         layout,
-                        level: top,
+                        level: ring.levels,
                     };
                     next.push(Partial {
                         steps: vec![step],
-                        seconds: 0.0,
+                        seconds,
                         masks: 0,
                         keys: BTreeSet::new(),
                         paired,
+                        work: Vec::new(),
                     });
                 }
+                // All but those that are too dear already: what an input spares, later layers show.
+                next.retain(|partial| partial.bound(ring, batch, asked.objective) <= most.score);
+                if next.is_empty() {
+                    return None;
+                }
+                beam = next;
+                continue;
             }
             Operator::Affine(map) => {
                 let source = node.inputs[0];
                 let from = levels[source];
                 let cost = asked.costs.steps(ring, from, COLD);
-                let product = product(grid, asked.encrypted_model);
                 let last = i + 1 == graph.nodes().len();
+                let geometry = known.geometry[i].as_ref();
+                let partner = known.partner[i];
+                let looked = known.looked.entry((*ring, grid)).or_default();
                 for partial in &beam {
                     let input = &partial.steps[source].layout;
-                    for (layout, fold) in candidates::outputs(&node.shape, input, grid) {
-                        *seen += 1;
+                    let mut all = candidates::outputs(&node.shape, input, geometry, grid);
+                    if let Some(partner) = partner {
+                        candidates::like(&mut all, &partial.steps[partner].layout);
+                    }
+                    for candidate in all {
+                        let (layout, fold) = (candidate.layout, candidate.fold);
+                        known.seen += 1;
                         if last && !asked.encrypted_model && !candidates::clean(&layout, fold) {
                             continue;
                         }
                         let pairs = paired && source == 0;
                         let key = (i, input.clone(), layout.clone(), fold, spot, pairs);
-                        let matrix = spots.entry(key).or_insert_with(|| {
-                            let matrix = rotations(map, input, &layout, fold, grid);
+                        let matrix = known.spots.entry(key).or_insert_with(|| {
+                            let matrix = match (geometry, candidate.residues) {
+                                (Some(geometry), Some(residues)) => {
+                                    let rows = geometry.sample(residues);
+                                    sampled(map, rows, input, &layout, fold, grid)
+                                }
+                                _ => rotations(map, input, &layout, fold, grid),
+                            };
                             if pairs { matrix.paired() } else { matrix }
                         });
                         let pitch = match *input {
-                            Layout::Image { pitch, .. } => pitch,
-                            _ => 1,
+                            Layout::Image { pitch, .. }
+                            | Layout::Interleaved(Interleaved { pitch, .. })
+                            | Layout::Windows(Windows { block: pitch, .. }) => pitch,
+                            Layout::Dense { .. } => 1,
                         };
                         let steps = Steps::cheapest(matrix, grid, pitch, cost);
-                        let use_ = steps.used(matrix, grid);
+                        let used = steps.used(matrix, grid);
+                        let work = Work::new(matrix, &used, fold, pairs);
+                        let kind = (asked.encrypted_model, COLD);
+                        let seconds = work.seconds(&asked.costs, ring, grid, from, kind);
+                        looked.note(i, algorithm(input, &layout, fold, grid.order), seconds, work);
                         let mut new = partial.clone();
-                        let seconds = |op, level| asked.costs.seconds(op, ring, level, COLD);
-                        let folds = fold.rotations();
-                        new.seconds += use_.hoists as f64 * cost.hoist
-                            + use_.babies.len() as f64 * cost.hoisted
-                            + use_.giants.len() as f64 * cost.rotate
-                            + use_.terms as f64 * seconds(product, from)
-                            + (folds.len() * matrix.outputs) as f64 * seconds(Op::Rotate, level)
-                            + if asked.encrypted_model {
-                                use_.sums as f64 * seconds(Op::Relinearize, from)
-                            } else {
-                                0.0
-                            }
-                            + matrix.outputs as f64 * seconds(Op::Rescale, from);
+                        new.seconds += seconds;
+                        new.work.push((i, work));
                         if pairs {
-                            new.seconds += matrix.outputs as f64 * seconds(Op::Conjugate, from);
                             new.keys.insert((0, from));
                         }
-                        new.masks += use_.terms as u64 * mask_bytes(ring, grid, asked.encrypted_model, from);
-                        let turns = use_
+                        new.masks += used.terms as u64 * mask_bytes(ring, grid, asked.encrypted_model, from);
+                        let turns = used
                             .babies
                             .iter()
-                            .chain(&use_.giants)
+                            .chain(&used.giants)
                             .map(|&(_, step)| step.rem_euclid(grid.turns() as i64) as usize);
                         new.keys.extend(turns.map(|step| (step, from)));
-                        new.keys.extend(folds.iter().map(|&step| (step, level)));
+                        new.keys
+                            .extend(fold.rotations().into_iter().map(|step| (step, level)));
                         let kind = StepKind::Linear { source, fold, steps };
                         new.steps.push(Step {
                             name: node.name.clone(),

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Plan, StepKind};
 use crate::eval::{EvalError, Program, Weights};
 use crate::graph::{Affine, Graph, Operator, Polynomial};
-use crate::linear::{Fold, Grid, Layout, Mask, Matrix, Order, place, rotations, split};
+use crate::linear::{Fold, Grid, Layout, Mask, Matrix, Order, lacking, place, rotations, split};
 use crate::scheme::{ClearCiphertext, MapShape, PreparedMap, Scheme, SchemeError, Sim, Tally};
 
 /// What a node computes, without weights: all that a server is told that is not to know the model.
@@ -74,6 +74,20 @@ fn placed(graph: &Graph, plan: &Plan, i: usize, place: Placer) -> Option<(usize,
 /// The diagonals of an affine node with their entries.
 pub(crate) fn masks(graph: &Graph, plan: &Plan, i: usize) -> Option<(usize, PreparedMap<Mask>)> {
     placed(graph, plan, i, place)
+}
+
+/// Refuses a plan of whose input a node wants what the client does not pack.
+pub(crate) fn complete(graph: &Graph, plan: &Plan) -> Result<(), EvalError> {
+    for (i, (node, step)) in graph.nodes().iter().zip(&plan.steps).enumerate() {
+        if let (Operator::Affine(map), &StepKind::Linear { source, .. }) = (&node.operator, &step.kind)
+            && let Some(from) = plan.steps.get(source)
+            && let Some(element) = lacking(map, &from.layout, plan.positions())
+        {
+            let reason = format!("no window of the input has its element {element}");
+            return Err(plan.wrong(i, &reason));
+        }
+    }
+    Ok(())
 }
 
 /// What every node of `graph` computes.

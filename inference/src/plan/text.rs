@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Other, Plan, StepKind};
+use super::{Algorithm, Compared, Plan, StepKind};
 use crate::linear::{Fold, Grid, Layout, Order};
 
 /// The layout in tile tensor notation, with the batch where it is.
@@ -29,8 +29,40 @@ fn notation(layout: &Layout, grid: Grid, rounds: usize) -> String {
             };
             place(format!("{front}, {size}?/{period}"))
         }
-        _ => layout.to_string(),
+        _ => {
+            let text = layout.to_string();
+            let (inner, rest) = text.split_once(']').unwrap_or((&text, ""));
+            place(inner.trim_start_matches('[').to_owned()) + rest
+        }
     }
+}
+
+/// An algorithm in words.
+fn name(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Packed => "packed",
+        Algorithm::Toeplitz => "multiplexed Toeplitz",
+        Algorithm::Interleaved => "interleaved",
+        Algorithm::ImageToColumn => "im2col",
+        Algorithm::RotateSum => "rotations and sums",
+        Algorithm::Diagonals => "diagonals",
+        Algorithm::PartialSums => "diagonals and rotate-and-sum",
+        Algorithm::Periodic => "repeated diagonals",
+        Algorithm::SlotBySlot => "slot by slot",
+        Algorithm::Stay => "nothing",
+    }
+}
+
+/// What a layer costs by one algorithm.
+fn by(one: &Compared) -> String {
+    let taken = if one.taken { "taken: " } else { "" };
+    format!(
+        "{taken}{} {:.4} s from {} ciphertexts, best of {}",
+        name(one.algorithm),
+        one.nanoseconds as f64 * 1e-9,
+        one.ciphertexts,
+        one.candidates
+    )
 }
 
 impl fmt::Display for Plan {
@@ -51,7 +83,7 @@ impl fmt::Display for Plan {
                 ""
             }
         )?;
-        for step in &self.steps {
+        for (i, step) in self.steps.iter().enumerate() {
             let how = match step.kind {
                 StepKind::Input if self.paired => {
                     "packed by the client, two in a ciphertext as real and imaginary parts".to_owned()
@@ -63,7 +95,8 @@ impl fmt::Display for Plan {
                         Fold::Cyclic { period, count } => format!(", {count} partial sums {period} apart"),
                         Fold::Skewed { step, count } => format!(", {count} skewed partial sums {step} apart"),
                     };
-                    format!("diagonals, giant steps of {}{fold}", steps.width)
+                    let algorithm = self.algorithm(i).map_or("", name);
+                    format!("{algorithm}, giant steps of {}{fold}", steps.width)
                 }
                 StepKind::Polynomial { .. } => "polynomial".to_owned(),
                 StepKind::Binary { .. } => "slot by slot".to_owned(),
@@ -78,8 +111,9 @@ impl fmt::Display for Plan {
         let mb = |bytes: u64| bytes as f64 / 1e6;
         writeln!(
             f,
-            "  predicted: {:.3} s, input {:.2} MB, output {:.2} MB, {} keys of {:.0} MB, model {:.0} MB; looked at {} candidates",
+            "  predicted: {:.3} s and {:.3} s to read the input, input {:.2} MB, output {:.2} MB, {} keys of {:.0} MB, model {:.0} MB; looked at {} candidates",
             p.seconds,
+            p.receive_seconds,
             mb(p.input_bytes),
             mb(p.output_bytes),
             keys.rotations.len() + others,
@@ -87,16 +121,10 @@ impl fmt::Display for Plan {
             mb(p.model_bytes),
             self.candidates
         )?;
-        for other in &self.alternatives {
-            let what = match other.algorithm {
-                Other::Interleaved => "interleaved",
-                Other::ImageToColumn => "im2col, the windows made by the client",
-            };
-            writeln!(
-                f,
-                "  {}: as planned (multiplexed Toeplitz) {:.4} s; {what} {:.4} s from {} ciphertexts, not run",
-                other.node, other.planned, other.seconds, other.ciphertexts
-            )?;
+        for layer in self.compared.chunk_by(|a, b| a.node == b.node) {
+            let Some(first) = layer.first() else { continue };
+            let others: Vec<String> = layer.iter().map(by).collect();
+            writeln!(f, "  {}: {}", first.node, others.join("; "))?;
         }
         if self.structure.is_some() {
             let (sent, levels) = (mb(self.model_upload_bytes()), crate::eval::weight_levels(self));

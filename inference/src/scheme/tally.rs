@@ -37,6 +37,8 @@ pub enum Op {
     Conjugate,
     /// Going down to a lower level at that level's scale.
     Align,
+    /// Reading a fresh ciphertext: its bytes checked, its second half expanded from a seed. No evaluation counts it.
+    Receive,
 }
 
 /// The keys that an evaluation needs, each at the highest level at which it is used.

@@ -24,7 +24,7 @@ pub(super) struct Shape {
 
 /// Seconds by operation and level.
 pub(super) struct Prices {
-    table: Vec<[f64; 14]>,
+    table: Vec<[f64; 15]>,
     encrypted: bool,
 }
 
@@ -64,6 +64,7 @@ impl Prices {
             Op::Align,
             Op::Tensor,
             Op::Relinearize,
+            Op::Receive,
         ];
         let level = |level: usize| {
             let mut row = ops.map(|op| costs.seconds(op, ring, level, 1.0));
@@ -95,6 +96,7 @@ impl Prices {
             Op::Align => 11,
             Op::Tensor => 12,
             Op::Relinearize => 13,
+            Op::Receive => 14,
         };
         self.table
             .get(level.min(self.table.len().saturating_sub(1)))

@@ -18,7 +18,7 @@ use crate::linear::{Grid, Order};
 use crate::scheme::Op;
 
 /// How a layer is computed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Algorithm {
     /// Packed by the client.
@@ -27,8 +27,14 @@ pub enum Algorithm {
     Toeplitz,
     /// A pooling by rotations and sums, which leaves its results apart.
     RotateSum,
-    /// A matrix by its generalised diagonals, with partial sums.
+    /// A convolution between images interleaved over tiles (HElayers, PETS 2023, section 5).
+    Interleaved,
+    /// A convolution whose windows the client packed: im2col.
+    ImageToColumn,
+    /// A matrix by its generalised diagonals, baby steps and giant steps.
     Diagonals,
+    /// A matrix by its generalised diagonals, with partial sums that rotate-and-sum adds up.
+    PartialSums,
     /// A matrix of numbers that repeat over the slots: the batch across the slots.
     Periodic,
     /// Slot by slot.
@@ -277,6 +283,7 @@ impl Search<'_> {
         let (first, last) = (steps.first(), steps.last());
         let predicted = Prediction {
             seconds,
+            receive_seconds: 0.0,
             input_bytes: first.map_or(0, |s| s.ciphertexts) * ring.fresh_bytes(usable),
             output_bytes: last.map_or(0, |s| s.ciphertexts * ring.ciphertext_bytes(s.level)),
             key_bytes,
