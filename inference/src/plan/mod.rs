@@ -15,6 +15,7 @@
 //! ```
 
 mod asked;
+mod batches;
 mod candidates;
 mod compared;
 mod cost;
@@ -23,6 +24,7 @@ mod geometry;
 mod images;
 mod measure;
 mod outline;
+mod partial;
 mod ring;
 mod search;
 mod structure;

@@ -2,34 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::batches::{Batch, batches, pairs_fit};
 use super::compared::{Looked, Work, algorithm};
 use super::finish::{finish, mask_bytes, product};
 use super::geometry::Geometry;
 use super::images::{self, Prices};
-use super::{
-    Asked, MAX_ROUNDS, Objective, Packing, Plan, PlanError, Ring, Step, StepKind, candidates, fingerprint,
-};
+use super::partial::Partial;
+use super::{Asked, Objective, Packing, Plan, PlanError, Ring, Step, StepKind, candidates, fingerprint};
 use crate::eval::depth;
 use crate::graph::{Graph, GraphError, Node, Operator};
-use crate::linear::{Fold, Grid, Interleaved, Layout, Matrix, Order, Steps, Windows, rotations, sampled};
+use crate::linear::{Fold, Grid, Interleaved, Layout, Matrix, Steps, Windows, rotations, sampled};
 use crate::scheme::Op;
 
 /// Width of the beam.
 const BEAM: usize = 4;
-
-/// A plan in the making.
-#[derive(Clone)]
-struct Partial {
-    steps: Vec<Step>,
-    seconds: f64,
-    masks: u64,
-    /// Steps of rotations and levels; step 0, which needs none, stands for the conjugation.
-    keys: BTreeSet<(usize, usize)>,
-    /// Whether inputs come two in a ciphertext.
-    paired: bool,
-    /// What its affine maps do.
-    work: Vec<(usize, Work)>,
-}
 
 /// What the search knows of a graph.
 struct Known {
@@ -173,111 +159,11 @@ pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
     })
 }
 
-impl Partial {
-    /// Bytes of keys and masks.
-    fn memory(&self, ring: &Ring) -> u64 {
-        let keys: BTreeMap<usize, usize> = self.keys.iter().copied().collect();
-        self.masks + keys.values().map(|&level| ring.key_bytes(level)).sum::<u64>()
-    }
-
-    /// What the objective makes smallest.
-    fn score(&self, ring: &Ring, (grid, rounds): Batch, objective: Objective) -> f64 {
-        let Grid { positions, lanes, .. } = grid;
-        match objective {
-            Objective::Latency => self.seconds * rounds as f64,
-            Objective::Throughput => self.seconds / lanes as f64,
-            Objective::Memory => self.memory(ring) as f64,
-            Objective::Client => {
-                let tiles = |step: Option<&Step>| step.map_or(0, |s| s.layout.tiles(positions)) as u64;
-                let sent = tiles(self.steps.first()).div_ceil(1 + u64::from(self.paired))
-                    * ring.fresh_bytes(ring.levels);
-                let each = (sent + tiles(self.steps.last()) * ring.ciphertext_bytes(0)) as f64 + self.seconds;
-                each * rounds as f64
-            }
-        }
-    }
-
-    /// No more than the score of any plan that begins with it.
-    fn bound(&self, ring: &Ring, batch: Batch, objective: Objective) -> f64 {
-        match objective {
-            Objective::Client => {
-                let tiles = self
-                    .steps
-                    .first()
-                    .map_or(0, |s| s.layout.tiles(batch.0.positions));
-                let sent = (tiles as u64).div_ceil(1 + u64::from(self.paired));
-                (sent * ring.fresh_bytes(ring.levels)) as f64 * batch.1 as f64
-            }
-            other => self.score(ring, batch, other),
-        }
-    }
-}
-
-/// How a batch is packed: positions and samples of a ciphertext, and how many such rounds.
-type Batch = (Grid, usize);
-
 /// What a plan in the making may have at most, to be looked at further.
 #[derive(Clone, Copy)]
 struct Most {
     memory: u64,
     score: f64,
-}
-
-/// Ways to pack a batch: as many samples in a ciphertext as it has, and fewer in several rounds, in both orders. For
-/// throughput also more.
-fn batches(ring: &Ring, asked: &Asked) -> Vec<Batch> {
-    let batch = asked.batch.max(1);
-    let whole = batch.next_power_of_two().min(ring.slots() / 2);
-    let most = match asked.objective {
-        Objective::Throughput => ring.slots() / 2,
-        _ => whole,
-    };
-    let lanes = (0..=most.ilog2()).rev().map(|k| 1 << k);
-    let mut all = Vec::new();
-    for lanes in lanes {
-        let rounds = batch.div_ceil(lanes);
-        if rounds > MAX_ROUNDS {
-            continue;
-        }
-        let last = Grid::new(ring.slots() / lanes, lanes);
-        all.push((last, rounds));
-        // Its gain are masks of a few words. Encrypted masks are whole ciphertexts in any order, and rotations that do not
-        // go around need as many of them or more.
-        if lanes >= Grid::LEAST_LANES && !asked.encrypted_model {
-            let order = Order::BatchFirst;
-            all.push((Grid { order, ..last }, rounds));
-        }
-    }
-    all
-}
-
-/// Whether inputs may come two in a ciphertext: only linear layers take them.
-fn pairs_fit(graph: &Graph) -> bool {
-    let users = graph.nodes().iter().filter(|node| node.inputs.contains(&0));
-    let mut linear = users.map(|node| matches!(node.operator, Operator::Affine(_)));
-    linear.all(|linear| linear)
-}
-
-/// Numbers of samples in a ciphertext to try, in both orders.
-pub(super) fn grids(ring: &Ring, asked: &Asked) -> Vec<Grid> {
-    let least = asked.batch.max(1).next_power_of_two();
-    let mut lanes: Vec<usize> = (0..ring.log_degree)
-        .map(|k| 1 << k)
-        .filter(|&n| n >= least && n <= ring.slots())
-        .collect();
-    if asked.objective != Objective::Throughput {
-        lanes.truncate(1);
-    }
-    let mut grids = Vec::new();
-    for lanes in lanes {
-        let last = Grid::new(ring.slots() / lanes, lanes);
-        grids.push(last);
-        if lanes >= Grid::LEAST_LANES && !asked.encrypted_model {
-            let order = Order::BatchFirst;
-            grids.push(Grid { order, ..last });
-        }
-    }
-    grids
 }
 
 /// The level of every node's result, if the input has the level of the deepest path.

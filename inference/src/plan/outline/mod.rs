@@ -166,7 +166,7 @@ pub fn outline(outline: &Outline, asked: &Asked) -> Result<OutlinePlan, PlanErro
         best: None,
     };
     for (ring, usable) in &rings {
-        let mut all = super::search::grids(ring, asked);
+        let mut all = super::batches::grids(ring, asked);
         if asked.objective != Objective::Throughput {
             // A plane of an image per ciphertext or less: few samples beside each other.
             all.truncate(2);
