@@ -46,7 +46,23 @@ use std::process::ExitCode;
 /// What a shell expects of a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 
+/// What a shell expects of a program whose output nobody reads any more, as with `| head`: 128 and the number of SIGPIPE.
+const UNREAD: i32 = 141;
+
+/// Ends quietly where printing fails because the reader has gone; every other panic is told as ever.
+fn end_with_the_reader() {
+    let tell = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let said = panic.payload_as_str().unwrap_or_default();
+        if said.starts_with("failed printing to stdout") && said.contains("Broken pipe") {
+            std::process::exit(UNREAD);
+        }
+        tell(panic);
+    }));
+}
+
 fn main() -> ExitCode {
+    end_with_the_reader();
     let arguments = Arguments::parse();
     match run(&arguments.command) {
         Ok(()) => ExitCode::SUCCESS,

@@ -136,22 +136,20 @@ pub fn run(arguments: &Net) -> Result<()> {
         }
     };
     for objective in wanted {
-        let name = objective
-            .to_possible_value()
-            .map(|value| value.get_name().to_owned());
-        println!("best for {}", name.unwrap_or_default());
+        let name = objective.to_possible_value();
+        let name = name.map(|value| value.get_name().to_owned()).unwrap_or_default();
         let asked = asked(arguments, objective)?;
         let wrong = |error: PlanError| CliError::Config(format!("{}: {error}", path.display()));
         match (&shapes, &graph) {
             (Some(shapes), _) => {
                 let found = outline(shapes, &asked).map_err(wrong)?;
-                println!("{found}");
                 write(arguments, &found)?;
+                println!("best for {name}\n{found}");
             }
             (None, Some(graph)) => {
                 let found: Plan = plan(graph, &asked).map_err(wrong)?;
-                println!("{found}");
                 write(arguments, &found)?;
+                println!("best for {name}\n{found}");
             }
             (None, None) => {}
         }

@@ -1,6 +1,6 @@
 //! The smaller commands.
 
-use crate::support::{ROWS, World, hedgerow};
+use crate::support::{ROWS, World, command, hedgerow, wait};
 
 #[test]
 fn a_model_can_be_inspected_and_used() {
@@ -137,4 +137,19 @@ fn every_key_is_listed() {
     ] {
         assert!(said.out.contains(key), "{}", said.out);
     }
+}
+
+/// As with `| head`, which has closed its end before anything is printed.
+#[test]
+fn output_that_nobody_reads_ends_a_command_quietly_and_files_are_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let plan = folder.path().join("plan.json");
+    let network = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/data/networks/mlp.onnx");
+    let arguments = ["plan", "net", network, "--objective", "latency", "--out"];
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = command(&[&arguments[..], &[plan.to_str().unwrap()]].concat());
+    let said = wait(command.stdout(writer).spawn().unwrap());
+    assert_eq!((said.status, said.err.as_str()), (Some(141), ""));
+    assert!(plan.exists(), "written before anything is printed");
 }
