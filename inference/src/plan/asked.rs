@@ -10,7 +10,7 @@ use crate::graph::GraphError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Objective {
-    /// Seconds of one evaluation.
+    /// Seconds of one evaluation, and of the way of its input over a link of 1 Gbit/s.
     Latency,
     /// Seconds for each sample, with as many samples in a ciphertext as serve that.
     Throughput,

@@ -7,7 +7,7 @@ use super::compared::{Looked, Work, algorithm};
 use super::finish::{finish, mask_bytes, product};
 use super::geometry::Geometry;
 use super::images::{self, Prices};
-use super::partial::Partial;
+use super::partial::{LINK, Partial};
 use super::{Asked, Objective, Packing, Plan, PlanError, Ring, Step, StepKind, candidates, fingerprint};
 use crate::eval::depth;
 use crate::graph::{Graph, GraphError, Node, Operator};
@@ -206,11 +206,15 @@ fn inputs(
             layouts
         }
         (Packing::Interleaved, Some(first)) => {
+            let link = match asked.objective {
+                Objective::Latency => LINK * ring.fresh_bytes(level) as f64,
+                _ => 0.0,
+            };
             let prices = Prices {
                 steps: asked.costs.steps(ring, level, COLD),
                 term: seconds(product(grid, asked.encrypted_model), level),
                 after: seconds(Op::Rotate, level.saturating_sub(1)),
-                receive: seconds(Op::Receive, level),
+                receive: seconds(Op::Receive, level) + link,
             };
             let all = known.geometry.iter().flatten();
             images::interleaved(first, all, grid.positions, &prices, &mut known.seen)
