@@ -8,7 +8,7 @@ use crate::linear::{Grid, Order};
 pub(super) type Batch = (Grid, usize);
 
 /// Ways to pack a batch: as many samples in a ciphertext as it has, and fewer in several rounds, in both orders. For
-/// throughput also more.
+/// throughput also more. The most promising first.
 pub(super) fn batches(ring: &Ring, asked: &Asked) -> Vec<Batch> {
     let batch = asked.batch.max(1);
     let whole = batch.next_power_of_two().min(ring.slots() / 2);
@@ -24,13 +24,13 @@ pub(super) fn batches(ring: &Ring, asked: &Asked) -> Vec<Batch> {
             continue;
         }
         let last = Grid::new(ring.slots() / lanes, lanes);
-        all.push((last, rounds));
         // Its gain are masks of a few words. Encrypted masks are whole ciphertexts in any order, and rotations that do not
         // go around need as many of them or more.
         if lanes >= Grid::LEAST_LANES && !asked.encrypted_model {
             let order = Order::BatchFirst;
             all.push((Grid { order, ..last }, rounds));
         }
+        all.push((last, rounds));
     }
     all
 }

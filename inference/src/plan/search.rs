@@ -17,6 +17,10 @@ use crate::scheme::Op;
 /// Width of the beam.
 const BEAM: usize = 4;
 
+/// Products of candidates after which no further packing is looked at, if there is a plan: with thousands of samples in a
+/// ciphertext a layer has hundreds of thousands, and a search of all packings took 37 s for LeNet-5, to find what it had found first.
+const MOST_PRICED: u64 = 3_000_000;
+
 /// What the search knows of a graph.
 struct Known {
     /// The windows of every node that has some.
@@ -26,6 +30,8 @@ struct Known {
     /// For a node whose result meets that of an earlier one slot by slot, the earlier one: both lie alike.
     partner: Vec<Option<usize>>,
     seen: u64,
+    /// Products of all candidates: what the search itself costs.
+    priced: u64,
     spots: Spots,
     looked: HashMap<(Ring, Grid), Looked>,
 }
@@ -68,6 +74,7 @@ impl Known {
             first,
             partner,
             seen: 0,
+            priced: 0,
             spots: HashMap::new(),
             looked: HashMap::new(),
         }
@@ -103,25 +110,35 @@ pub fn plan(graph: &Graph, asked: &Asked) -> Result<Plan, PlanError> {
     };
     let mut found: Vec<(f64, Partial, &Ring, Batch)> = Vec::new();
     let smallest = rings.iter().map(|r| r.log_degree).min().unwrap_or(12);
-    for ring in rings.iter().filter(|r| r.log_degree <= smallest + 1) {
-        let ways: Vec<(Packing, bool)> = packings
-            .iter()
-            .flat_map(|&packing| [(packing, false), (packing, true)])
-            .filter(|&(_, paired)| !paired || pairs_fit(graph))
-            .collect();
-        for batch in batches(ring, asked) {
-            for &way in &ways {
-                let most = Most {
-                    memory: asked.max_memory.unwrap_or(u64::MAX),
-                    score: match asked.max_memory {
-                        None => found.iter().map(|f| f.0).fold(f64::INFINITY, f64::min),
-                        Some(_) => f64::INFINITY,
-                    },
-                };
-                let found_one = beam(graph, &levels, (ring, batch), way, asked, most, &mut known);
-                if let Some(partial) = found_one {
-                    found.push((partial.score(ring, batch, asked.objective), partial, ring, batch));
-                }
+    let ways: Vec<(Packing, bool)> = packings
+        .iter()
+        .flat_map(|&packing| [(packing, false), (packing, true)])
+        .filter(|&(_, paired)| !paired || pairs_fit(graph))
+        .collect();
+    let rings = rings.iter().filter(|r| r.log_degree <= smallest + 1);
+    let mut all: Vec<(usize, &Ring, Batch)> = rings
+        .flat_map(|ring| {
+            let batches = batches(ring, asked).into_iter().enumerate();
+            batches.map(move |(rank, batch)| (rank, ring, batch))
+        })
+        .collect();
+    // The most promising packing of every ring before the next.
+    all.sort_by_key(|(rank, ..)| *rank);
+    for (_, ring, batch) in all {
+        for &way in &ways {
+            if known.priced > MOST_PRICED && !found.is_empty() {
+                continue;
+            }
+            let most = Most {
+                memory: asked.max_memory.unwrap_or(u64::MAX),
+                score: match asked.max_memory {
+                    None => found.iter().map(|f| f.0).fold(f64::INFINITY, f64::min),
+                    Some(_) => f64::INFINITY,
+                },
+            };
+            let found_one = beam(graph, &levels, (ring, batch), way, asked, most, &mut known);
+            if let Some(partial) = found_one {
+                found.push((partial.score(ring, batch, asked.objective), partial, ring, batch));
             }
         }
     }
@@ -314,6 +331,7 @@ fn beam(
                         };
                         let steps = Steps::cheapest(matrix, grid, pitch, cost);
                         let used = steps.used(matrix, grid);
+                        known.priced += used.terms as u64;
                         let work = Work::new(matrix, &used, fold, pairs);
                         let kind = (asked.encrypted_model, COLD);
                         let seconds = work.seconds(&asked.costs, ring, grid, from, kind);
