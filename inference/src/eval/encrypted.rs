@@ -170,17 +170,9 @@ impl<S: Scheme> EncryptedModel<S> {
         self.0.run_traced(scheme, inputs, seen)
     }
 
-    /// One round of [`EncryptedModel::run_traced`]: what need not be in memory beside the others.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn run_round(
-        &self,
-        scheme: &S,
-        inputs: &[S::Ciphertext],
-        seen: impl FnMut(usize, Trace),
-    ) -> Result<Vec<S::Ciphertext>, EvalError> {
-        self.0.run_round(scheme, inputs, seen)
+    /// What is run, where rounds are run one by one.
+    pub(crate) fn program(&self) -> &Program<S> {
+        &self.0
     }
 }
 

@@ -12,7 +12,7 @@ use prost::Message as _;
 use rand_core::CryptoRng;
 
 use super::{Asking, Hosted, Meaning, Offer, Rows, Scores, ServiceError, Sizes};
-use crate::eval::{EvalError, Prepared, pack, pairs, unpack};
+use crate::eval::{EvalError, Prepared, Program, pack, pairs, unpack};
 use crate::graph::Graph;
 use crate::plan::Plan;
 use crate::scheme::{Ckks, CkksClient, Rooms, Scheme, SchemeError, key_plan};
@@ -121,17 +121,17 @@ fn read_fresh(
     })
 }
 
-/// A request, evaluated round by round: one round's ciphertexts are in memory at a time.
-fn rounds(
-    scheme: &Ckks,
-    form: &Form,
-    params: &Params,
-    key: KeyId,
+/// The answer to a request, round by round: one round's ciphertexts are in memory at a time.
+fn answer(
+    program: &Program<Ckks>,
+    (form, params, rooms): (&Form, &Params, &Arc<Rooms>),
+    keys: &Arc<EvalKeys>,
     request: &[u8],
     passed: &mut dyn FnMut(&str),
-    mut run: impl FnMut(&[Ciphertext], &mut dyn FnMut(&str)) -> Result<Vec<Ciphertext>, EvalError>,
 ) -> Result<Vec<u8>, ServiceError> {
     const WHAT: &str = "request";
+    let scheme = Ckks::new(params, Arc::clone(keys)).map_err(evaluation)?;
+    let scheme = scheme.sharing(Arc::clone(rooms));
     let each = params.seeded_bytes(form.ring.levels);
     let mut fresh = parts(WHAT, request, form.sizes(params).request, each)?;
     let count = fresh.len() / form.rounds.max(1);
@@ -139,10 +139,12 @@ fn rounds(
     for _ in 0..form.rounds {
         let inputs = fresh.by_ref().take(count);
         let inputs: Vec<_> = inputs
-            .map(|part| read_fresh(WHAT, params, key, part))
+            .map(|part| read_fresh(WHAT, params, keys.id(), part))
             .collect::<Result<_, _>>()?;
         passed("read the request");
-        let outputs = run(&inputs, passed).map_err(|error| ServiceError::Evaluation(error.to_string()))?;
+        let outputs = program
+            .run_round(&scheme, &inputs, |_, trace| passed(&trace.node))
+            .map_err(|error| ServiceError::Evaluation(error.to_string()))?;
         for mut output in outputs {
             scheme.align(&mut output, form.output_level).map_err(evaluation)?;
             answer.extend(output.to_bytes());
@@ -177,21 +179,8 @@ impl Hosted for HostedNetwork {
         _: &mut dyn CryptoRng,
         passed: &mut dyn FnMut(&str),
     ) -> Result<Vec<u8>, ServiceError> {
-        let scheme = Ckks::new(&self.params, Arc::clone(keys)).map_err(evaluation)?;
-        let scheme = scheme.sharing(Arc::clone(&self.rooms));
-        let (form, params) = (&self.form, &self.params);
-        rounds(
-            &scheme,
-            form,
-            params,
-            keys.id(),
-            request,
-            passed,
-            |inputs, passed| {
-                self.prepared
-                    .run_round(&scheme, inputs, |_, trace| passed(&trace.node))
-            },
-        )
+        let own = (&self.form, &self.params, &self.rooms);
+        answer(self.prepared.program(), own, keys, request, passed)
     }
 }
 

@@ -10,7 +10,7 @@ use prost::Message as _;
 use rand_core::CryptoRng;
 
 use super::form::{Form, FormBytes};
-use super::{AskingNetwork, evaluation, read_fresh, read_keys, rounds};
+use super::{AskingNetwork, answer, evaluation, read_fresh, read_keys};
 use crate::eval::{EncryptedModel, EvalError, weight_levels, weights};
 use crate::graph::Graph;
 use crate::plan::{Plan, fingerprint};
@@ -141,21 +141,8 @@ impl Hosted for HostedEncryptedNetwork {
         _: &mut dyn CryptoRng,
         passed: &mut dyn FnMut(&str),
     ) -> Result<Vec<u8>, ServiceError> {
-        let scheme = Ckks::new(&self.params, Arc::clone(&own.keys)).map_err(evaluation)?;
-        let scheme = scheme.sharing(Arc::clone(&self.rooms));
-        let (form, params) = (&self.form, &self.params);
-        rounds(
-            &scheme,
-            form,
-            params,
-            own.keys.id(),
-            request,
-            passed,
-            |inputs, passed| {
-                own.model
-                    .run_round(&scheme, inputs, |_, trace| passed(&trace.node))
-            },
-        )
+        let server = (&self.form, &self.params, &self.rooms);
+        answer(own.model.program(), server, &own.keys, request, passed)
     }
 }
 
