@@ -62,8 +62,7 @@ impl HostedForest {
     ) -> Result<Self, ServiceError> {
         let mut hosted = Self::new(name, forest, rows);
         if hosted.forest.plan().download_bytes > 0 {
-            let download = hosted.forest.download(seed).map_err(service("model"))?;
-            let keys = hosted.forest.owner_keys(seed).map_err(service("model"))?;
+            let (download, keys) = hosted.forest.encrypted(seed).map_err(service("model"))?;
             hosted.download = Some((download.into(), keys));
         }
         Ok(hosted)

@@ -203,10 +203,10 @@ pub fn measure(
     let start = clock();
     let (keys, keygen) = if mode == Mode::EncryptedModel {
         let seed = Seed::random(rng);
-        let download = forest.download(&seed)?;
+        let (download, keys) = forest.encrypted(&seed)?;
         let made = clock();
         client.take(download)?;
-        (forest.owner_keys(&seed)?, made)
+        (keys, made)
     } else {
         let keys = client.keys();
         let made = clock();

@@ -109,29 +109,23 @@ impl EncryptedForest {
         Ok(ForestKeys(self.engine.read_keys(public, evaluation)?))
     }
 
-    /// The server's own key, where it opens what clients evaluate: that of a seed.
-    ///
-    /// # Errors
-    /// A mode in which it has none.
-    pub fn owner_keys(&self, seed: &Seed) -> Result<ForestKeys, TreesError> {
-        match &self.engine {
-            Engine::EncryptedModel(engine) => Ok(ForestKeys(engine.owner(&self.owner_seed(engine, seed)?)?)),
-            _ => Err(refuse("mode", Mode::EncryptedModel, self.offer.mode)),
-        }
-    }
-
-    /// The encrypted model and what it is evaluated with, for clients to download: the same for a seed each time.
+    /// The encrypted model and what it is evaluated with, for clients to download, and the server's own key, which opens what
+    /// they evaluate: the same for a seed each time.
     ///
     /// # Errors
     /// A mode in which the model is not encrypted, or a key that is not the server's.
-    pub fn download(&self, seed: &Seed) -> Result<Vec<u8>, TreesError> {
+    pub fn encrypted(&self, seed: &Seed) -> Result<(Vec<u8>, ForestKeys), TreesError> {
         match &self.engine {
-            Engine::EncryptedModel(engine) => engine.download(&self.forest, &self.owner_seed(engine, seed)?),
+            Engine::EncryptedModel(engine) => {
+                let seed = self.owner_seed(engine, seed)?;
+                let (download, keys) = engine.encrypted(&self.forest, &seed)?;
+                Ok((download, ForestKeys(keys)))
+            }
             _ => Err(refuse("mode", Mode::EncryptedModel, self.offer.mode)),
         }
     }
 
-    /// The same, encrypted for a [`KeyOwner`](super::KeyOwner) by the keys that they sent.
+    /// The model, encrypted for a [`KeyOwner`](super::KeyOwner) by the keys that they sent.
     ///
     /// # Errors
     /// A mode in which the model is not encrypted, or under the server's key; keys of other parameters.

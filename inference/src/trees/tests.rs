@@ -151,8 +151,9 @@ impl Pair {
         assert_eq!(client.download_bytes(), plan.download_bytes);
         let keys = if mode == Mode::EncryptedModel {
             let seed = Seed::from_bytes([seed ^ 1; 32]);
-            client.take(forest.download(&seed).unwrap()).unwrap();
-            forest.owner_keys(&seed).unwrap()
+            let (download, keys) = forest.encrypted(&seed).unwrap();
+            client.take(download).unwrap();
+            keys
         } else {
             let keys = client.keys();
             assert_eq!(keys.len(), plan.public_key_bytes + plan.evaluation_key_bytes);
@@ -394,7 +395,7 @@ fn a_masked_score_tells_the_owner_of_the_key_nothing() {
         .sum();
     assert!(chi < 44.3, "{chi} {counts:?}");
     let (request, asked) = pair.client.request(&[&row], &mut rng).unwrap();
-    let stranger = pair.forest.owner_keys(&Seed::from_bytes([99; 32])).unwrap();
+    let (_, stranger) = pair.forest.encrypted(&Seed::from_bytes([99; 32])).unwrap();
     assert!(pair.forest.answer(&stranger, &request, &mut rng).is_err());
     for wrong in [&request[1..], &[&request[..], &[0]].concat(), &[]] {
         let error = pair.forest.answer(&pair.keys, wrong, &mut rng).unwrap_err();
@@ -403,11 +404,11 @@ fn a_masked_score_tells_the_owner_of_the_key_nothing() {
     let answer = pair.forest.answer(&pair.keys, &request, &mut rng).unwrap();
     assert!(pair.client.open(&answer[1..], &asked).is_err());
     assert!(pair.forest.read_keys(&[]).is_err());
-    let download = pair.forest.download(&Seed::from_bytes([3; 32])).unwrap();
-    let other = pair.forest.download(&Seed::from_bytes([4; 32])).unwrap();
+    let (download, _) = pair.forest.encrypted(&Seed::from_bytes([3; 32])).unwrap();
+    let (other, _) = pair.forest.encrypted(&Seed::from_bytes([4; 32])).unwrap();
     assert_eq!(
         download,
-        pair.forest.download(&Seed::from_bytes([3; 32])).unwrap()
+        pair.forest.encrypted(&Seed::from_bytes([3; 32])).unwrap().0
     );
     assert!(pair.client.take(download[1..].to_vec()).is_err());
     // Tables of one key, keys of another.
@@ -430,7 +431,7 @@ fn the_key_may_be_somebody_elses() {
     let forest = EncryptedForest::compile(&model, Mode::EncryptedModel, &options).unwrap();
     let owner = KeyOwner::new(forest.offer(), &Seed::from_bytes([1; 32])).unwrap();
     let download = forest.download_for(&owner.keys(), &mut rng).unwrap();
-    assert!(forest.download(&Seed::from_bytes([1; 32])).is_err());
+    assert!(forest.encrypted(&Seed::from_bytes([1; 32])).is_err());
     let mut client = ForestClient::new(forest.offer().clone(), &Seed::from_bytes([2; 32])).unwrap();
     client.take(download).unwrap();
     for row in super::bench::drawn_values(20, &mut rng).chunks(2) {

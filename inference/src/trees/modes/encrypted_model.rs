@@ -216,17 +216,6 @@ impl EncryptedModel {
         })
     }
 
-    /// The key of a seed, where it is the server's.
-    pub(in crate::trees) fn owner(&self, seed: &Seed) -> Result<Keys, TreesError> {
-        match self.layout.literal.holder {
-            KeyHolder::Server => Ok(Keys::Owner(Arc::new(ProductKey::generate(
-                &self.layout.params,
-                seed,
-            )))),
-            KeyHolder::Other => Err(refuse("holder of the key", "the server", "another")),
-        }
-    }
-
     /// A digest of all numbers of the model.
     pub(in crate::trees) fn contents(&self, forest: &Prepared) -> Result<Digest, TreesError> {
         let mut tables = Vec::new();
@@ -238,12 +227,17 @@ impl EncryptedModel {
         Ok(hash("hedgerow/trees/tables/1", &[&tables]))
     }
 
-    /// What a client downloads, encrypted under the server's key.
-    pub(in crate::trees) fn download(&self, forest: &Prepared, seed: &Seed) -> Result<Vec<u8>, TreesError> {
+    /// What a client downloads, encrypted under the server's key, and that key: those of a seed.
+    pub(in crate::trees) fn encrypted(
+        &self,
+        forest: &Prepared,
+        seed: &Seed,
+    ) -> Result<(Vec<u8>, Keys), TreesError> {
         let layout = &self.layout;
-        let Keys::Owner(key) = self.owner(seed)? else {
+        if layout.literal.holder != KeyHolder::Server {
             return Err(refuse("holder of the key", "the server", "another"));
-        };
+        }
+        let key = ProductKey::generate(&layout.params, seed);
         let mut rng = seed.derive("hedgerow/trees/model/1", &[]).rng();
         let mut bytes = Vec::with_capacity(layout.download());
         bytes.extend(key.public().to_bytes());
@@ -252,7 +246,7 @@ impl EncryptedModel {
             bytes.extend(key.encrypt(numbers, &mut rng)?);
             Ok(())
         })?;
-        Ok(bytes)
+        Ok((bytes, Keys::Owner(Arc::new(key))))
     }
 
     /// What a client downloads, encrypted for the owner of a key by their public and evaluation keys.
