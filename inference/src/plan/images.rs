@@ -1,7 +1,7 @@
 //! Layouts of images that a convolution goes between: multiplexed, interleaved over tiles, or as windows.
 
 use super::candidates::Candidate;
-use super::geometry::Geometry;
+use super::geometry::{Geometry, gcd};
 use crate::linear::{Fold, Grid, Interleaved, Layout, Order, StepCost, Windows};
 
 /// Most tiles of an interleaved input, or of one as windows.
@@ -142,10 +142,6 @@ fn price(geometry: &Geometry, image: &Interleaved, positions: usize, prices: &Pr
     diagonals.min(sums) + hoists
 }
 
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
 /// An input as the windows that the convolution sees: all numbers of taps in a ciphertext.
 pub(super) fn windows(geometry: &Geometry, positions: usize, seen: &mut u64) -> Vec<Layout> {
     let [channels, height, width] = geometry.image;
@@ -265,20 +261,8 @@ fn from_image(geometry: &Geometry, operand: &Interleaved, period: usize, grid: G
             if height.div_ceil(rows) * gap * operand.pitch > operand.block {
                 return Vec::new();
             }
-            let fold = match count {
-                1 => Fold::None,
-                _ => Fold::Skewed {
-                    step: operand.block,
-                    count,
-                },
-            };
-            push(
-                &mut found,
-                result,
-                fold,
-                full && order == Order::BatchLast,
-                positions,
-            );
+            let repeats = full && order == Order::BatchLast;
+            push(&mut found, result, (operand.block, count), repeats, positions);
         }
     }
     found
@@ -319,26 +303,25 @@ fn from_windows(geometry: &Geometry, operand: &Windows, grid: Grid) -> Vec<Candi
             planes,
             copies: 1,
         };
-        let fold = match count {
-            1 => Fold::None,
-            _ => Fold::Skewed {
-                step: operand.block,
-                count,
-            },
-        };
-        push(
-            &mut found,
-            result,
-            fold,
-            full && order == Order::BatchLast,
-            positions,
-        );
+        let repeats = full && order == Order::BatchLast;
+        push(&mut found, result, (operand.block, count), repeats, positions);
     }
     found
 }
 
-/// The result once, and repeated where there is room and its operand is; as a multiplexed image where it is one.
-fn push(found: &mut Vec<Candidate>, result: Interleaved, fold: Fold, repeats: bool, positions: usize) {
+/// The result of `count` partial sums, `step` apart, once, and repeated where there is room and its operand is; as a
+/// multiplexed image where it is one.
+fn push(
+    found: &mut Vec<Candidate>,
+    result: Interleaved,
+    (step, count): (usize, usize),
+    repeats: bool,
+    positions: usize,
+) {
+    let fold = match count {
+        1 => Fold::None,
+        _ => Fold::Skewed { step, count },
+    };
     let residues = Some([result.rows, result.columns]);
     let once = Layout::Interleaved(result.clone());
     if once.check(positions).is_err() {
