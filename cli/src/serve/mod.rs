@@ -102,6 +102,12 @@ pub async fn run(arguments: &Serve) -> Result<()> {
         )));
     }
     let mode = forest::mode(arguments.mode.as_deref())?;
+    if arguments.keys.is_some() && mode != Mode::EncryptedModel {
+        return Err(CliError::Config(format!(
+            "--keys: for --mode {}, where the model is encrypted; {mode} uses the keys of clients",
+            Mode::EncryptedModel
+        )));
+    }
     let policy = match &arguments.policy {
         Some(path) => Policy::load(path).map_err(|error| CliError::Config(error.to_string()))?,
         None => Policy::default(),
@@ -146,12 +152,6 @@ pub async fn run(arguments: &Serve) -> Result<()> {
         forests += usize::from(offer.kind == KIND);
         names.push(offer.model);
         hosts.push(host);
-    }
-    if arguments.keys.is_some() && mode != Mode::EncryptedModel {
-        return Err(CliError::Config(format!(
-            "--keys: for --mode {}, where the model is encrypted; {mode} uses the keys of clients",
-            Mode::EncryptedModel
-        )));
     }
     if (arguments.mode.is_some() || !arguments.forests.is_empty()) && forests == 0 {
         return Err(CliError::Config(
